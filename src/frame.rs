@@ -1,0 +1,538 @@
+use core::fmt;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::{DecodeError, DecodeErrorKind, Fault, Field};
+use crate::packet::{Context, Packet, connect};
+use crate::varint::{InvalidVarInt, PartialVarInt};
+use crate::version::{Sender, Version};
+use crate::wire;
+
+/// The fifteen packet types (table 2-1).
+#[expect(clippy::exhaustive_enums, reason = "MQTT has exactly fifteen")]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub enum PacketType {
+    /// CONNECT.
+    Connect = 1,
+    /// CONNACK.
+    ConnAck = 2,
+    /// PUBLISH.
+    Publish = 3,
+    /// PUBACK.
+    PubAck = 4,
+    /// PUBREC.
+    PubRec = 5,
+    /// PUBREL.
+    PubRel = 6,
+    /// PUBCOMP.
+    PubComp = 7,
+    /// SUBSCRIBE.
+    Subscribe = 8,
+    /// SUBACK.
+    SubAck = 9,
+    /// UNSUBSCRIBE.
+    Unsubscribe = 10,
+    /// UNSUBACK.
+    UnsubAck = 11,
+    /// PINGREQ.
+    PingReq = 12,
+    /// PINGRESP.
+    PingResp = 13,
+    /// DISCONNECT.
+    Disconnect = 14,
+    /// AUTH; reserved in 3.1.1.
+    Auth = 15,
+}
+
+impl PacketType {
+    /// Succeeds iff `value` is from 1 to 15.
+    #[inline]
+    pub const fn new(value: u8) -> Option<Self> {
+        Some(match value {
+            1 => Self::Connect,
+            2 => Self::ConnAck,
+            3 => Self::Publish,
+            4 => Self::PubAck,
+            5 => Self::PubRec,
+            6 => Self::PubRel,
+            7 => Self::PubComp,
+            8 => Self::Subscribe,
+            9 => Self::SubAck,
+            10 => Self::Unsubscribe,
+            11 => Self::UnsubAck,
+            12 => Self::PingReq,
+            13 => Self::PingResp,
+            14 => Self::Disconnect,
+            15 => Self::Auth,
+            _ => return None,
+        })
+    }
+
+    /// The only first byte that the packet may have; PUBLISH adds its flags (table 2-2).
+    pub(crate) const fn first_byte(self) -> u8 {
+        let flags = match self {
+            Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
+            _ => 0,
+        };
+        (self as u8) << 4 | flags
+    }
+
+    /// The one side that may send this packet; `None` for both (table 2-1).
+    const fn only_from(self, version: Version) -> Option<Sender> {
+        match self {
+            Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::PingReq => {
+                Some(Sender::Client)
+            }
+            Self::Disconnect if matches!(version, Version::V311) => Some(Sender::Client),
+            Self::ConnAck | Self::SubAck | Self::UnsubAck | Self::PingResp => Some(Sender::Server),
+            _ => None,
+        }
+    }
+}
+
+/// The name as the specification writes it.
+impl fmt::Display for PacketType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Connect => "CONNECT",
+            Self::ConnAck => "CONNACK",
+            Self::Publish => "PUBLISH",
+            Self::PubAck => "PUBACK",
+            Self::PubRec => "PUBREC",
+            Self::PubRel => "PUBREL",
+            Self::PubComp => "PUBCOMP",
+            Self::Subscribe => "SUBSCRIBE",
+            Self::SubAck => "SUBACK",
+            Self::Unsubscribe => "UNSUBSCRIBE",
+            Self::UnsubAck => "UNSUBACK",
+            Self::PingReq => "PINGREQ",
+            Self::PingResp => "PINGRESP",
+            Self::Disconnect => "DISCONNECT",
+            Self::Auth => "AUTH",
+        })
+    }
+}
+
+/// Splits a stream of bytes into packets, of which it holds none itself.
+///
+/// The caller keeps the bytes that have come and hands over all that are unread. A packet that is
+/// there is taken from the front; `Ok(None)` says that [`missing`](Self::missing) more bytes are
+/// needed, and then the next call has the same bytes in front.
+///
+/// After an error in the body of a packet that packet is taken, too, and the next call reads the
+/// one behind it. After an error in its fixed header, or before the version is known, the stream
+/// has no end of packet to go on from: the decoder [has failed](Self::has_failed).
+///
+/// ```
+/// use mqtt_sansio::{FrameDecoder, Packet, Version};
+///
+/// let mut decoder = FrameDecoder::client(Version::V311);
+/// let mut unread: &[u8] = b"\xD0\x00\x40\x02\x00";
+/// assert_eq!(decoder.decode(&mut unread), Ok(Some(Packet::PingResp)));
+/// assert_eq!(decoder.decode(&mut unread), Ok(None));
+/// assert_eq!((unread.len(), decoder.missing()), (3, 1));
+/// ```
+#[derive(Clone, Debug)]
+pub struct FrameDecoder {
+    state: State,
+    /// `None` until CONNECT has come.
+    version: Option<Version>,
+    sender: Option<Sender>,
+    max_packet_size: u32,
+    max_connect_size: u32,
+    missing: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The next byte is the first of a packet.
+    Start,
+    /// The first byte and some bytes of the remaining length have been looked at.
+    Length(Header, PartialVarInt),
+    /// The whole fixed header has been looked at.
+    Body(Header),
+    Failed(DecodeError),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    packet: PacketType,
+    first: u8,
+    /// The length of the fixed header, as far as it is known: two to five in the end.
+    len: u8,
+    body_len: u32,
+}
+
+impl Header {
+    #[inline]
+    const fn packet_len(self) -> u32 {
+        self.len as u32 + self.body_len
+    }
+}
+
+impl FrameDecoder {
+    /// How large a packet may be unless the caller says otherwise: 1 MiB.
+    pub const DEFAULT_MAX_PACKET_SIZE: u32 = 1 << 20;
+
+    /// How large the CONNECT of a client that nobody knows yet may be unless the caller says
+    /// otherwise: 128 KiB.
+    pub const DEFAULT_MAX_CONNECT_SIZE: u32 = 1 << 17;
+
+    /// Reads what either side sends in `version`.
+    pub const fn new(version: Version) -> Self {
+        Self {
+            state: State::Start,
+            version: Some(version),
+            sender: None,
+            max_packet_size: Self::DEFAULT_MAX_PACKET_SIZE,
+            max_connect_size: Self::DEFAULT_MAX_CONNECT_SIZE,
+            missing: 2,
+        }
+    }
+
+    /// Reads what a client receives from a server.
+    pub const fn client(version: Version) -> Self {
+        let mut decoder = Self::new(version);
+        decoder.sender = Some(Sender::Server);
+        decoder
+    }
+
+    /// Reads what a server receives from a client: first CONNECT [MQTT-3.1.0-1], which says the
+    /// version.
+    pub const fn server() -> Self {
+        let mut decoder = Self::new(Version::V5);
+        decoder.version = None;
+        decoder.sender = Some(Sender::Client);
+        decoder
+    }
+
+    /// Limits the size of a packet, in bytes with the fixed header.
+    ///
+    /// A larger one is refused as soon as its length is known.
+    #[must_use]
+    pub const fn max_packet_size(mut self, bytes: u32) -> Self {
+        self.max_packet_size = bytes;
+        self
+    }
+
+    /// Limits the size of CONNECT on a [`server`](Self::server), as
+    /// [`max_packet_size`](Self::max_packet_size) does for all that follows.
+    #[must_use]
+    pub const fn max_connect_size(mut self, bytes: u32) -> Self {
+        self.max_connect_size = bytes;
+        self
+    }
+
+    /// The version; `None` on a server before CONNECT.
+    pub const fn version(&self) -> Option<Version> {
+        self.version
+    }
+
+    /// How many bytes, at least, the next packet still needs: exact once its fixed header is known.
+    pub const fn missing(&self) -> usize {
+        self.missing
+    }
+
+    /// Whether the stream is out of step: every call gives the same error until
+    /// [`reset`](Self::reset).
+    pub const fn has_failed(&self) -> bool {
+        matches!(self.state, State::Failed(_))
+    }
+
+    /// Forgets a packet that has begun, and an error: the next byte is the first of a packet. The
+    /// version stays.
+    pub const fn reset(&mut self) {
+        self.state = State::Start;
+        self.missing = 2;
+    }
+
+    /// Takes a packet from the front of `input`, borrowed.
+    ///
+    /// # Errors
+    ///
+    /// If what is in front is no packet that the sender may send; [`has_failed`](Self::has_failed)
+    /// says whether to go on.
+    #[inline]
+    pub fn decode<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+    ) -> Result<Option<Packet<&'a [u8]>>, DecodeError> {
+        let Some(header) = self.header(input)? else {
+            return Ok(None);
+        };
+        let Some((frame, rest)) = input.split_at_checked(header.packet_len() as usize) else {
+            self.wait(header, input.len());
+            return Ok(None);
+        };
+        *input = rest;
+        self.packet(header, frame).map(Some)
+    }
+
+    /// Takes a packet from the front of `input` as the bytes it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn decode_frame(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
+        let Some((header, bytes)) = self.split(input)? else {
+            return Ok(None);
+        };
+        self.packet(header, &bytes)?;
+        let version = self.version.unwrap_or(Version::V5);
+        Ok(Some(Frame { bytes, version }))
+    }
+
+    /// Takes a packet from the front of `input`. All its fields share the allocation of `input`.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn decode_shared(&mut self, input: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
+        let Some((header, bytes)) = self.split(input)? else {
+            return Ok(None);
+        };
+        let ranges = self.packet(header, &bytes)?.ranges(&bytes);
+        Ok(Some(ranges.cut(bytes)))
+    }
+
+    fn split(&mut self, input: &mut BytesMut) -> Result<Option<(Header, Bytes)>, DecodeError> {
+        let Some(header) = self.header(input)? else {
+            return Ok(None);
+        };
+        let len = header.packet_len() as usize;
+        if input.len() < len {
+            self.wait(header, input.len());
+            return Ok(None);
+        }
+        Ok(Some((header, input.split_to(len).freeze())))
+    }
+
+    /// Remembers the header of a packet that is not all there.
+    const fn wait(&mut self, header: Header, available: usize) {
+        self.state = State::Body(header);
+        self.missing = header.packet_len() as usize - available;
+    }
+
+    /// Parses a whole packet.
+    #[inline]
+    fn packet<'a>(
+        &mut self,
+        header: Header,
+        frame: &'a [u8],
+    ) -> Result<Packet<&'a [u8]>, DecodeError> {
+        self.reset();
+        let body = frame.get(usize::from(header.len)..).unwrap_or_default();
+        let version = match self.version {
+            Some(version) => version,
+            None => self.find_version(header, frame, body)?,
+        };
+        let sender = self.sender;
+        let ctx = Context { version, sender };
+        Packet::parse(ctx, header.packet, header.first, body).map_err(|fault| {
+            let Fault { at, kind, field } = fault;
+            let offset = wire::offset(frame, at);
+            DecodeError::new(kind, field, Some(header.packet), version, sender, offset)
+        })
+    }
+
+    #[cold]
+    fn find_version(
+        &mut self,
+        header: Header,
+        frame: &[u8],
+        body: &[u8],
+    ) -> Result<Version, DecodeError> {
+        let fault = match connect::protocol_level(body) {
+            Ok((rest, level)) => match Version::from_level(level) {
+                Some(version) => {
+                    self.version = Some(version);
+                    return Ok(version);
+                }
+                None => {
+                    let at = body.get(body.len() - rest.len() - 1..).unwrap_or_default();
+                    let kind = DecodeErrorKind::UnsupportedProtocolLevel(level);
+                    Fault::new(at, kind, Field::ProtocolLevel)
+                }
+            },
+            Err(error) => error.into(),
+        };
+        let at = wire::offset(frame, fault.at);
+        Err(self.fail(fault.kind, fault.field, Some(header.packet), at))
+    }
+
+    /// The fixed header, once it is there.
+    #[inline]
+    fn header(&mut self, input: &[u8]) -> Result<Option<Header>, DecodeError> {
+        // Nearly every packet is there at once and shorter than 128 bytes.
+        if let (State::Start, [first, body_len @ 0..=0x7F, ..]) = (self.state, input) {
+            let header = Header {
+                packet: self.first_byte(*first)?,
+                first: *first,
+                len: 2,
+                body_len: u32::from(*body_len),
+            };
+            self.check_size(header)?;
+            return Ok(Some(header));
+        }
+        self.continue_header(input)
+    }
+
+    /// The same, one byte at a time: a byte that was looked at is not looked at again.
+    fn continue_header(&mut self, input: &[u8]) -> Result<Option<Header>, DecodeError> {
+        loop {
+            let next = match self.state {
+                State::Failed(error) => return Err(error),
+                State::Body(header) => return Ok(Some(header)),
+                State::Start => input.first(),
+                State::Length(_, partial) => input.get(1 + partial.len()),
+            };
+            let Some(&byte) = next else { return Ok(None) };
+            self.state = match self.state {
+                State::Length(header, partial) => self.length(header, partial, byte)?,
+                _ => {
+                    self.missing = 1;
+                    let packet = self.first_byte(byte)?;
+                    let header = Header {
+                        packet,
+                        first: byte,
+                        len: 1,
+                        body_len: 0,
+                    };
+                    State::Length(header, PartialVarInt::default())
+                }
+            };
+        }
+    }
+
+    fn length(
+        &mut self,
+        mut header: Header,
+        mut partial: PartialVarInt,
+        byte: u8,
+    ) -> Result<State, DecodeError> {
+        // Before CONNECT has come, the rule of the laxer version.
+        let version = self.version.unwrap_or(Version::V311);
+        header.len += 1;
+        match partial.push(version, byte) {
+            Ok(None) => Ok(State::Length(header, partial)),
+            Ok(Some(body_len)) => {
+                header.body_len = body_len.get();
+                self.check_size(header)?;
+                Ok(State::Body(header))
+            }
+            Err(error) => {
+                let kind = match error {
+                    InvalidVarInt::TooLong => DecodeErrorKind::VarIntTooLong,
+                    InvalidVarInt::NotMinimal => DecodeErrorKind::VarIntNotMinimal,
+                };
+                Err(self.fail(kind, Field::RemainingLength, Some(header.packet), 1))
+            }
+        }
+    }
+
+    /// Checks all that the first byte says but the flags of PUBLISH.
+    #[inline]
+    fn first_byte(&mut self, first: u8) -> Result<PacketType, DecodeError> {
+        let packet = PacketType::new(first >> 4);
+        let kind = match (packet, self.version) {
+            (Some(PacketType::Publish), Some(_)) => return Ok(PacketType::Publish),
+            (packet, None) if packet != Some(PacketType::Connect) => {
+                DecodeErrorKind::NotConnect(first)
+            }
+            (None, _) => DecodeErrorKind::ReservedPacketType(0),
+            (Some(PacketType::Auth), Some(Version::V311)) => {
+                DecodeErrorKind::ReservedPacketType(15)
+            }
+            (Some(packet), version) => {
+                let only_from = packet.only_from(version.unwrap_or(Version::V5));
+                match (only_from, self.sender) {
+                    _ if first != packet.first_byte() => DecodeErrorKind::InvalidFlags(first),
+                    (Some(only), Some(sender)) if only != sender => DecodeErrorKind::WrongSender,
+                    _ => return Ok(packet),
+                }
+            }
+        };
+        Err(self.fail(kind, Field::FixedHeader, packet, 0))
+    }
+
+    #[inline]
+    fn check_size(&mut self, header: Header) -> Result<(), DecodeError> {
+        let max = match self.version {
+            Some(_) => self.max_packet_size,
+            None => self.max_connect_size.min(self.max_packet_size),
+        };
+        let len = header.packet_len();
+        if len <= max {
+            return Ok(());
+        }
+        let kind = DecodeErrorKind::PacketTooLarge(len);
+        Err(self.fail(kind, Field::RemainingLength, Some(header.packet), 1))
+    }
+
+    #[cold]
+    fn fail(
+        &mut self,
+        kind: DecodeErrorKind,
+        field: Field,
+        packet: Option<PacketType>,
+        offset: usize,
+    ) -> DecodeError {
+        let version = match (self.version, kind) {
+            (Some(version), _) => version,
+            // A client that asks for more than 5.0 reads a CONNACK of 5.0.
+            (None, DecodeErrorKind::UnsupportedProtocolLevel(6..)) => Version::V5,
+            (None, _) => Version::V311,
+        };
+        let error = DecodeError::new(kind, field, packet, version, self.sender, offset);
+        self.state = State::Failed(error);
+        error
+    }
+}
+
+/// One whole packet as the bytes it is: checked once, held by one reference count.
+///
+/// This is the form to queue, store, resend and fan out: reading it again with
+/// [`packet`](Self::packet) costs less than the reference counts of a `Packet<Bytes>`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Frame {
+    bytes: Bytes,
+    version: Version,
+}
+
+impl Frame {
+    /// Checks bytes that are one whole packet of `version`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Packet::decode`].
+    pub fn new(version: Version, bytes: Bytes) -> Result<Self, DecodeError> {
+        Packet::decode(version, &bytes)?;
+        Ok(Self { bytes, version })
+    }
+
+    /// The packet, borrowed.
+    pub fn packet(&self) -> Packet<&[u8]> {
+        Packet::decode(self.version, &self.bytes).expect("checked when the frame was made")
+    }
+
+    /// The packet. Its fields share the allocation.
+    pub fn to_packet(&self) -> Packet {
+        self.packet().ranges(&self.bytes).cut(self.bytes.clone())
+    }
+
+    /// The version that the packet is written in.
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The bytes as they were received.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The bytes as they were received.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+}

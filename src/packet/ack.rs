@@ -1,0 +1,114 @@
+use core::fmt;
+
+use bytes::{BufMut, Bytes};
+
+use super::{Body, Context};
+use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
+use crate::frame::PacketType;
+use crate::packet_id::PacketId;
+use crate::property::{AckProperties, Properties};
+use crate::reason::ReasonCode;
+use crate::version::Version;
+use crate::wire;
+
+/// PUBACK, PUBREC, PUBREL or PUBCOMP (sections 3.4 to 3.7).
+///
+/// MQTT 3.1.1 sends only the packet identifier, which MQTT 5.0 reads as
+/// [`ReasonCode::Success`] without properties: one definition serves both.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct Ack<B = Bytes> {
+    /// The PUBLISH that is acknowledged.
+    pub packet_id: PacketId,
+    /// How it went.
+    pub reason: ReasonCode,
+    /// An explanation and user properties.
+    pub properties: AckProperties<B>,
+}
+
+impl<'a> Ack<&'a [u8]> {
+    /// Acknowledges `packet_id` with success.
+    pub const fn new(packet_id: PacketId) -> Self {
+        Self {
+            packet_id,
+            reason: ReasonCode::Success,
+            properties: Properties::EMPTY,
+        }
+    }
+
+    #[inline]
+    pub(super) fn parse(
+        ctx: Context,
+        packet: PacketType,
+        body: &'a [u8],
+    ) -> Result<Self, Fault<'a>> {
+        let (rest, packet_id) = wire::packet_id(body)?;
+        let mut ack = Self::new(packet_id);
+        if rest.is_empty() {
+            return Ok(ack);
+        }
+        if ctx.version == Version::V311 {
+            return Err(Fault::new(
+                rest,
+                DecodeErrorKind::TrailingBytes,
+                Field::Packet,
+            ));
+        }
+        let (rest, reason) = ctx.reason_code(packet, rest)?;
+        ack.reason = reason;
+        if !rest.is_empty() {
+            let (rest, (properties, _)) = Properties::parse(rest)?;
+            wire::end(rest)?;
+            ack.properties = properties;
+        }
+        Ok(ack)
+    }
+}
+
+impl<B> Ack<B> {
+    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Ack<C> {
+        Ack {
+            packet_id: self.packet_id,
+            reason: self.reason,
+            properties: self.properties.map(f),
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> Ack<B> {
+    /// The same packet, borrowed.
+    pub fn as_borrowed(&self) -> Ack<&[u8]> {
+        self.map(AsRef::as_ref)
+    }
+
+    /// The same packet in buffers of its own.
+    pub fn to_owned(&self) -> Ack {
+        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
+    }
+}
+
+/// An [`Ack`] as the packet it is.
+pub(super) struct Acked<'a, B>(pub(super) PacketType, pub(super) &'a Ack<B>);
+
+impl<B: AsRef<[u8]>> Body for Acked<'_, B> {
+    fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
+        let Self(packet, ack) = self;
+        Ok(2 + super::tail_len(*packet, ack.reason, &ack.properties, version)?)
+    }
+
+    fn put_body(&self, version: Version, out: &mut impl BufMut) {
+        let Self(_, ack) = self;
+        out.put_u16(ack.packet_id.get());
+        super::put_tail(ack.reason, &ack.properties, version, out);
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for Ack<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ack")
+            .field("packet_id", &self.packet_id)
+            .field("reason", &self.reason)
+            .field("properties", &self.properties)
+            .finish()
+    }
+}

@@ -1,0 +1,438 @@
+//! The packets of both versions: one [`Packet`], one struct for each body, borrowed (`&[u8]`) or
+//! owned ([`Bytes`]).
+
+use core::fmt;
+use core::ops::Range;
+
+use bytes::{BufMut, Bytes};
+
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
+use crate::frame::{FrameDecoder, PacketType};
+use crate::property::Properties;
+use crate::reason::ReasonCode;
+use crate::topic::TopicFilter;
+use crate::varint::VarInt;
+use crate::version::{Sender, Version};
+use crate::wire::{self, ParseResult};
+
+mod ack;
+mod auth;
+mod connack;
+pub(crate) mod connect;
+mod disconnect;
+mod publish;
+mod suback;
+mod subscribe;
+mod unsubscribe;
+
+pub use ack::Ack;
+use ack::Acked;
+pub use auth::Auth;
+pub use connack::ConnAck;
+pub use connect::{Connect, KeepAlive, Will};
+pub use disconnect::Disconnect;
+pub use publish::Publish;
+use suback::SubAcked;
+pub use suback::{ReasonCodes, SubAck};
+pub use subscribe::{
+    InvalidSubscriptions, RetainHandling, Subscribe, Subscription, SubscriptionIter,
+    SubscriptionOptions, Subscriptions,
+};
+pub use unsubscribe::{TopicFilterIter, TopicFilters, Unsubscribe};
+
+/// An MQTT control packet of either version.
+///
+/// `Packet<&[u8]>` borrows what was received: it is `Copy` and costs no allocation. `Packet<Bytes>`
+/// shares it. What 3.1.1 lacks (properties, most reason codes) is empty there.
+///
+/// ```
+/// use mqtt_sansio::packet::{Packet, Publish};
+/// use mqtt_sansio::{Delivery, Version, topic::TopicName};
+///
+/// let topic = TopicName::new("sport/tennis")?;
+/// let packet = Packet::from(Publish::new(Delivery::AtMostOnce, topic, &b"15:0"[..]));
+/// let mut bytes = Vec::new();
+/// packet.encode(Version::V311, &mut bytes)?;
+/// assert_eq!(Packet::decode(Version::V311, &bytes), Ok(packet));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[expect(clippy::exhaustive_enums, reason = "MQTT has exactly fifteen")]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub enum Packet<B = Bytes> {
+    /// CONNECT.
+    Connect(Connect<B>),
+    /// CONNACK.
+    ConnAck(ConnAck<B>),
+    /// PUBLISH.
+    Publish(Publish<B>),
+    /// PUBACK: answers a QoS 1 PUBLISH.
+    PubAck(Ack<B>),
+    /// PUBREC: answers a QoS 2 PUBLISH.
+    PubRec(Ack<B>),
+    /// PUBREL: answers PUBREC.
+    PubRel(Ack<B>),
+    /// PUBCOMP: answers PUBREL.
+    PubComp(Ack<B>),
+    /// SUBSCRIBE.
+    Subscribe(Subscribe<B>),
+    /// SUBACK.
+    SubAck(SubAck<B>),
+    /// UNSUBSCRIBE.
+    Unsubscribe(Unsubscribe<B>),
+    /// UNSUBACK.
+    UnsubAck(SubAck<B>),
+    /// PINGREQ: has no body (section 3.12).
+    PingReq,
+    /// PINGRESP: has no body (section 3.13).
+    PingResp,
+    /// DISCONNECT.
+    Disconnect(Disconnect<B>),
+    /// AUTH.
+    Auth(Auth<B>),
+}
+
+impl<'a> Packet<&'a [u8]> {
+    /// Decodes one whole packet, sent by either side, of any size.
+    ///
+    /// For a stream of packets, and limits, see [`FrameDecoder`].
+    ///
+    /// # Errors
+    ///
+    /// If `bytes` are not exactly one packet of `version`.
+    pub fn decode(version: Version, bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut rest = bytes;
+        let mut decoder = FrameDecoder::new(version).max_packet_size(u32::MAX);
+        let packet = decoder.decode(&mut rest)?;
+        let fail = |kind, at| {
+            let packet = bytes.first().and_then(|first| PacketType::new(first >> 4));
+            DecodeError::new(kind, Field::Packet, packet, version, None, at)
+        };
+        match packet {
+            Some(packet) if rest.is_empty() => Ok(packet),
+            Some(_) => Err(fail(
+                DecodeErrorKind::TrailingBytes,
+                bytes.len() - rest.len(),
+            )),
+            None => Err(fail(DecodeErrorKind::Truncated, bytes.len())),
+        }
+    }
+
+    /// Parses the body of a packet with this first byte, whose flags are right but for PUBLISH.
+    #[inline]
+    pub(crate) fn parse(
+        ctx: Context,
+        packet: PacketType,
+        first: u8,
+        body: &'a [u8],
+    ) -> Result<Self, Fault<'a>> {
+        Ok(match packet {
+            PacketType::Connect => Self::Connect(Connect::parse(ctx, body)?),
+            PacketType::ConnAck => Self::ConnAck(ConnAck::parse(ctx, body)?),
+            PacketType::Publish => Self::Publish(Publish::parse(ctx, first, body)?),
+            PacketType::PubAck => Self::PubAck(Ack::parse(ctx, packet, body)?),
+            PacketType::PubRec => Self::PubRec(Ack::parse(ctx, packet, body)?),
+            PacketType::PubRel => Self::PubRel(Ack::parse(ctx, packet, body)?),
+            PacketType::PubComp => Self::PubComp(Ack::parse(ctx, packet, body)?),
+            PacketType::Subscribe => Self::Subscribe(Subscribe::parse(ctx, body)?),
+            PacketType::SubAck => Self::SubAck(SubAck::parse(ctx, packet, body)?),
+            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::parse(ctx, body)?),
+            PacketType::UnsubAck => Self::UnsubAck(SubAck::parse(ctx, packet, body)?),
+            PacketType::PingReq => wire::end(body).map(|()| Self::PingReq)?,
+            PacketType::PingResp => wire::end(body).map(|()| Self::PingResp)?,
+            PacketType::Disconnect => Self::Disconnect(Disconnect::parse(ctx, body)?),
+            PacketType::Auth => Self::Auth(Auth::parse(ctx, body)?),
+        })
+    }
+}
+
+impl Packet<&[u8]> {
+    /// Where in `bytes`, which it borrows, each field is.
+    pub(crate) fn ranges(&self, bytes: &[u8]) -> Packet<Range<usize>> {
+        self.map(|field| {
+            let start = wire::offset(bytes, field);
+            start..start + field.len()
+        })
+    }
+}
+
+impl Packet<Range<usize>> {
+    /// Cuts the fields out of the packet's bytes, which they share then.
+    pub(crate) fn cut(&self, bytes: Bytes) -> Packet {
+        match self {
+            Self::Publish(publish) => Packet::Publish(publish.cut(bytes)),
+            packet => packet.map(|field| bytes.slice(field.clone())),
+        }
+    }
+}
+
+impl Packet {
+    /// Decodes one whole packet without copying: every field shares the allocation of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Packet::decode).
+    pub fn decode_shared(version: Version, bytes: Bytes) -> Result<Self, DecodeError> {
+        let ranges = Packet::decode(version, &bytes)?.ranges(&bytes);
+        Ok(ranges.cut(bytes))
+    }
+}
+
+impl<B> Packet<B> {
+    /// Which of the fifteen it is.
+    pub const fn packet_type(&self) -> PacketType {
+        match self {
+            Self::Connect(_) => PacketType::Connect,
+            Self::ConnAck(_) => PacketType::ConnAck,
+            Self::Publish(_) => PacketType::Publish,
+            Self::PubAck(_) => PacketType::PubAck,
+            Self::PubRec(_) => PacketType::PubRec,
+            Self::PubRel(_) => PacketType::PubRel,
+            Self::PubComp(_) => PacketType::PubComp,
+            Self::Subscribe(_) => PacketType::Subscribe,
+            Self::SubAck(_) => PacketType::SubAck,
+            Self::Unsubscribe(_) => PacketType::Unsubscribe,
+            Self::UnsubAck(_) => PacketType::UnsubAck,
+            Self::PingReq => PacketType::PingReq,
+            Self::PingResp => PacketType::PingResp,
+            Self::Disconnect(_) => PacketType::Disconnect,
+            Self::Auth(_) => PacketType::Auth,
+        }
+    }
+
+    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Packet<C> {
+        match self {
+            Self::Connect(packet) => Packet::Connect(packet.map(f)),
+            Self::ConnAck(packet) => Packet::ConnAck(packet.map(f)),
+            Self::Publish(packet) => Packet::Publish(packet.map(f)),
+            Self::PubAck(packet) => Packet::PubAck(packet.map(f)),
+            Self::PubRec(packet) => Packet::PubRec(packet.map(f)),
+            Self::PubRel(packet) => Packet::PubRel(packet.map(f)),
+            Self::PubComp(packet) => Packet::PubComp(packet.map(f)),
+            Self::Subscribe(packet) => Packet::Subscribe(packet.map(f)),
+            Self::SubAck(packet) => Packet::SubAck(packet.map(f)),
+            Self::Unsubscribe(packet) => Packet::Unsubscribe(packet.map(f)),
+            Self::UnsubAck(packet) => Packet::UnsubAck(packet.map(f)),
+            Self::PingReq => Packet::PingReq,
+            Self::PingResp => Packet::PingResp,
+            Self::Disconnect(packet) => Packet::Disconnect(packet.map(f)),
+            Self::Auth(packet) => Packet::Auth(packet.map(f)),
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> Packet<B> {
+    /// The same packet, borrowed.
+    pub fn as_borrowed(&self) -> Packet<&[u8]> {
+        self.map(AsRef::as_ref)
+    }
+
+    /// The same packet in buffers of its own.
+    pub fn to_owned(&self) -> Packet {
+        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
+    }
+
+    /// Appends the packet, every length and short form as short as it can be.
+    ///
+    /// # Errors
+    ///
+    /// If the packet breaks a rule of `version` or does not fit; then nothing has been written.
+    pub fn encode(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
+        let packet = self.packet_type();
+        let first = packet.first_byte();
+        match self {
+            Self::Connect(connect) => put(first, connect, version, out),
+            Self::ConnAck(connack) => put(first, connack, version, out),
+            Self::Publish(publish) => publish.encode(version, out),
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
+                put(first, &Acked(packet, ack), version, out)
+            }
+            Self::Subscribe(subscribe) => put(first, subscribe, version, out),
+            Self::Unsubscribe(unsubscribe) => put(first, unsubscribe, version, out),
+            Self::SubAck(suback) | Self::UnsubAck(suback) => {
+                put(first, &SubAcked(packet, suback), version, out)
+            }
+            Self::PingReq | Self::PingResp => put_header(first, 0, 0, out),
+            Self::Disconnect(disconnect) => put(first, disconnect, version, out),
+            Self::Auth(auth) => put(first, auth, version, out),
+        }
+    }
+
+    /// The length of the whole packet.
+    ///
+    /// # Errors
+    ///
+    /// If the packet cannot be encoded in `version`: this is also how to ask whether it can.
+    pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        let packet = self.packet_type();
+        packet_len(match self {
+            Self::Connect(connect) => connect.body_len(version)?,
+            Self::ConnAck(connack) => connack.body_len(version)?,
+            Self::Publish(publish) => publish.body_len(version)?,
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
+                Acked(packet, ack).body_len(version)?
+            }
+            Self::Subscribe(subscribe) => subscribe.body_len(version)?,
+            Self::Unsubscribe(unsubscribe) => unsubscribe.body_len(version)?,
+            Self::SubAck(suback) | Self::UnsubAck(suback) => {
+                SubAcked(packet, suback).body_len(version)?
+            }
+            Self::PingReq | Self::PingResp => 0,
+            Self::Disconnect(disconnect) => disconnect.body_len(version)?,
+            Self::Auth(auth) => auth.body_len(version)?,
+        })
+    }
+}
+
+/// The packet's own name and fields.
+impl<B: AsRef<[u8]>> fmt::Debug for Packet<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut named = |name, body: &dyn fmt::Debug| f.debug_tuple(name).field(body).finish();
+        match self {
+            Self::Connect(connect) => connect.fmt(f),
+            Self::ConnAck(connack) => connack.fmt(f),
+            Self::Publish(publish) => publish.fmt(f),
+            Self::PubAck(ack) => named("PubAck", ack),
+            Self::PubRec(ack) => named("PubRec", ack),
+            Self::PubRel(ack) => named("PubRel", ack),
+            Self::PubComp(ack) => named("PubComp", ack),
+            Self::Subscribe(subscribe) => subscribe.fmt(f),
+            Self::SubAck(suback) => suback.fmt(f),
+            Self::Unsubscribe(unsubscribe) => unsubscribe.fmt(f),
+            Self::UnsubAck(unsuback) => named("UnsubAck", unsuback),
+            Self::PingReq => f.write_str("PingReq"),
+            Self::PingResp => f.write_str("PingResp"),
+            Self::Disconnect(disconnect) => disconnect.fmt(f),
+            Self::Auth(auth) => auth.fmt(f),
+        }
+    }
+}
+
+/// What a body parser knows of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    pub(crate) version: Version,
+    /// `None` if the packet may come from either side.
+    pub(crate) sender: Option<Sender>,
+}
+
+impl Context {
+    /// Reads a code that `packet` may carry.
+    fn reason_code(self, packet: PacketType, input: &[u8]) -> ParseResult<'_, ReasonCode> {
+        let (rest, value) = wire::u8(input, Field::ReasonCode)?;
+        let code = match self.version {
+            Version::V311 => ReasonCode::from_v311(packet, value),
+            Version::V5 => {
+                ReasonCode::from_u8(value).filter(|code| code.allowed_in(packet, self.sender))
+            }
+        };
+        match code {
+            Some(code) => Ok((rest, code)),
+            None => {
+                let kind = DecodeErrorKind::InvalidReasonCode(value);
+                wire::fail(input, kind, Field::ReasonCode)
+            }
+        }
+    }
+}
+
+/// What follows the fixed header.
+pub(crate) trait Body {
+    /// The length; an error if the packet cannot be encoded in `version`.
+    fn body_len(&self, version: Version) -> Result<usize, EncodeError>;
+
+    /// Appends the body. [`body_len`](Self::body_len) has succeeded, and `out` has room.
+    fn put_body(&self, version: Version, out: &mut impl BufMut);
+}
+
+#[inline]
+fn put(
+    first: u8,
+    body: &impl Body,
+    version: Version,
+    out: &mut impl BufMut,
+) -> Result<(), EncodeError> {
+    put_header(first, body.body_len(version)?, 0, out)?;
+    body.put_body(version, out);
+    Ok(())
+}
+
+/// Appends the fixed header if there is room for the whole packet but its last `apart` bytes.
+#[inline]
+fn put_header(
+    first: u8,
+    body_len: usize,
+    apart: usize,
+    out: &mut impl BufMut,
+) -> Result<(), EncodeError> {
+    let needed = packet_len(body_len)? - apart;
+    let available = out.remaining_mut();
+    if available < needed {
+        return Err(EncodeError::BufferTooSmall { needed, available });
+    }
+    out.put_u8(first);
+    VarInt::try_from(body_len)
+        .unwrap_or(VarInt::MAX)
+        .encode(out);
+    Ok(())
+}
+
+fn packet_len(body_len: usize) -> Result<usize, EncodeError> {
+    match VarInt::try_from(body_len) {
+        Ok(len) => Ok(1 + len.encoded_len() + body_len),
+        Err(_) => Err(EncodeError::TooLarge),
+    }
+}
+
+/// The length of a reason code and properties at the end of a packet, both left out where they say
+/// nothing (sections 3.4.2.1 and 3.14.2.1).
+fn tail_len<K, B: AsRef<[u8]>>(
+    packet: PacketType,
+    reason: ReasonCode,
+    properties: &Properties<K, B>,
+    version: Version,
+) -> Result<usize, EncodeError> {
+    check_code(packet, reason, version)?;
+    match (reason, properties.encoded_len(version)?) {
+        (ReasonCode::Success, _) if properties.is_empty() => Ok(0),
+        _ if properties.is_empty() => Ok(1),
+        (_, len) => Ok(1 + len),
+    }
+}
+
+fn put_tail<K, B: AsRef<[u8]>>(
+    reason: ReasonCode,
+    properties: &Properties<K, B>,
+    version: Version,
+    out: &mut impl BufMut,
+) {
+    let plain = properties.is_empty();
+    if !plain || reason != ReasonCode::Success {
+        out.put_u8(reason.to_u8());
+    }
+    if !plain {
+        properties.put(version, out);
+    }
+}
+
+fn check_code(packet: PacketType, code: ReasonCode, version: Version) -> Result<(), EncodeError> {
+    let known = match version {
+        _ if code == ReasonCode::Success => return Ok(()),
+        Version::V311 => code.to_v311(packet).is_some(),
+        Version::V5 => code.allowed_in(packet, None),
+    };
+    match (known, version) {
+        (true, _) => Ok(()),
+        (false, Version::V5) => Err(EncodeError::InvalidReasonCode { packet, code }),
+        (false, Version::V311) => Err(EncodeError::NotInVersion {
+            what: "this reason code",
+            version,
+        }),
+    }
+}
+
+fn check_shared(filter: &TopicFilter<&[u8]>) -> Result<(), EncodeError> {
+    match filter.shared() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(EncodeError::InvalidSharedSubscription(error.kind)),
+    }
+}

@@ -1,0 +1,241 @@
+use core::fmt;
+use core::ops::Range;
+
+use bytes::{Buf, BufMut, Bytes};
+
+use super::{Body, Context, Packet, put_header};
+use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
+use crate::frame::PacketType;
+use crate::packet_id::PacketId;
+use crate::property::{Properties, PropertyId, PublishProperties};
+use crate::qos::{Delivery, QoS};
+use crate::text::Escaped;
+use crate::topic::TopicName;
+use crate::version::{Sender, Version};
+use crate::wire;
+
+/// PUBLISH: an application message (section 3.3).
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct Publish<B = Bytes> {
+    /// Whether this may repeat an earlier PUBLISH; never at QoS 0 [MQTT-3.3.1-2].
+    pub dup: bool,
+    /// The QoS, and the packet identifier that goes with it.
+    pub delivery: Delivery,
+    /// Whether the server keeps the message for later subscribers, or has kept it (section 3.3.1.3).
+    pub retain: bool,
+    /// The topic. `None` is sent as an empty name, for which a topic alias in the properties stands.
+    pub topic: Option<TopicName<B>>,
+    /// The properties; always empty in 3.1.1.
+    pub properties: PublishProperties<B>,
+    /// The message itself, up to the end of the packet.
+    pub payload: B,
+}
+
+impl<B: Default> Publish<B> {
+    /// A message without properties, not retained and not repeated.
+    pub fn new(delivery: Delivery, topic: TopicName<B>, payload: B) -> Self {
+        Self {
+            dup: false,
+            delivery,
+            retain: false,
+            topic: Some(topic),
+            properties: Properties::default(),
+            payload,
+        }
+    }
+}
+
+impl<'a> Publish<&'a [u8]> {
+    #[inline]
+    pub(super) fn parse(ctx: Context, first: u8, body: &'a [u8]) -> Result<Self, Fault<'a>> {
+        let (dup, qos) = (first & 0b1000 != 0, QoS::new(first >> 1 & 0b11));
+        let fault = |at, kind, field| Err(Fault::new(at, kind, field));
+
+        let (rest, topic) = match body {
+            // Only 5.0 has an alias to stand for an empty name.
+            [0, 0, rest @ ..] if ctx.version == Version::V5 => (rest, None),
+            _ => {
+                let (rest, topic) = wire::topic_name(body, Field::TopicName)?;
+                (rest, Some(topic))
+            }
+        };
+        let (rest, delivery) = match qos {
+            Some(QoS::AtMostOnce) if dup => {
+                return fault(body, DecodeErrorKind::DupAtQoS0, Field::FixedHeader);
+            }
+            Some(QoS::AtMostOnce) => (rest, Delivery::AtMostOnce),
+            Some(QoS::AtLeastOnce) => {
+                let (rest, id) = wire::packet_id(rest)?;
+                (rest, Delivery::AtLeastOnce(id))
+            }
+            Some(QoS::ExactlyOnce) => {
+                let (rest, id) = wire::packet_id(rest)?;
+                (rest, Delivery::ExactlyOnce(id))
+            }
+            None => return fault(body, DecodeErrorKind::InvalidQoS, Field::FixedHeader),
+        };
+        let mut publish = Self {
+            dup,
+            delivery,
+            retain: first & 1 != 0,
+            topic,
+            properties: Properties::EMPTY,
+            payload: rest,
+        };
+        if ctx.version == Version::V5 {
+            let (payload, (properties, seen)) = Properties::parse(rest)?;
+            if topic.is_none() && !seen.contains(PropertyId::TopicAlias) {
+                return fault(body, DecodeErrorKind::MissingTopic, Field::TopicName);
+            }
+            if ctx.sender == Some(Sender::Client)
+                && seen.contains(PropertyId::SubscriptionIdentifier)
+            {
+                let field = Field::Property(PropertyId::SubscriptionIdentifier);
+                return fault(rest, DecodeErrorKind::PropertyFromWrongSender, field);
+            }
+            publish.properties = properties;
+            publish.payload = payload;
+        }
+        Ok(publish)
+    }
+}
+
+impl Publish<Range<usize>> {
+    /// Cuts the fields out of the packet's bytes. The payload takes over the reference, so that
+    /// only the topic and the properties cost one more each.
+    pub(super) fn cut(&self, mut bytes: Bytes) -> Publish {
+        let cut = |field: &Range<usize>| bytes.slice(field.clone());
+        let topic = self.topic.as_ref().map(|topic| topic.map(cut));
+        let properties = self.properties.map(cut);
+        bytes.advance(self.payload.start);
+        Publish {
+            dup: self.dup,
+            delivery: self.delivery,
+            retain: self.retain,
+            topic,
+            properties,
+            payload: bytes,
+        }
+    }
+}
+
+impl<B> Publish<B> {
+    /// The QoS.
+    pub const fn qos(&self) -> QoS {
+        self.delivery.qos()
+    }
+
+    /// The packet identifier, which QoS 0 lacks.
+    pub const fn packet_id(&self) -> Option<PacketId> {
+        self.delivery.packet_id()
+    }
+
+    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Publish<C> {
+        Publish {
+            dup: self.dup,
+            delivery: self.delivery,
+            retain: self.retain,
+            topic: self.topic.as_ref().map(|topic| topic.map(&f)),
+            properties: self.properties.map(&f),
+            payload: f(&self.payload),
+        }
+    }
+
+    /// The first byte of the packet.
+    fn first(&self) -> u8 {
+        let flags = u8::from(self.dup) << 3 | self.qos().level() << 1 | u8::from(self.retain);
+        (PacketType::Publish as u8) << 4 | flags
+    }
+}
+
+impl<B: AsRef<[u8]>> Publish<B> {
+    /// The same packet, borrowed.
+    pub fn as_borrowed(&self) -> Publish<&[u8]> {
+        self.map(AsRef::as_ref)
+    }
+
+    /// The same packet in buffers of its own.
+    pub fn to_owned(&self) -> Publish {
+        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
+    }
+
+    /// Appends the packet.
+    ///
+    /// # Errors
+    ///
+    /// If the packet breaks a rule of `version` or does not fit; then nothing has been written.
+    pub fn encode(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
+        super::put(self.first(), self, version, out)
+    }
+
+    /// Appends everything but the payload, which the caller sends right behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_head(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
+        let len = self.body_len(version)?;
+        put_header(self.first(), len, self.payload.as_ref().len(), out)?;
+        self.put_head(version, out);
+        Ok(())
+    }
+
+    /// The length of the whole packet.
+    ///
+    /// # Errors
+    ///
+    /// If the packet cannot be encoded in `version`.
+    pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        super::packet_len(self.body_len(version)?)
+    }
+
+    fn put_head(&self, version: Version, out: &mut impl BufMut) {
+        let topic = self.topic.as_ref();
+        wire::put_prefixed(topic.map_or(&[][..], TopicName::as_bytes), out);
+        if let Some(id) = self.packet_id() {
+            out.put_u16(id.get());
+        }
+        self.properties.put(version, out);
+    }
+}
+
+impl<B: AsRef<[u8]>> Body for Publish<B> {
+    fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
+        if self.dup && self.qos() == QoS::AtMostOnce {
+            return Err(EncodeError::DupAtQoS0);
+        }
+        let topic = match &self.topic {
+            Some(topic) => topic.len(),
+            None if version == Version::V5 && self.properties.topic_alias().is_some() => 0,
+            None => return Err(EncodeError::MissingTopic),
+        };
+        let id = if self.packet_id().is_some() { 2 } else { 0 };
+        let properties = self.properties.encoded_len(version)?;
+        Ok(2 + topic + id + properties + self.payload.as_ref().len())
+    }
+
+    fn put_body(&self, version: Version, out: &mut impl BufMut) {
+        self.put_head(version, out);
+        out.put_slice(self.payload.as_ref());
+    }
+}
+
+impl<B> From<Publish<B>> for Packet<B> {
+    fn from(publish: Publish<B>) -> Self {
+        Self::Publish(publish)
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for Publish<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish")
+            .field("dup", &self.dup)
+            .field("delivery", &self.delivery)
+            .field("retain", &self.retain)
+            .field("topic", &self.topic)
+            .field("properties", &self.properties)
+            .field("payload", &Escaped(self.payload.as_ref()))
+            .finish()
+    }
+}

@@ -1,0 +1,309 @@
+use core::fmt;
+use core::iter::FusedIterator;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use thiserror::Error;
+
+use super::{Body, Context, Packet, check_shared};
+use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
+use crate::packet_id::PacketId;
+use crate::property::{Properties, SubscribeProperties};
+use crate::qos::QoS;
+use crate::topic::TopicFilter;
+use crate::version::Version;
+use crate::wire::{self, ParseResult};
+
+/// SUBSCRIBE: asks for the messages that match topic filters (section 3.8).
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct Subscribe<B = Bytes> {
+    /// What SUBACK will answer to.
+    pub packet_id: PacketId,
+    /// The properties; always empty in 3.1.1.
+    pub properties: SubscribeProperties<B>,
+    /// The topic filters, at least one, with their options.
+    pub subscriptions: Subscriptions<B>,
+}
+
+impl<B: Default> Subscribe<B> {
+    /// Asks for these subscriptions, without properties.
+    pub fn new(packet_id: PacketId, subscriptions: Subscriptions<B>) -> Self {
+        Self {
+            packet_id,
+            properties: Properties::default(),
+            subscriptions,
+        }
+    }
+}
+
+impl<'a> Subscribe<&'a [u8]> {
+    pub(super) fn parse(ctx: Context, body: &'a [u8]) -> Result<Self, Fault<'a>> {
+        let (rest, packet_id) = wire::packet_id(body)?;
+        let (rest, properties) = match ctx.version {
+            Version::V311 => (rest, Properties::EMPTY),
+            Version::V5 => {
+                let (rest, (properties, _)) = Properties::parse(rest)?;
+                (rest, properties)
+            }
+        };
+        if rest.is_empty() {
+            let kind = DecodeErrorKind::EmptyList;
+            return Err(Fault::new(rest, kind, Field::TopicFilter));
+        }
+        let mut unread = rest;
+        while !unread.is_empty() {
+            (unread, _) = Subscription::parse(ctx.version, unread)?;
+        }
+        Ok(Self {
+            packet_id,
+            properties,
+            subscriptions: Subscriptions(rest),
+        })
+    }
+}
+
+impl<B> Subscribe<B> {
+    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Subscribe<C> {
+        Subscribe {
+            packet_id: self.packet_id,
+            properties: self.properties.map(&f),
+            subscriptions: Subscriptions(f(&self.subscriptions.0)),
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> Subscribe<B> {
+    /// The same packet, borrowed.
+    pub fn as_borrowed(&self) -> Subscribe<&[u8]> {
+        self.map(AsRef::as_ref)
+    }
+
+    /// The same packet in buffers of its own.
+    pub fn to_owned(&self) -> Subscribe {
+        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
+    }
+}
+
+impl<B: AsRef<[u8]>> Body for Subscribe<B> {
+    fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
+        for subscription in &self.subscriptions {
+            if version == Version::V5 {
+                check_shared(&subscription.filter)?;
+            } else if subscription.options.to_byte() > QoS::ExactlyOnce.level() {
+                let what = "a subscription option other than QoS";
+                return Err(EncodeError::NotInVersion { what, version });
+            }
+        }
+        let properties = self.properties.encoded_len(version)?;
+        Ok(2 + properties + self.subscriptions.0.as_ref().len())
+    }
+
+    fn put_body(&self, version: Version, out: &mut impl BufMut) {
+        out.put_u16(self.packet_id.get());
+        self.properties.put(version, out);
+        out.put_slice(self.subscriptions.0.as_ref());
+    }
+}
+
+/// The topic filters of a SUBSCRIBE and their options, at least one, in wire form.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct Subscriptions<B = Bytes>(B);
+
+impl Subscriptions {
+    /// Collects subscriptions.
+    ///
+    /// # Errors
+    ///
+    /// If there are none, or one is shared and has No Local set.
+    pub fn new<'a>(
+        subscriptions: impl IntoIterator<Item = (TopicFilter<&'a [u8]>, SubscriptionOptions)>,
+    ) -> Result<Self, InvalidSubscriptions> {
+        let mut block = BytesMut::new();
+        for (filter, options) in subscriptions {
+            if options.no_local && filter.as_bytes().starts_with(b"$share/") {
+                return Err(InvalidSubscriptions::NoLocalOnSharedSubscription);
+            }
+            wire::put_prefixed(filter.as_bytes(), &mut block);
+            block.put_u8(options.to_byte());
+        }
+        match block.is_empty() {
+            true => Err(InvalidSubscriptions::Empty),
+            false => Ok(Self(block.freeze())),
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> Subscriptions<B> {
+    /// The subscriptions in order.
+    pub fn iter(&self) -> SubscriptionIter<'_> {
+        SubscriptionIter(self.0.as_ref())
+    }
+}
+
+impl<'a, B: AsRef<[u8]>> IntoIterator for &'a Subscriptions<B> {
+    type Item = Subscription<'a>;
+    type IntoIter = SubscriptionIter<'a>;
+
+    fn into_iter(self) -> SubscriptionIter<'a> {
+        self.iter()
+    }
+}
+
+/// Why [`Subscriptions`] cannot be made.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum InvalidSubscriptions {
+    /// SUBSCRIBE needs at least one topic filter [MQTT-3.8.3-2].
+    #[error("at least one topic filter is needed")]
+    Empty,
+    /// A shared subscription cannot have No Local [MQTT-3.8.3-4].
+    #[error("no local is set on a shared subscription")]
+    NoLocalOnSharedSubscription,
+}
+
+/// A topic filter and how to send what matches it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct Subscription<'a> {
+    /// What to match topic names with.
+    pub filter: TopicFilter<&'a [u8]>,
+    /// How to send them.
+    pub options: SubscriptionOptions,
+}
+
+impl<'a> Subscription<'a> {
+    fn parse(version: Version, input: &'a [u8]) -> ParseResult<'a, Self> {
+        let (after_filter, filter) = wire::topic_filter(input, Field::TopicFilter)?;
+        let (rest, byte) = wire::u8(after_filter, Field::SubscriptionOptions)?;
+        let options = match SubscriptionOptions::from_byte(version, byte) {
+            Ok(options) => options,
+            Err(kind) => return wire::fail(after_filter, kind, Field::SubscriptionOptions),
+        };
+        if version == Version::V5 {
+            let (_, shared) = wire::shared(&filter)?;
+            if shared && options.no_local {
+                let kind = DecodeErrorKind::NoLocalOnSharedSubscription;
+                return wire::fail(after_filter, kind, Field::SubscriptionOptions);
+            }
+        }
+        Ok((rest, Self { filter, options }))
+    }
+}
+
+/// The options of a subscription (section 3.8.3.1 of 5.0); 3.1.1 has the QoS alone.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct SubscriptionOptions {
+    /// The highest QoS to send messages with.
+    pub maximum_qos: QoS,
+    /// Whether to leave out what this client publishes itself.
+    pub no_local: bool,
+    /// Whether to keep the RETAIN flag as it was published.
+    pub retain_as_published: bool,
+    /// Whether to send retained messages.
+    pub retain_handling: RetainHandling,
+}
+
+impl SubscriptionOptions {
+    /// Options with this maximum QoS and zero bits else.
+    pub const fn new(maximum_qos: QoS) -> Self {
+        Self {
+            maximum_qos,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: RetainHandling::SendAtSubscribe,
+        }
+    }
+
+    const fn from_byte(version: Version, byte: u8) -> Result<Self, DecodeErrorKind> {
+        let reserved = match version {
+            Version::V311 => 0b1111_1100,
+            Version::V5 => 0b1100_0000,
+        };
+        if byte & reserved != 0 {
+            return Err(DecodeErrorKind::ReservedSubscriptionOptions(byte));
+        }
+        let Some(maximum_qos) = QoS::new(byte & 0b11) else {
+            return Err(DecodeErrorKind::InvalidQoS);
+        };
+        Ok(Self {
+            maximum_qos,
+            no_local: byte & 1 << 2 != 0,
+            retain_as_published: byte & 1 << 3 != 0,
+            retain_handling: match byte >> 4 & 0b11 {
+                0 => RetainHandling::SendAtSubscribe,
+                1 => RetainHandling::SendIfNew,
+                2 => RetainHandling::DoNotSend,
+                _ => return Err(DecodeErrorKind::InvalidRetainHandling),
+            },
+        })
+    }
+
+    fn to_byte(self) -> u8 {
+        self.maximum_qos.level()
+            | u8::from(self.no_local) << 2
+            | u8::from(self.retain_as_published) << 3
+            | (self.retain_handling as u8) << 4
+    }
+}
+
+/// Whether a subscription is sent the retained messages that match it.
+#[expect(clippy::exhaustive_enums, reason = "the fourth value is an error")]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[repr(u8)]
+pub enum RetainHandling {
+    /// Whenever it is made.
+    #[default]
+    SendAtSubscribe = 0,
+    /// Only if it did not exist [MQTT-3.3.1-10].
+    SendIfNew = 1,
+    /// Never.
+    DoNotSend = 2,
+}
+
+/// Iterator over [`Subscriptions`].
+#[derive(Clone, Debug)]
+pub struct SubscriptionIter<'a>(&'a [u8]);
+
+impl<'a> Iterator for SubscriptionIter<'a> {
+    type Item = Subscription<'a>;
+
+    fn next(&mut self) -> Option<Subscription<'a>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (rest, filter) = wire::topic_filter(self.0, Field::TopicFilter).expect(CHECKED);
+        let (rest, byte) = wire::u8(rest, Field::SubscriptionOptions).expect(CHECKED);
+        // What is valid in 3.1.1 means the same in 5.0.
+        let options = SubscriptionOptions::from_byte(Version::V5, byte).expect(CHECKED);
+        self.0 = rest;
+        Some(Subscription { filter, options })
+    }
+}
+
+impl FusedIterator for SubscriptionIter<'_> {}
+
+/// Why reading a block again cannot fail.
+const CHECKED: &str = "checked when the block was made";
+
+impl<B> From<Subscribe<B>> for Packet<B> {
+    fn from(subscribe: Subscribe<B>) -> Self {
+        Self::Subscribe(subscribe)
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for Subscribe<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscribe")
+            .field("packet_id", &self.packet_id)
+            .field("properties", &self.properties)
+            .field("subscriptions", &self.subscriptions)
+            .finish()
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for Subscriptions<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}

@@ -1,0 +1,178 @@
+use core::fmt;
+use core::iter::FusedIterator;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Body, Context, Packet, check_shared};
+use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
+use crate::packet_id::PacketId;
+use crate::property::{Properties, UnsubscribeProperties};
+use crate::topic::TopicFilter;
+use crate::version::Version;
+use crate::wire;
+
+/// UNSUBSCRIBE: ends subscriptions (section 3.10).
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct Unsubscribe<B = Bytes> {
+    /// What UNSUBACK will answer to.
+    pub packet_id: PacketId,
+    /// The properties; always empty in 3.1.1.
+    pub properties: UnsubscribeProperties<B>,
+    /// The topic filters, at least one, as they were subscribed to.
+    pub filters: TopicFilters<B>,
+}
+
+impl<B: Default> Unsubscribe<B> {
+    /// Ends these subscriptions, without properties.
+    pub fn new(packet_id: PacketId, filters: TopicFilters<B>) -> Self {
+        Self {
+            packet_id,
+            properties: Properties::default(),
+            filters,
+        }
+    }
+}
+
+impl<'a> Unsubscribe<&'a [u8]> {
+    pub(super) fn parse(ctx: Context, body: &'a [u8]) -> Result<Self, Fault<'a>> {
+        let (rest, packet_id) = wire::packet_id(body)?;
+        let (rest, properties) = match ctx.version {
+            Version::V311 => (rest, Properties::EMPTY),
+            Version::V5 => {
+                let (rest, (properties, _)) = Properties::parse(rest)?;
+                (rest, properties)
+            }
+        };
+        if rest.is_empty() {
+            let kind = DecodeErrorKind::EmptyList;
+            return Err(Fault::new(rest, kind, Field::TopicFilter));
+        }
+        let mut unread = rest;
+        while !unread.is_empty() {
+            let (tail, filter) = wire::topic_filter(unread, Field::TopicFilter)?;
+            if ctx.version == Version::V5 {
+                wire::shared(&filter)?;
+            }
+            unread = tail;
+        }
+        Ok(Self {
+            packet_id,
+            properties,
+            filters: TopicFilters(rest),
+        })
+    }
+}
+
+impl<B> Unsubscribe<B> {
+    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Unsubscribe<C> {
+        Unsubscribe {
+            packet_id: self.packet_id,
+            properties: self.properties.map(&f),
+            filters: TopicFilters(f(&self.filters.0)),
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> Unsubscribe<B> {
+    /// The same packet, borrowed.
+    pub fn as_borrowed(&self) -> Unsubscribe<&[u8]> {
+        self.map(AsRef::as_ref)
+    }
+
+    /// The same packet in buffers of its own.
+    pub fn to_owned(&self) -> Unsubscribe {
+        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
+    }
+}
+
+impl<B: AsRef<[u8]>> Body for Unsubscribe<B> {
+    fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
+        if version == Version::V5 {
+            self.filters
+                .iter()
+                .try_for_each(|filter| check_shared(&filter))?;
+        }
+        let properties = self.properties.encoded_len(version)?;
+        Ok(2 + properties + self.filters.0.as_ref().len())
+    }
+
+    fn put_body(&self, version: Version, out: &mut impl BufMut) {
+        out.put_u16(self.packet_id.get());
+        self.properties.put(version, out);
+        out.put_slice(self.filters.0.as_ref());
+    }
+}
+
+/// The topic filters of an UNSUBSCRIBE, at least one, in wire form.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct TopicFilters<B = Bytes>(B);
+
+impl TopicFilters {
+    /// Collects filters; `None` if there are none [MQTT-3.10.3-2].
+    pub fn new<'a>(filters: impl IntoIterator<Item = TopicFilter<&'a [u8]>>) -> Option<Self> {
+        let mut block = BytesMut::new();
+        for filter in filters {
+            wire::put_prefixed(filter.as_bytes(), &mut block);
+        }
+        (!block.is_empty()).then(|| Self(block.freeze()))
+    }
+}
+
+impl<B: AsRef<[u8]>> TopicFilters<B> {
+    /// The filters in order.
+    pub fn iter(&self) -> TopicFilterIter<'_> {
+        TopicFilterIter(self.0.as_ref())
+    }
+}
+
+impl<'a, B: AsRef<[u8]>> IntoIterator for &'a TopicFilters<B> {
+    type Item = TopicFilter<&'a [u8]>;
+    type IntoIter = TopicFilterIter<'a>;
+
+    fn into_iter(self) -> TopicFilterIter<'a> {
+        self.iter()
+    }
+}
+
+/// Iterator over [`TopicFilters`].
+#[derive(Clone, Debug)]
+pub struct TopicFilterIter<'a>(&'a [u8]);
+
+impl<'a> Iterator for TopicFilterIter<'a> {
+    type Item = TopicFilter<&'a [u8]>;
+
+    fn next(&mut self) -> Option<TopicFilter<&'a [u8]>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let read = wire::topic_filter(self.0, Field::TopicFilter);
+        let (rest, filter) = read.expect("checked when the block was made");
+        self.0 = rest;
+        Some(filter)
+    }
+}
+
+impl FusedIterator for TopicFilterIter<'_> {}
+
+impl<B> From<Unsubscribe<B>> for Packet<B> {
+    fn from(unsubscribe: Unsubscribe<B>) -> Self {
+        Self::Unsubscribe(unsubscribe)
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for Unsubscribe<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsubscribe")
+            .field("packet_id", &self.packet_id)
+            .field("properties", &self.properties)
+            .field("filters", &self.filters)
+            .finish()
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for TopicFilters<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}

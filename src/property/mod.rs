@@ -1,0 +1,413 @@
+//! The properties of MQTT 5.0 packets (section 2.2.2).
+//!
+//! [`Properties`] is one block, in wire form, of the properties that one packet may carry; the
+//! packet is the first type parameter. What it may not carry cannot be read or set:
+//!
+//! ```compile_fail,E0277
+//! # use mqtt_sansio::property::{ConnectProperties, TopicAlias};
+//! let alias = TopicAlias::new(1).unwrap();
+//! ConnectProperties::builder().topic_alias(alias);
+//! ```
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::iter::FusedIterator;
+use core::marker::PhantomData;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::error::{DecodeErrorKind, EncodeError, Field};
+use crate::text::Text;
+use crate::varint::VarInt;
+use crate::version::Version;
+use crate::wire::{self, ParseResult};
+
+mod spec;
+mod value;
+
+pub(crate) use spec::PropertySet;
+pub use spec::{
+    Carries, InAck, InAuth, InConnAck, InConnect, InDisconnect, InPublish, InSubscribe,
+    InUnsubscribe, InWill, Place, Property, PropertyId,
+};
+pub use value::{MaximumQoS, PayloadFormat, SubscriptionId, TopicAlias};
+
+/// The properties of CONNECT.
+pub type ConnectProperties<B = Bytes> = Properties<InConnect, B>;
+/// The properties of the will in CONNECT.
+pub type WillProperties<B = Bytes> = Properties<InWill, B>;
+/// The properties of CONNACK.
+pub type ConnAckProperties<B = Bytes> = Properties<InConnAck, B>;
+/// The properties of PUBLISH.
+pub type PublishProperties<B = Bytes> = Properties<InPublish, B>;
+/// The properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK.
+pub type AckProperties<B = Bytes> = Properties<InAck, B>;
+/// The properties of SUBSCRIBE.
+pub type SubscribeProperties<B = Bytes> = Properties<InSubscribe, B>;
+/// The properties of UNSUBSCRIBE.
+pub type UnsubscribeProperties<B = Bytes> = Properties<InUnsubscribe, B>;
+/// The properties of DISCONNECT.
+pub type DisconnectProperties<B = Bytes> = Properties<InDisconnect, B>;
+/// The properties of AUTH.
+pub type AuthProperties<B = Bytes> = Properties<InAuth, B>;
+
+/// The properties of one place `K`, in the order in which they were sent or set.
+///
+/// Kept in wire form: checked once, when decoded or built, and read again without failing. Each
+/// read walks the block, so read what is needed often once. Always empty in MQTT 3.1.1.
+pub struct Properties<K, B = Bytes> {
+    block: B,
+    place: PhantomData<fn() -> K>,
+}
+
+impl<K> Properties<K, &[u8]> {
+    pub(crate) const EMPTY: Self = Self::new(&[]);
+}
+
+impl<'a, K: Place> Properties<K, &'a [u8]> {
+    /// Reads the length and checks every property; says which ones there are.
+    pub(crate) fn parse(input: &'a [u8]) -> ParseResult<'a, (Self, PropertySet)> {
+        let (rest, len) = VarInt::parse(input, Field::PropertyLength)?;
+        let (rest, block) = wire::take(rest, len.get() as usize, Field::PropertyLength)?;
+        let mut seen = PropertySet::default();
+        let mut unread = block;
+        while let [id, tail @ ..] = unread {
+            let Some(known) = PropertyId::from_u8(*id) else {
+                let kind = DecodeErrorKind::UnknownProperty(*id);
+                return wire::fail(unread, kind, Field::PropertyId);
+            };
+            if !K::ALLOWED.contains(known) {
+                let kind = DecodeErrorKind::PropertyNotAllowed;
+                return wire::fail(unread, kind, Field::Property(known));
+            }
+            if seen.contains(known) && !K::REPEATABLE.contains(known) {
+                let kind = DecodeErrorKind::PropertyRepeated;
+                return wire::fail(unread, kind, Field::Property(known));
+            }
+            seen = seen.with(known);
+            (unread, _) = Property::parse(known, tail)?;
+        }
+        Ok((rest, (Self::new(block), seen)))
+    }
+}
+
+impl<K: Place> Properties<K, Bytes> {
+    /// A builder without properties.
+    pub fn builder() -> PropertiesBuilder<K> {
+        PropertiesBuilder {
+            block: BytesMut::new(),
+            place: PhantomData,
+        }
+    }
+}
+
+impl<K, B> Properties<K, B> {
+    const fn new(block: B) -> Self {
+        Self {
+            block,
+            place: PhantomData,
+        }
+    }
+
+    pub(crate) fn map<'a, C>(&'a self, f: impl FnOnce(&'a B) -> C) -> Properties<K, C> {
+        Properties::new(f(&self.block))
+    }
+}
+
+impl<K, B: AsRef<[u8]>> Properties<K, B> {
+    /// Whether there are no properties.
+    pub fn is_empty(&self) -> bool {
+        self.block.as_ref().is_empty()
+    }
+
+    /// The properties in order.
+    pub fn iter(&self) -> PropertyIter<'_> {
+        PropertyIter(self.block.as_ref())
+    }
+
+    /// The names and values of the user properties, in order.
+    pub fn user_properties(
+        &self,
+    ) -> impl Iterator<Item = (Text<&[u8]>, Text<&[u8]>)> + Clone + use<'_, K, B> {
+        self.iter().filter_map(|property| match property {
+            Property::UserProperty(pair) => Some(pair),
+            _ => None,
+        })
+    }
+
+    /// The same properties, borrowed.
+    pub fn as_borrowed(&self) -> Properties<K, &[u8]> {
+        Properties::new(self.block.as_ref())
+    }
+
+    /// The same properties in a buffer of their own.
+    pub fn to_owned(&self) -> Properties<K, Bytes> {
+        Properties::new(Bytes::copy_from_slice(self.block.as_ref()))
+    }
+
+    /// A builder that starts with these properties.
+    pub fn to_builder(&self) -> PropertiesBuilder<K> {
+        PropertiesBuilder {
+            block: BytesMut::from(self.block.as_ref()),
+            place: PhantomData,
+        }
+    }
+
+    /// The length with the length in front; properties have no place in 3.1.1.
+    pub(crate) fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        match (version, self.block.as_ref().len()) {
+            (Version::V311, 0) => Ok(0),
+            (Version::V311, _) => Err(EncodeError::NotInVersion {
+                what: "a property",
+                version,
+            }),
+            (Version::V5, len) => match VarInt::try_from(len) {
+                Ok(prefix) => Ok(prefix.encoded_len() + len),
+                Err(_) => Err(EncodeError::TooLarge),
+            },
+        }
+    }
+
+    /// Appends the length and the properties. [`encoded_len`](Self::encoded_len) has succeeded.
+    pub(crate) fn put(&self, version: Version, out: &mut impl BufMut) {
+        if version == Version::V5 {
+            let block = self.block.as_ref();
+            VarInt::try_from(block.len())
+                .unwrap_or(VarInt::MAX)
+                .encode(out);
+            out.put_slice(block);
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> PublishProperties<B> {
+    /// By what the client knows the subscriptions that match (section 3.3.2.3.8), in order. Only
+    /// the server sends them [MQTT-3.3.4-6].
+    pub fn subscription_identifiers(
+        &self,
+    ) -> impl Iterator<Item = SubscriptionId> + Clone + use<'_, B> {
+        self.iter().filter_map(|property| match property {
+            Property::SubscriptionIdentifier(id) => Some(id),
+            _ => None,
+        })
+    }
+}
+
+impl<B: AsRef<[u8]>> SubscribeProperties<B> {
+    /// By what the client will know these subscriptions (section 3.8.2.1.2).
+    pub fn subscription_identifier(&self) -> Option<SubscriptionId> {
+        self.iter().find_map(|property| match property {
+            Property::SubscriptionIdentifier(id) => Some(id),
+            _ => None,
+        })
+    }
+}
+
+impl<'a, K, B: AsRef<[u8]>> IntoIterator for &'a Properties<K, B> {
+    type Item = Property<'a>;
+    type IntoIter = PropertyIter<'a>;
+
+    fn into_iter(self) -> PropertyIter<'a> {
+        self.iter()
+    }
+}
+
+// Written out, as derives would ask the same of `K`, which has no values.
+impl<K, B: Clone> Clone for Properties<K, B> {
+    fn clone(&self) -> Self {
+        Self::new(self.block.clone())
+    }
+}
+
+impl<K, B: Copy> Copy for Properties<K, B> {}
+
+impl<K, B: Default> Default for Properties<K, B> {
+    fn default() -> Self {
+        Self::new(B::default())
+    }
+}
+
+impl<K, B: PartialEq> PartialEq for Properties<K, B> {
+    fn eq(&self, other: &Self) -> bool {
+        self.block == other.block
+    }
+}
+
+impl<K, B: Eq> Eq for Properties<K, B> {}
+
+impl<K, B: Hash> Hash for Properties<K, B> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.block.hash(state);
+    }
+}
+
+impl<K, B: AsRef<[u8]>> fmt::Debug for Properties<K, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+/// Iterator over [`Properties`].
+#[derive(Clone, Debug)]
+pub struct PropertyIter<'a>(&'a [u8]);
+
+impl<'a> Iterator for PropertyIter<'a> {
+    type Item = Property<'a>;
+
+    fn next(&mut self) -> Option<Property<'a>> {
+        let [id, tail @ ..] = self.0 else { return None };
+        let id = PropertyId::from_u8(*id).expect(CHECKED);
+        let (rest, property) = Property::parse(id, tail).expect(CHECKED);
+        self.0 = rest;
+        Some(property)
+    }
+}
+
+impl FusedIterator for PropertyIter<'_> {}
+
+/// Builds [`Properties`], in the order of the calls.
+///
+/// Setting one that may be there once a second time replaces the first.
+#[derive(Clone, Debug)]
+pub struct PropertiesBuilder<K> {
+    block: BytesMut,
+    place: PhantomData<fn() -> K>,
+}
+
+impl<K: Place> PropertiesBuilder<K> {
+    /// Adds a user property: a name and a value with a meaning to the peers alone.
+    #[must_use]
+    pub fn user_property(self, name: Text<&[u8]>, value: Text<&[u8]>) -> Self {
+        self.with(&Property::UserProperty((name, value)))
+    }
+
+    /// Adds, or in SUBSCRIBE sets, the subscription identifier.
+    #[must_use]
+    pub fn subscription_identifier(self, id: SubscriptionId) -> Self
+    where
+        K: Carries<0x0B>,
+    {
+        self.with(&Property::SubscriptionIdentifier(id))
+    }
+
+    /// Removes every property with this identifier.
+    #[must_use]
+    pub fn without(mut self, id: PropertyId) -> Self {
+        let all = self.block.split().freeze();
+        for property in PropertyIter(&all) {
+            if property.id() != id {
+                property.put(&mut self.block);
+            }
+        }
+        self
+    }
+
+    /// The properties.
+    pub fn build(self) -> Properties<K> {
+        Properties::new(self.block.freeze())
+    }
+
+    fn with(mut self, property: &Property<'_>) -> Self {
+        if !K::REPEATABLE.contains(property.id()) {
+            self = self.without(property.id());
+        }
+        property.put(&mut self.block);
+        self
+    }
+}
+
+/// Why reading a block again cannot fail.
+const CHECKED: &str = "checked when the block was made";
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::topic::TopicName;
+
+    fn parse<K: Place>(block: &[u8]) -> Result<Properties<K, &[u8]>, DecodeErrorKind> {
+        match Properties::<K, _>::parse(block) {
+            Ok((_, (properties, _))) => Ok(properties),
+            Err(error) => Err(crate::error::Fault::from(error).kind),
+        }
+    }
+
+    #[test]
+    fn builder_keeps_order_and_replaces() {
+        let name = Text::new("n").unwrap();
+        let value = Text::new("v").unwrap();
+        let properties = PublishProperties::builder()
+            .message_expiry_interval(1)
+            .user_property(name, value)
+            .subscription_identifier(SubscriptionId::new(200).unwrap())
+            .subscription_identifier(SubscriptionId::new(200).unwrap())
+            .message_expiry_interval(2)
+            .user_property(name, name)
+            .build();
+        let mut out = Vec::new();
+        properties.put(Version::V5, &mut out);
+        assert_eq!(
+            out,
+            b"\x19\x26\x00\x01n\x00\x01v\x0b\xc8\x01\x0b\xc8\x01\x02\x00\x00\x00\x02\x26\x00\x01n\x00\x01n"
+        );
+        assert_eq!(parse::<InPublish>(&out), Ok(properties.as_borrowed()));
+        assert_eq!(properties.message_expiry_interval(), Some(2));
+        assert_eq!(properties.content_type(), None);
+        assert_eq!(properties.subscription_identifiers().count(), 2);
+        let pairs: Vec<_> = properties.user_properties().collect();
+        assert_eq!(pairs, [(name, value), (name, name)]);
+        let rest = properties
+            .to_builder()
+            .without(PropertyId::UserProperty)
+            .build();
+        assert_eq!(rest.iter().count(), 3);
+    }
+
+    #[test]
+    fn getters_read_what_was_set() {
+        let topic = TopicName::new("a/b").unwrap();
+        let properties = PublishProperties::builder()
+            .payload_format_indicator(PayloadFormat::Utf8)
+            .response_topic(topic)
+            .topic_alias(TopicAlias::new(7).unwrap())
+            .build();
+        assert_eq!(
+            properties.payload_format_indicator(),
+            Some(PayloadFormat::Utf8)
+        );
+        assert_eq!(properties.response_topic(), Some(topic));
+        assert_eq!(properties.topic_alias(), TopicAlias::new(7));
+    }
+
+    #[test]
+    fn repeats() {
+        let twice = b"\x04\x0b\x01\x0b\x01";
+        assert!(parse::<InPublish>(twice).is_ok());
+        let repeated = Err(DecodeErrorKind::PropertyRepeated);
+        assert_eq!(parse::<InSubscribe>(twice), repeated);
+        let not_allowed = Err(DecodeErrorKind::PropertyNotAllowed);
+        assert_eq!(parse::<InConnect>(twice), not_allowed);
+        let unknown = Err(DecodeErrorKind::UnknownProperty(0x8B));
+        assert_eq!(parse::<InPublish>(b"\x02\x8b\x01"), unknown);
+    }
+
+    /// How many properties each packet may carry, from table 2-4.
+    #[test]
+    fn allowed_counts() {
+        fn count<K: Place>() -> usize {
+            let known = (0..=255).filter_map(PropertyId::from_u8);
+            known.filter(|&id| K::ALLOWED.contains(id)).count()
+        }
+        assert_eq!(count::<InConnect>(), 9);
+        assert_eq!(count::<InWill>(), 7);
+        assert_eq!(count::<InConnAck>(), 17);
+        assert_eq!(count::<InPublish>(), 8);
+        assert_eq!(count::<InAck>(), 2);
+        assert_eq!(count::<InSubscribe>(), 2);
+        assert_eq!(count::<InUnsubscribe>(), 1);
+        assert_eq!(count::<InDisconnect>(), 4);
+        assert_eq!(count::<InAuth>(), 4);
+        assert_eq!((0..=255).filter_map(PropertyId::from_u8).count(), 27);
+    }
+}

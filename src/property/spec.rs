@@ -1,0 +1,330 @@
+//! Table 2-4 of MQTT 5.0 as data: what each property is and which packets carry it.
+
+use core::fmt;
+use core::num::{NonZeroU16, NonZeroU32};
+
+use bytes::BufMut;
+
+use super::value::{MaximumQoS, PayloadFormat, SubscriptionId, TopicAlias, Value};
+use super::{Properties, PropertiesBuilder};
+use crate::error::Field;
+use crate::text::{Binary, Text};
+use crate::topic::TopicName;
+use crate::wire::ParseResult;
+
+/// Declares the properties from one table: places, identifiers, values, and for those that a
+/// packet carries once, the methods that read and set them.
+macro_rules! properties {
+    (
+        places { $($(#[$pdoc:meta])+ $P:ident = $bit:literal;)* }
+        once { $($(#[$doc:meta])+ $id:literal $Name:ident $name:ident: $Type:ty, in $($Place:ident)+;)* }
+        repeatable {
+            $($(#[$rdoc:meta])+ $rid:literal $RName:ident: $RType:ty,
+                once in [$($ROnce:ident)*] repeats in [$($RMany:ident)*];)*
+        }
+    ) => {
+        $($(#[$pdoc])+
+        #[expect(clippy::exhaustive_enums, reason = "a name for the type system, without values")]
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub enum $P {}
+
+        impl Sealed for $P {
+            const BIT: u16 = 1 << $bit;
+        })*
+
+        /// The identifier of a property (table 2-4 of MQTT 5.0).
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[non_exhaustive]
+        #[repr(u8)]
+        pub enum PropertyId {
+            $($(#[$doc])+ $Name = $id,)*
+            $($(#[$rdoc])+ $RName = $rid,)*
+        }
+
+        /// A property and its value.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[non_exhaustive]
+        pub enum Property<'a> {
+            $($(#[$doc])+ $Name($Type),)*
+            $($(#[$rdoc])+ $RName($RType),)*
+        }
+
+        impl<'a> Property<'a> {
+            /// Which property this is.
+            pub const fn id(&self) -> PropertyId {
+                match self {
+                    $(Self::$Name(_) => PropertyId::$Name,)*
+                    $(Self::$RName(_) => PropertyId::$RName,)*
+                }
+            }
+
+            /// Reads the value behind an identifier.
+            #[inline]
+            pub(super) fn parse(id: PropertyId, input: &'a [u8]) -> ParseResult<'a, Self> {
+                let field = Field::Property(id);
+                Ok(match id {
+                    $(PropertyId::$Name => {
+                        let (rest, value) = <$Type>::parse(input, field)?;
+                        (rest, Self::$Name(value))
+                    })*
+                    $(PropertyId::$RName => {
+                        let (rest, value) = <$RType>::parse(input, field)?;
+                        (rest, Self::$RName(value))
+                    })*
+                })
+            }
+
+            pub(super) fn put(&self, out: &mut impl BufMut) {
+                out.put_u8(self.id() as u8);
+                match self {
+                    $(Self::$Name(value) => value.put(out),)*
+                    $(Self::$RName(value) => value.put(out),)*
+                }
+            }
+        }
+
+        #[expect(clippy::needless_lifetimes, reason = "the types in the table need the name")]
+        impl<K, B: AsRef<[u8]>> Properties<K, B> {
+            $($(#[$doc])+
+            pub fn $name<'a>(&'a self) -> Option<$Type>
+            where
+                K: Carries<$id>,
+            {
+                self.iter().find_map(|property| match property {
+                    Property::$Name(value) => Some(value),
+                    _ => None,
+                })
+            })*
+        }
+
+        #[expect(clippy::extra_unused_lifetimes, reason = "the types in the table need the name")]
+        impl<K: Place> PropertiesBuilder<K> {
+            $($(#[$doc])+
+            #[must_use]
+            pub fn $name<'a>(self, value: $Type) -> Self
+            where
+                K: Carries<$id>,
+            {
+                self.with(&Property::$Name(value))
+            })*
+        }
+
+        $($(impl Carries<$id> for $Place {})+)*
+        $($(impl Carries<$rid> for $ROnce {})* $(impl Carries<$rid> for $RMany {})*)*
+
+        /// Every property: its identifier, the places that carry it, and those where it repeats.
+        const TABLE: &[(PropertyId, u16, u16)] = &[
+            $((PropertyId::$Name, 0 $(| $Place::BIT)+, 0),)*
+            $((PropertyId::$RName, 0 $(| $ROnce::BIT)* $(| $RMany::BIT)*, 0 $(| $RMany::BIT)*),)*
+        ];
+    };
+}
+
+properties! {
+    places {
+        /// In CONNECT.
+        InConnect = 0;
+        /// In the payload of CONNECT, for the will.
+        InWill = 1;
+        /// In CONNACK.
+        InConnAck = 2;
+        /// In PUBLISH.
+        InPublish = 3;
+        /// In PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK, which carry the same two.
+        InAck = 4;
+        /// In SUBSCRIBE.
+        InSubscribe = 5;
+        /// In UNSUBSCRIBE.
+        InUnsubscribe = 6;
+        /// In DISCONNECT.
+        InDisconnect = 7;
+        /// In AUTH.
+        InAuth = 8;
+    }
+    once {
+        /// Whether the payload is UTF-8 text (sections 3.3.2.3.2 and 3.1.3.2.3). Absent: unspecified.
+        0x01 PayloadFormatIndicator payload_format_indicator: PayloadFormat, in InPublish InWill;
+        /// How long the message is worth delivering, in seconds (sections 3.3.2.3.3 and 3.1.3.2.4).
+        /// Absent: for ever.
+        0x02 MessageExpiryInterval message_expiry_interval: u32, in InPublish InWill;
+        /// What the payload is, in words the peers agree on (sections 3.3.2.3.9 and 3.1.3.2.5).
+        0x03 ContentType content_type: Text<&'a [u8]>, in InPublish InWill;
+        /// The topic for an answer; makes the message a request (sections 3.3.2.3.5 and 3.1.3.2.6).
+        0x08 ResponseTopic response_topic: TopicName<&'a [u8]>, in InPublish InWill;
+        /// By what the requester knows the answer (sections 3.3.2.3.6 and 3.1.3.2.7).
+        0x09 CorrelationData correlation_data: Binary<&'a [u8]>, in InPublish InWill;
+        /// How long the session outlives the connection, in seconds; `u32::MAX` is for ever
+        /// (sections 3.1.2.11.2, 3.2.2.3.2 and 3.14.2.2.2). Only the client sends it in DISCONNECT
+        /// [MQTT-3.14.2-2].
+        0x11 SessionExpiryInterval session_expiry_interval: u32, in InConnect InConnAck InDisconnect;
+        /// The client identifier that the server chose (section 3.2.2.3.7).
+        0x12 AssignedClientIdentifier assigned_client_identifier: Text<&'a [u8]>, in InConnAck;
+        /// The keep alive that replaces the client's, in seconds; 0 turns it off (section
+        /// 3.2.2.3.14).
+        0x13 ServerKeepAlive server_keep_alive: u16, in InConnAck;
+        /// The name of the authentication method (sections 3.1.2.11.9, 3.2.2.3.17 and 3.15.2.2.2).
+        0x15 AuthenticationMethod authentication_method: Text<&'a [u8]>, in InConnect InConnAck InAuth;
+        /// What the authentication method defines (sections 3.1.2.11.10, 3.2.2.3.18 and 3.15.2.2.3).
+        0x16 AuthenticationData authentication_data: Binary<&'a [u8]>, in InConnect InConnAck InAuth;
+        /// Whether the client wants reason strings and user properties on errors (section
+        /// 3.1.2.11.7). Absent: true.
+        0x17 RequestProblemInformation request_problem_information: bool, in InConnect;
+        /// How long the server waits before it publishes the will, in seconds (section 3.1.3.2.2).
+        /// Absent: 0.
+        0x18 WillDelayInterval will_delay_interval: u32, in InWill;
+        /// Whether the client wants Response Information in CONNACK (section 3.1.2.11.6). Absent:
+        /// false.
+        0x19 RequestResponseInformation request_response_information: bool, in InConnect;
+        /// What to make response topics from (section 3.2.2.3.15).
+        0x1A ResponseInformation response_information: Text<&'a [u8]>, in InConnAck;
+        /// Another server to use (sections 3.2.2.3.16 and 3.14.2.2.5). Only the server sends it.
+        0x1C ServerReference server_reference: Text<&'a [u8]>, in InConnAck InDisconnect;
+        /// A human-readable explanation of the reason code, for diagnosis alone.
+        0x1F ReasonString reason_string: Text<&'a [u8]>, in InConnAck InAck InDisconnect InAuth;
+        /// How many QoS 1 and 2 messages the sender takes at once (sections 3.1.2.11.3 and
+        /// 3.2.2.3.3). Absent: 65,535.
+        0x21 ReceiveMaximum receive_maximum: NonZeroU16, in InConnect InConnAck;
+        /// The highest topic alias that the sender takes (sections 3.1.2.11.5 and 3.2.2.3.8).
+        /// Absent: 0, none.
+        0x22 TopicAliasMaximum topic_alias_maximum: u16, in InConnect InConnAck;
+        /// The number that stands for the topic name (section 3.3.2.3.4).
+        0x23 TopicAlias topic_alias: TopicAlias, in InPublish;
+        /// The highest QoS of a PUBLISH that the server takes (section 3.2.2.3.4). Absent: 2.
+        0x24 MaximumQoS maximum_qos: MaximumQoS, in InConnAck;
+        /// Whether the server keeps retained messages (section 3.2.2.3.5). Absent: true.
+        0x25 RetainAvailable retain_available: bool, in InConnAck;
+        /// The largest packet that the sender takes, in bytes with the fixed header (sections
+        /// 3.1.2.11.4 and 3.2.2.3.6). Absent: no limit but the protocol's.
+        0x27 MaximumPacketSize maximum_packet_size: NonZeroU32, in InConnect InConnAck;
+        /// Whether topic filters may hold wildcards (section 3.2.2.3.11). Absent: true.
+        0x28 WildcardSubscriptionAvailable wildcard_subscription_available: bool, in InConnAck;
+        /// Whether SUBSCRIBE may carry a subscription identifier (section 3.2.2.3.12). Absent: true.
+        0x29 SubscriptionIdentifierAvailable subscription_identifier_available: bool, in InConnAck;
+        /// Whether the server has shared subscriptions (section 3.2.2.3.13). Absent: true.
+        0x2A SharedSubscriptionAvailable shared_subscription_available: bool, in InConnAck;
+    }
+    repeatable {
+        /// By what the client knows its subscriptions (sections 3.8.2.1.2 and 3.3.2.3.8). Only the
+        /// server sends it in PUBLISH [MQTT-3.3.4-6], once for each subscription that matches.
+        0x0B SubscriptionIdentifier: SubscriptionId, once in [InSubscribe] repeats in [InPublish];
+        /// A name and a value with a meaning to the peers alone.
+        0x26 UserProperty: (Text<&'a [u8]>, Text<&'a [u8]>), once in []
+            repeats in [InConnect InWill InConnAck InPublish InAck InSubscribe InUnsubscribe InDisconnect InAuth];
+    }
+}
+
+impl PropertyId {
+    /// The property with this identifier. The specification sends identifiers as variable byte
+    /// integers, but all are below 128.
+    #[inline]
+    pub const fn from_u8(id: u8) -> Option<Self> {
+        const BY_ID: [Option<PropertyId>; 64] = {
+            let mut by_id = [None; 64];
+            let mut row = 0;
+            while row < TABLE.len() {
+                #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+                (by_id[TABLE[row].0 as usize] = Some(TABLE[row].0));
+                row += 1;
+            }
+            by_id
+        };
+        match id {
+            #[expect(clippy::indexing_slicing, reason = "the pattern bounds the index")]
+            0..64 => BY_ID[id as usize],
+            _ => None,
+        }
+    }
+}
+
+/// The name, as the specification writes it but in lower case.
+impl fmt::Display for PropertyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PayloadFormatIndicator => "payload format indicator",
+            Self::MessageExpiryInterval => "message expiry interval",
+            Self::ContentType => "content type",
+            Self::ResponseTopic => "response topic",
+            Self::CorrelationData => "correlation data",
+            Self::SubscriptionIdentifier => "subscription identifier",
+            Self::SessionExpiryInterval => "session expiry interval",
+            Self::AssignedClientIdentifier => "assigned client identifier",
+            Self::ServerKeepAlive => "server keep alive",
+            Self::AuthenticationMethod => "authentication method",
+            Self::AuthenticationData => "authentication data",
+            Self::RequestProblemInformation => "request problem information",
+            Self::WillDelayInterval => "will delay interval",
+            Self::RequestResponseInformation => "request response information",
+            Self::ResponseInformation => "response information",
+            Self::ServerReference => "server reference",
+            Self::ReasonString => "reason string",
+            Self::ReceiveMaximum => "receive maximum",
+            Self::TopicAliasMaximum => "topic alias maximum",
+            Self::TopicAlias => "topic alias",
+            Self::MaximumQoS => "maximum QoS",
+            Self::RetainAvailable => "retain available",
+            Self::UserProperty => "user property",
+            Self::MaximumPacketSize => "maximum packet size",
+            Self::WildcardSubscriptionAvailable => "wildcard subscription available",
+            Self::SubscriptionIdentifierAvailable => "subscription identifier available",
+            Self::SharedSubscriptionAvailable => "shared subscription available",
+        })
+    }
+}
+
+/// A set of properties, one bit for each identifier.
+#[expect(unnameable_types, reason = "public in the sealed trait alone")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PropertySet(u64);
+
+impl PropertySet {
+    #[inline]
+    pub(crate) const fn contains(self, id: PropertyId) -> bool {
+        self.0 >> id as u8 & 1 != 0
+    }
+
+    #[inline]
+    pub(crate) const fn with(self, id: PropertyId) -> Self {
+        Self(self.0 | 1 << id as u8)
+    }
+}
+
+/// Where in a packet properties stand, and so which they may be. Sealed.
+pub trait Place: Sealed {}
+
+impl<P: Sealed> Place for P {}
+
+/// A [`Place`] that may hold the property with this identifier.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` properties may not hold property {ID}",
+    note = "table 2-4 of MQTT 5.0 lists which packet carries which property"
+)]
+pub trait Carries<const ID: u8>: Place {}
+
+mod sealed {
+    use super::{PropertySet, TABLE};
+
+    #[expect(
+        unnameable_types,
+        reason = "that no other crate can name it is the seal"
+    )]
+    pub trait Sealed {
+        const BIT: u16;
+        const ALLOWED: PropertySet = select(Self::BIT, false);
+        const REPEATABLE: PropertySet = select(Self::BIT, true);
+    }
+
+    /// The properties that the place with this bit may hold, or may hold more than once.
+    const fn select(bit: u16, repeated: bool) -> PropertySet {
+        let (mut set, mut row) = (PropertySet(0), 0);
+        while row < TABLE.len() {
+            #[expect(clippy::indexing_slicing, reason = "row is below the length")]
+            let (id, carried, repeats) = TABLE[row];
+            if bit & if repeated { repeats } else { carried } != 0 {
+                set = set.with(id);
+            }
+            row += 1;
+        }
+        set
+    }
+}
+pub(super) use sealed::Sealed;

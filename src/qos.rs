@@ -1,0 +1,71 @@
+use crate::packet_id::PacketId;
+
+/// How often a message may arrive (section 4.3).
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the specification has three levels"
+)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub enum QoS {
+    /// QoS 0.
+    #[default]
+    AtMostOnce = 0,
+    /// QoS 1.
+    AtLeastOnce = 1,
+    /// QoS 2.
+    ExactlyOnce = 2,
+}
+
+impl QoS {
+    /// Succeeds iff `value` is 0, 1 or 2.
+    pub const fn new(value: u8) -> Option<Self> {
+        match value {
+            0 => Some(Self::AtMostOnce),
+            1 => Some(Self::AtLeastOnce),
+            2 => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
+
+    /// The level as a number: 0, 1 or 2.
+    pub const fn level(self) -> u8 {
+        self as u8
+    }
+}
+
+/// How a PUBLISH is delivered: its QoS, with the packet identifier that QoS 1 and 2 need and QoS 0
+/// cannot have [MQTT-2.2.1-2].
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the specification has three levels"
+)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Delivery {
+    /// QoS 0.
+    #[default]
+    AtMostOnce,
+    /// QoS 1.
+    AtLeastOnce(PacketId),
+    /// QoS 2.
+    ExactlyOnce(PacketId),
+}
+
+impl Delivery {
+    /// The QoS alone.
+    pub const fn qos(self) -> QoS {
+        match self {
+            Self::AtMostOnce => QoS::AtMostOnce,
+            Self::AtLeastOnce(_) => QoS::AtLeastOnce,
+            Self::ExactlyOnce(_) => QoS::ExactlyOnce,
+        }
+    }
+
+    /// The packet identifier, which QoS 0 lacks.
+    pub const fn packet_id(self) -> Option<PacketId> {
+        match self {
+            Self::AtMostOnce => None,
+            Self::AtLeastOnce(id) | Self::ExactlyOnce(id) => Some(id),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+use core::iter::FusedIterator;
+
+use bytes::Bytes;
+
+use super::{SharedFilter, TopicName};
+use crate::text::{TextError, TextErrorKind, check_length, check_utf8, is_plain, text_type};
+
+/// A topic filter: one to 65,535 bytes of UTF-8 without U+0000, in which `+` stands for one whole
+/// level and `#` for the rest (section 4.7).
+///
+/// A filter that starts with `$share/` is a shared subscription in 5.0 and an ordinary filter in
+/// 3.1.1, so [`shared`](Self::shared) reads it as one and nothing else does.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TopicFilter<B = Bytes>(pub(crate) B);
+
+text_type!(TopicFilter, check_filter);
+
+impl<B: AsRef<[u8]>> TopicFilter<B> {
+    /// The levels, which `/` separates; some may be empty.
+    pub fn levels(&self) -> Levels<'_> {
+        Levels::new(self.as_bytes())
+    }
+
+    /// Whether there is a `+` or `#`.
+    pub fn has_wildcards(&self) -> bool {
+        self.as_bytes()
+            .iter()
+            .any(|byte| matches!(byte, b'+' | b'#'))
+    }
+
+    /// The share name and the inner filter, if this starts with `$share/`, as MQTT 5.0 reads it
+    /// (section 4.8.2).
+    ///
+    /// # Errors
+    ///
+    /// If there is no share name, it holds a wildcard, or no filter follows.
+    pub fn shared(&self) -> Result<Option<SharedFilter<'_>>, TextError> {
+        SharedFilter::split(self.as_bytes())
+    }
+
+    /// Whether a message with this topic name is for this filter.
+    ///
+    /// A filter that starts with a wildcard does not match a name that starts with `$`
+    /// [MQTT-4.7.2-1]. A shared subscription matches what its inner filter does:
+    /// `filter.shared()?` first.
+    pub fn matches<N: AsRef<[u8]>>(&self, name: &TopicName<N>) -> bool {
+        matches(self.as_bytes(), name.as_bytes())
+    }
+
+    /// Whether every topic name that `other` matches is matched by this filter too.
+    pub fn covers<C: AsRef<[u8]>>(&self, other: &TopicFilter<C>) -> bool {
+        covers(self.as_bytes(), other.as_bytes())
+    }
+}
+
+/// Walks both from the left. `+` skips to the next `/` of the name; all else must be equal.
+fn matches(filter: &[u8], name: &[u8]) -> bool {
+    if matches!(filter, [b'+' | b'#', ..]) && matches!(name, [b'$', ..]) {
+        return false;
+    }
+    let (mut filter, mut name) = (filter, name);
+    loop {
+        // What is equal can hold no wildcard, as the name has none.
+        let equal = filter.iter().zip(name).take_while(|(a, b)| a == b).count();
+        filter = filter.get(equal..).unwrap_or_default();
+        name = name.get(equal..).unwrap_or_default();
+        match (filter, name) {
+            ([], []) | ([b'#'], _) | ([b'/', b'#'], []) => return true,
+            ([b'+', rest @ ..], _) => {
+                let level = name.iter().position(|&byte| byte == b'/');
+                name = name.get(level.unwrap_or(name.len())..).unwrap_or_default();
+                filter = rest;
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// Walks both level by level: `+` covers any one level that is not `#`, `#` covers any rest.
+fn covers(filter: &[u8], other: &[u8]) -> bool {
+    // A leading wildcard leaves out the names that start with `$`.
+    if matches!(filter, [b'+' | b'#', ..]) && matches!(other, [b'$', ..]) {
+        return false;
+    }
+    // Every name has a first level, so for the whole filter these two are one.
+    if (filter, other) == (b"+/#", b"#") {
+        return true;
+    }
+    let (mut mine, mut theirs) = (Levels::new(filter), Levels::new(other));
+    loop {
+        match (mine.next(), theirs.next()) {
+            (None, None) | (Some(b"#"), _) => return true,
+            (Some(b"+"), Some(level)) if level != b"#" => {}
+            (Some(level), Some(other)) if level == other => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Iterator over the levels of a topic name or filter. There is always at least one.
+#[derive(Clone, Debug)]
+pub struct Levels<'a>(Option<&'a [u8]>);
+
+impl<'a> Levels<'a> {
+    pub(super) const fn new(topic: &'a [u8]) -> Self {
+        Self(Some(topic))
+    }
+}
+
+impl<'a> Iterator for Levels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.0?;
+        let separator = rest.iter().position(|&byte| byte == b'/');
+        let (level, tail) = match separator.and_then(|at| rest.split_at_checked(at)) {
+            Some((level, tail)) => (level, tail.get(1..)),
+            None => (rest, None),
+        };
+        self.0 = tail;
+        Some(level)
+    }
+}
+
+impl FusedIterator for Levels<'_> {}
+
+#[inline]
+pub(crate) fn check_filter(bytes: &[u8]) -> Result<(), TextError> {
+    check_length(bytes)?;
+    match bytes {
+        [] => Err(TextError::new(TextErrorKind::Empty, 0)),
+        _ if is_plain::<true>(bytes) => Ok(()),
+        _ => check_wildcards(bytes),
+    }
+}
+
+fn check_wildcards(bytes: &[u8]) -> Result<(), TextError> {
+    if !is_plain::<false>(bytes) {
+        check_utf8(bytes)?;
+    }
+    let mut before = b'/';
+    for (at, &byte) in bytes.iter().enumerate() {
+        let after = bytes.get(at + 1);
+        match byte {
+            b'#' if before != b'/' || after.is_some() => {
+                return Err(TextError::new(TextErrorKind::MisplacedHash, at));
+            }
+            b'+' if before != b'/' || after.is_some_and(|&byte| byte != b'/') => {
+                return Err(TextError::new(TextErrorKind::MisplacedPlus, at));
+            }
+            _ => before = byte,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn rejects() {
+        use TextErrorKind::*;
+        #[rustfmt::skip]
+        let cases: &[(&[u8], TextErrorKind, usize)] = &[
+            (b"",                       Empty,         0),
+            (b"sport/tennis#",          MisplacedHash, 12),
+            (b"sport/tennis/#/ranking", MisplacedHash, 13),
+            (b"#/",                     MisplacedHash, 0),
+            (b"##",                     MisplacedHash, 0),
+            (b"+#",                     MisplacedPlus, 0),
+            (b"sport+",                 MisplacedPlus, 5),
+            (b"+a",                     MisplacedPlus, 0),
+            (b"a/++",                   MisplacedPlus, 2),
+            (b"a/+\0",                  NullCharacter, 3),
+            (b"+/\xFF",                 NotUtf8,       2),
+        ];
+        for &(bytes, kind, offset) in cases {
+            assert_eq!(
+                TopicFilter::try_from(bytes),
+                Err(TextError { kind, offset })
+            );
+        }
+    }
+
+    /// Strings of up to five of these characters: every shape of filter and name there is.
+    fn all(alphabet: &[char]) -> Vec<String> {
+        let mut all = alloc::vec![String::new()];
+        let mut from = 0;
+        for _ in 0..5 {
+            let to = all.len();
+            for at in from..to {
+                for &letter in alphabet {
+                    let mut longer = all[at].clone();
+                    longer.push(letter);
+                    all.push(longer);
+                }
+            }
+            from = to;
+        }
+        all
+    }
+
+    /// The words of section 4.7 as they stand, over levels.
+    fn naive(filter: &str, name: &str) -> bool {
+        if filter.starts_with(['+', '#']) && name.starts_with('$') {
+            return false;
+        }
+        let filter: Vec<_> = filter.split('/').collect();
+        let name: Vec<_> = name.split('/').collect();
+        match filter.split_last() {
+            Some((&"#", parents)) => {
+                name.len() >= parents.len() && parents.iter().zip(&name).all(one_level)
+            }
+            _ => name.len() == filter.len() && filter.iter().zip(&name).all(one_level),
+        }
+    }
+
+    fn one_level((filter, name): (&&str, &&str)) -> bool {
+        *filter == "+" || filter == name
+    }
+
+    #[test]
+    fn matches_and_covers_equal_the_naive_ones() {
+        let names = all(&['a', '/', '$']);
+        let names: Vec<_> = names
+            .iter()
+            .filter_map(|n| TopicName::new(n).ok())
+            .collect();
+        let filters = all(&['a', '/', '+', '#', '$']);
+        let filters: Vec<_> = filters
+            .iter()
+            .filter_map(|f| TopicFilter::new(f).ok())
+            .collect();
+        assert!(names.len() > 300 && filters.len() > 400);
+        let matched: Vec<Vec<bool>> = filters
+            .iter()
+            .map(|filter| names.iter().map(|name| filter.matches(name)).collect())
+            .collect();
+        for (filter, row) in filters.iter().zip(&matched) {
+            for (name, &matched) in names.iter().zip(row) {
+                assert_eq!(
+                    matched,
+                    naive(filter.as_str(), name.as_str()),
+                    "{filter} {name}"
+                );
+            }
+        }
+        // `covers` speaks of all names; short filters are told apart by these.
+        let short = filters
+            .iter()
+            .zip(&matched)
+            .filter(|(filter, _)| filter.len() <= 3);
+        for (mine, my_row) in short.clone() {
+            for (theirs, their_row) in short.clone() {
+                let subset = my_row
+                    .iter()
+                    .zip(their_row)
+                    .all(|(mine, theirs)| *mine || !theirs);
+                assert_eq!(mine.covers(theirs), subset, "{mine} covers {theirs}");
+            }
+        }
+    }
+
+    #[test]
+    fn levels_keep_empty_ones() {
+        let filter = TopicFilter::new("/a//").unwrap();
+        let levels: Vec<_> = filter.levels().collect();
+        assert_eq!(levels, [&b""[..], b"a", b"", b""]);
+    }
+}

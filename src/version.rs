@@ -1,0 +1,54 @@
+use core::fmt;
+
+/// The protocol version that a byte stream speaks.
+///
+/// Chosen once, by CONNECT, and passed as a value to every later decode and encode.
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a third version would change every match that a caller has"
+)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Version {
+    /// MQTT 3.1.1, protocol level 4.
+    V311,
+    /// MQTT 5.0, protocol level 5.
+    V5,
+}
+
+impl Version {
+    /// The version with this protocol level, the byte that CONNECT carries.
+    pub const fn from_level(level: u8) -> Option<Self> {
+        match level {
+            4 => Some(Self::V311),
+            5 => Some(Self::V5),
+            _ => None,
+        }
+    }
+
+    /// The protocol level: 4 or 5.
+    pub const fn level(self) -> u8 {
+        match self {
+            Self::V311 => 4,
+            Self::V5 => 5,
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V311 => "3.1.1",
+            Self::V5 => "5.0",
+        })
+    }
+}
+
+/// Who sent a packet. Some rules bind only one side.
+#[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Sender {
+    /// The side that sent CONNECT.
+    Client,
+    /// The side that answers with CONNACK.
+    Server,
+}
