@@ -156,7 +156,7 @@ impl DecodeError {
             (Kind::VarIntNotMinimal, _) => "MQTT-1.5.5-1",
             (Kind::UnexpectedProtocolName, _) => "MQTT-3.1.2-1",
             (Kind::UnsupportedProtocolLevel(_), _) => "MQTT-3.1.2-2",
-            (Kind::Truncated, version) => match (self.field, version) {
+            (Kind::Missing, version) => match (self.field, version) {
                 (Field::ClientId, _) => "MQTT-3.1.3-3",
                 (Field::WillTopic | Field::WillPayload, _) => "MQTT-3.1.2-9",
                 (Field::UserName, V311) => "MQTT-3.1.2-19",
@@ -168,10 +168,14 @@ impl DecodeError {
                 _ if matches!(packet, PacketType::Connect) => "MQTT-3.1.4-1",
                 _ => return None,
             },
-            (Kind::TrailingBytes, _) if matches!(packet, PacketType::Connect) => "MQTT-3.1.4-1",
-            (Kind::Text(TextErrorKind::WildcardInName), version) => match self.field {
-                Field::TopicName => "MQTT-3.3.2-2",
-                Field::Property(_) => "MQTT-3.3.2-14",
+            (Kind::Truncated | Kind::TrailingBytes, _)
+                if matches!(packet, PacketType::Connect) =>
+            {
+                "MQTT-3.1.4-1"
+            }
+            (Kind::Text(TextErrorKind::WildcardInName), version) => match (self.field, packet) {
+                (Field::TopicName, _) => "MQTT-3.3.2-2",
+                (Field::Property(_), PacketType::Publish) => "MQTT-3.3.2-14",
                 _ => TextErrorKind::WildcardInName.statement(version),
             },
             (Kind::Text(kind), version) => kind.statement(version),
@@ -288,8 +292,11 @@ pub enum DecodeErrorKind {
     /// CONNECT asks for a version that is not spoken here.
     #[error("protocol level {0} is not supported")]
     UnsupportedProtocolLevel(u8),
-    /// A field runs past the end of its packet, or is not there.
-    #[error("ends past the end of the packet")]
+    /// The packet ends before the field.
+    #[error("is missing")]
+    Missing,
+    /// The field runs past the end of its packet, or of the properties.
+    #[error("runs past the end")]
     Truncated,
     /// Bytes are left after the last field.
     #[error("bytes follow the last field")]

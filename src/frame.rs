@@ -193,18 +193,22 @@ impl FrameDecoder {
 
     /// Reads what a client receives from a server.
     pub const fn client(version: Version) -> Self {
-        let mut decoder = Self::new(version);
-        decoder.sender = Some(Sender::Server);
-        decoder
+        Self::new(version).sent_by(Sender::Server)
     }
 
     /// Reads what a server receives from a client: first CONNECT [MQTT-3.1.0-1], which says the
     /// version.
     pub const fn server() -> Self {
-        let mut decoder = Self::new(Version::V5);
+        let mut decoder = Self::new(Version::V5).sent_by(Sender::Client);
         decoder.version = None;
-        decoder.sender = Some(Sender::Client);
         decoder
+    }
+
+    /// Refuses what this side may not send.
+    #[must_use]
+    pub const fn sent_by(mut self, sender: Sender) -> Self {
+        self.sender = Some(sender);
+        self
     }
 
     /// Limits the size of a packet, in bytes with the fixed header.

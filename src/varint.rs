@@ -1,10 +1,9 @@
 use bytes::BufMut;
-use nom::Err;
 use thiserror::Error;
 
-use crate::error::{DecodeErrorKind, Fault, Field};
+use crate::error::{DecodeErrorKind, Field};
 use crate::version::Version;
-use crate::wire::ParseResult;
+use crate::wire::{self, ParseResult};
 
 /// A variable byte integer: below 2^28, sent in one to four bytes (section 1.5.5 of 5.0, 2.2.3 of
 /// 3.1.1).
@@ -72,10 +71,10 @@ impl VarInt {
         if let [byte @ 0..=0x7F, rest @ ..] = input {
             return Ok((rest, Self(u32::from(*byte))));
         }
-        let fault = |kind| Err(Err::Failure(Fault::new(input, kind, field)));
+        let fault = |kind| wire::fail(input, kind, field);
         match Self::decode(Version::V5, input) {
             Ok(Some((value, used))) => Ok((input.get(used..).unwrap_or_default(), value)),
-            Ok(None) => fault(DecodeErrorKind::Truncated),
+            Ok(None) => wire::short(input, field),
             Err(InvalidVarInt::TooLong) => fault(DecodeErrorKind::VarIntTooLong),
             Err(InvalidVarInt::NotMinimal) => fault(DecodeErrorKind::VarIntNotMinimal),
         }

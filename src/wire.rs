@@ -22,6 +22,16 @@ pub(crate) fn offset(whole: &[u8], part: &[u8]) -> usize {
     offset.min(whole.len())
 }
 
+/// Fails as there are too few bytes for a field, or none at all.
+#[cold]
+pub(crate) const fn short<T>(input: &[u8], field: Field) -> ParseResult<'_, T> {
+    let kind = match input {
+        [] => DecodeErrorKind::Missing,
+        _ => DecodeErrorKind::Truncated,
+    };
+    fail(input, kind, field)
+}
+
 #[inline]
 pub(crate) fn take(input: &[u8], len: usize, field: Field) -> ParseResult<'_, &[u8]> {
     match input.split_at_checked(len) {
@@ -34,7 +44,7 @@ pub(crate) fn take(input: &[u8], len: usize, field: Field) -> ParseResult<'_, &[
 pub(crate) fn u8(input: &[u8], field: Field) -> ParseResult<'_, u8> {
     match input {
         [byte, rest @ ..] => Ok((rest, *byte)),
-        [] => fail(input, DecodeErrorKind::Truncated, field),
+        [] => short(input, field),
     }
 }
 
@@ -42,7 +52,7 @@ pub(crate) fn u8(input: &[u8], field: Field) -> ParseResult<'_, u8> {
 pub(crate) fn u16(input: &[u8], field: Field) -> ParseResult<'_, u16> {
     match input {
         [a, b, rest @ ..] => Ok((rest, u16::from_be_bytes([*a, *b]))),
-        _ => fail(input, DecodeErrorKind::Truncated, field),
+        _ => short(input, field),
     }
 }
 
@@ -50,7 +60,7 @@ pub(crate) fn u16(input: &[u8], field: Field) -> ParseResult<'_, u16> {
 pub(crate) fn u32(input: &[u8], field: Field) -> ParseResult<'_, u32> {
     match input {
         [a, b, c, d, rest @ ..] => Ok((rest, u32::from_be_bytes([*a, *b, *c, *d]))),
-        _ => fail(input, DecodeErrorKind::Truncated, field),
+        _ => short(input, field),
     }
 }
 
@@ -67,10 +77,7 @@ pub(crate) fn packet_id(input: &[u8]) -> ParseResult<'_, PacketId> {
 #[inline]
 fn prefixed(input: &[u8], field: Field) -> ParseResult<'_, &[u8]> {
     let (rest, len) = u16(input, field)?;
-    match rest.split_at_checked(usize::from(len)) {
-        Some((taken, rest)) => Ok((rest, taken)),
-        None => fail(input, DecodeErrorKind::Truncated, field),
-    }
+    take(rest, usize::from(len), field)
 }
 
 #[inline]

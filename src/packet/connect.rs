@@ -185,21 +185,19 @@ impl<'a> Connect<&'a [u8]> {
 
 /// Checks the connect flags (section 3.1.2.3) and reads the will QoS.
 fn check_flags(version: Version, flags: u8) -> Result<QoS, DecodeErrorKind> {
-    let qos = QoS::new((flags & WILL_QOS) >> 3);
-    match qos {
-        _ if flags & RESERVED != 0 => Err(DecodeErrorKind::ReservedConnectFlag),
-        None => Err(DecodeErrorKind::InvalidQoS),
-        Some(_) if flags & WILL == 0 && flags & WILL_QOS != 0 => {
-            Err(DecodeErrorKind::WillQoSWithoutWill)
-        }
-        Some(_) if flags & WILL == 0 && flags & WILL_RETAIN != 0 => {
-            Err(DecodeErrorKind::WillRetainWithoutWill)
-        }
-        Some(_) if version == Version::V311 && flags & (USER_NAME | PASSWORD) == PASSWORD => {
-            Err(DecodeErrorKind::PasswordWithoutUserName)
-        }
-        Some(qos) => Ok(qos),
+    if flags & RESERVED != 0 {
+        return Err(DecodeErrorKind::ReservedConnectFlag);
     }
+    if flags & WILL == 0 && flags & WILL_QOS != 0 {
+        return Err(DecodeErrorKind::WillQoSWithoutWill);
+    }
+    if flags & WILL == 0 && flags & WILL_RETAIN != 0 {
+        return Err(DecodeErrorKind::WillRetainWithoutWill);
+    }
+    if version == Version::V311 && flags & (USER_NAME | PASSWORD) == PASSWORD {
+        return Err(DecodeErrorKind::PasswordWithoutUserName);
+    }
+    QoS::new((flags & WILL_QOS) >> 3).ok_or(DecodeErrorKind::InvalidQoS)
 }
 
 impl<'a> Will<&'a [u8]> {

@@ -1,0 +1,10 @@
+//! What the tests, fuzz targets and benches of `mqtt-sansio` share.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a failed test panics"
+)]
+
+pub mod check;
+pub mod hex;
+pub mod vectors;

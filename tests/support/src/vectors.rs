@@ -1,0 +1,118 @@
+//! The byte vectors of `testdata/vectors`, one a line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mqtt_sansio::{FrameDecoder, Sender, Version};
+
+use crate::hex;
+
+/// One line: `name | version | bytes | expectation | statements`.
+#[derive(Clone, Debug)]
+pub struct Vector {
+    pub name: String,
+    pub version: Version,
+    /// Who sent it, where the rule depends on that.
+    pub sender: Option<Sender>,
+    pub bytes: Vec<u8>,
+    pub expectation: Expectation,
+    /// Normative ids, and references to rules without a number.
+    pub statements: Vec<String>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Expectation {
+    /// Decodes, and encodes to these bytes.
+    Ok(Vec<u8>),
+    Incomplete,
+    /// Is refused; in 5.0 with one of these reason codes.
+    Error(Vec<u8>),
+}
+
+impl Vector {
+    /// A decoder that knows what the line says of the connection.
+    pub fn decoder(&self) -> FrameDecoder {
+        decoder(self.version, self.sender)
+    }
+
+    fn parse(line: &str) -> Self {
+        let fields: Vec<&str> = line.split(" | ").collect();
+        let [name, version, bytes, expectation, statements] = fields[..] else {
+            panic!("not five fields: {line}");
+        };
+        let (version, sender) = version.split_once(' ').unwrap_or((version, ""));
+        let bytes = hex::parse(bytes);
+        let (kind, rest) = expectation.split_once(' ').unwrap_or((expectation, ""));
+        let expectation = match (kind, rest) {
+            ("ok", "") => Expectation::Ok(bytes.clone()),
+            ("ok", shortest) => Expectation::Ok(hex::parse(shortest.strip_prefix("> ").unwrap())),
+            ("incomplete", "") => Expectation::Incomplete,
+            ("error", codes) => Expectation::Error(codes.split_whitespace().map(code).collect()),
+            _ => panic!("no expectation: {line}"),
+        };
+        Self {
+            name: name.trim().to_owned(),
+            version: match version {
+                "3.1.1" => Version::V311,
+                "5.0" => Version::V5,
+                _ => panic!("no version: {line}"),
+            },
+            sender: match sender {
+                "" => None,
+                "client" => Some(Sender::Client),
+                "server" => Some(Sender::Server),
+                _ => panic!("no sender: {line}"),
+            },
+            bytes,
+            expectation,
+            statements: statements
+                .split(',')
+                .map(|id| id.trim().to_owned())
+                .filter(|id| id != "-")
+                .collect(),
+        }
+    }
+}
+
+fn code(text: &str) -> u8 {
+    u8::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
+}
+
+/// A decoder of the largest packets there are.
+pub fn decoder(version: Version, sender: Option<Sender>) -> FrameDecoder {
+    let decoder = FrameDecoder::new(version).max_packet_size(u32::MAX);
+    match sender {
+        Some(sender) => decoder.sent_by(sender),
+        None => decoder,
+    }
+}
+
+/// The folder `testdata` of the crate.
+pub fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata")
+}
+
+/// Every vector there is.
+pub fn all() -> Vec<Vector> {
+    let mut all = Vec::new();
+    for version in ["v311", "v5"] {
+        for file in files(&testdata().join("vectors").join(version), "txt") {
+            let text = fs::read_to_string(&file).unwrap();
+            let lines = text.lines().map(str::trim);
+            let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+            all.extend(lines.map(Vector::parse));
+        }
+    }
+    assert!(all.len() > 2_000, "only {} vectors found", all.len());
+    all
+}
+
+/// The files of a folder with this extension, by name.
+pub fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|found| found == extension));
+    files.sort();
+    assert!(!files.is_empty(), "{folder:?} holds no {extension} files");
+    files
+}
