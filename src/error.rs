@@ -168,9 +168,7 @@ impl DecodeError {
                 _ if matches!(packet, PacketType::Connect) => "MQTT-3.1.4-1",
                 _ => return None,
             },
-            (Kind::Truncated | Kind::TrailingBytes, _)
-                if matches!(packet, PacketType::Connect) =>
-            {
+            (Kind::Truncated | Kind::TrailingBytes, _) if matches!(packet, PacketType::Connect) => {
                 "MQTT-3.1.4-1"
             }
             (Kind::Text(TextErrorKind::WildcardInName), version) => match (self.field, packet) {

@@ -139,6 +139,8 @@ pub struct FrameDecoder {
     /// `None` until CONNECT has come.
     version: Option<Version>,
     sender: Option<Sender>,
+    /// The packet types that may come, one bit each: follows from version and sender.
+    accepted: u16,
     max_packet_size: u32,
     max_connect_size: u32,
     missing: usize,
@@ -155,20 +157,53 @@ enum State {
     Failed(DecodeError),
 }
 
+/// A fixed header (section 2.1 of 5.0, 2.2 of 3.1.1).
 #[derive(Clone, Copy, Debug)]
-struct Header {
-    packet: PacketType,
-    first: u8,
-    /// The length of the fixed header, as far as it is known: two to five in the end.
+pub(crate) struct Header {
+    pub(crate) packet: PacketType,
+    pub(crate) first: u8,
+    /// Its own length, as far as it is known: two to five in the end.
     len: u8,
     body_len: u32,
 }
 
 impl Header {
     #[inline]
-    const fn packet_len(self) -> u32 {
-        self.len as u32 + self.body_len
+    const fn packet_len(self) -> usize {
+        self.len as usize + self.body_len as usize
     }
+
+    /// The packet and what is behind it.
+    #[inline]
+    fn split(self, input: &[u8]) -> Option<(&[u8], &[u8])> {
+        input.split_at_checked(self.packet_len())
+    }
+
+    /// The part of the packet behind this header.
+    #[inline]
+    pub(crate) fn body(self, frame: &[u8]) -> &[u8] {
+        frame.get(usize::from(self.len)..).unwrap_or_default()
+    }
+}
+
+/// The packet types that may come: bit 1 for CONNECT to bit 15 for AUTH.
+const fn accepted(version: Option<Version>, sender: Option<Sender>) -> u16 {
+    let Some(version) = version else {
+        return 1 << PacketType::Connect as u8;
+    };
+    let (mut types, mut value) = (0, 1);
+    while let Some(packet) = PacketType::new(value) {
+        let may = match (packet.only_from(version), sender) {
+            _ if matches!((packet, version), (PacketType::Auth, Version::V311)) => false,
+            (Some(only), Some(sender)) => only as u8 == sender as u8,
+            _ => true,
+        };
+        if may {
+            types |= 1 << value;
+        }
+        value += 1;
+    }
+    types
 }
 
 impl FrameDecoder {
@@ -181,34 +216,38 @@ impl FrameDecoder {
 
     /// Reads what either side sends in `version`.
     pub const fn new(version: Version) -> Self {
-        Self {
-            state: State::Start,
-            version: Some(version),
-            sender: None,
-            max_packet_size: Self::DEFAULT_MAX_PACKET_SIZE,
-            max_connect_size: Self::DEFAULT_MAX_CONNECT_SIZE,
-            missing: 2,
-        }
+        Self::of(Some(version), None)
     }
 
     /// Reads what a client receives from a server.
     pub const fn client(version: Version) -> Self {
-        Self::new(version).sent_by(Sender::Server)
+        Self::of(Some(version), Some(Sender::Server))
     }
 
     /// Reads what a server receives from a client: first CONNECT [MQTT-3.1.0-1], which says the
     /// version.
     pub const fn server() -> Self {
-        let mut decoder = Self::new(Version::V5).sent_by(Sender::Client);
-        decoder.version = None;
-        decoder
+        Self::of(None, Some(Sender::Client))
     }
 
     /// Refuses what this side may not send.
     #[must_use]
     pub const fn sent_by(mut self, sender: Sender) -> Self {
         self.sender = Some(sender);
+        self.accepted = accepted(self.version, self.sender);
         self
+    }
+
+    const fn of(version: Option<Version>, sender: Option<Sender>) -> Self {
+        Self {
+            state: State::Start,
+            version,
+            sender,
+            accepted: accepted(version, sender),
+            max_packet_size: Self::DEFAULT_MAX_PACKET_SIZE,
+            max_connect_size: Self::DEFAULT_MAX_CONNECT_SIZE,
+            missing: 2,
+        }
     }
 
     /// Limits the size of a packet, in bytes with the fixed header.
@@ -262,15 +301,24 @@ impl FrameDecoder {
         &mut self,
         input: &mut &'a [u8],
     ) -> Result<Option<Packet<&'a [u8]>>, DecodeError> {
+        let Some((ctx, header, frame, rest)) = self.whole(input) else {
+            return self.decode_slowly(input);
+        };
+        *input = rest;
+        Packet::parse(ctx, header, frame)
+    }
+
+    #[inline(never)]
+    fn decode_slowly<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+    ) -> Result<Option<Packet<&'a [u8]>>, DecodeError> {
         let Some(header) = self.header(input)? else {
             return Ok(None);
         };
-        let Some((frame, rest)) = input.split_at_checked(header.packet_len() as usize) else {
-            self.wait(header, input.len());
-            return Ok(None);
-        };
+        let (frame, rest) = header.split(input).unwrap_or_default();
         *input = rest;
-        self.packet(header, frame).map(Some)
+        Packet::parse(self.context(header, frame)?, header, frame)
     }
 
     /// Takes a packet from the front of `input` as the bytes it is.
@@ -282,8 +330,9 @@ impl FrameDecoder {
         let Some((header, bytes)) = self.split(input)? else {
             return Ok(None);
         };
-        self.packet(header, &bytes)?;
-        let version = self.version.unwrap_or(Version::V5);
+        let ctx = self.context(header, &bytes)?;
+        Packet::parse(ctx, header, &bytes)?;
+        let version = ctx.version;
         Ok(Some(Frame { bytes, version }))
     }
 
@@ -296,61 +345,64 @@ impl FrameDecoder {
         let Some((header, bytes)) = self.split(input)? else {
             return Ok(None);
         };
-        let ranges = self.packet(header, &bytes)?.ranges(&bytes);
-        Ok(Some(ranges.cut(bytes)))
+        let packet = Packet::parse(self.context(header, &bytes)?, header, &bytes)?;
+        let ranges = packet.map(|packet| packet.ranges(&bytes));
+        Ok(ranges.map(|ranges| ranges.cut(bytes)))
     }
 
     fn split(&mut self, input: &mut BytesMut) -> Result<Option<(Header, Bytes)>, DecodeError> {
-        let Some(header) = self.header(input)? else {
-            return Ok(None);
+        let header = match self.whole(input) {
+            Some((_, header, ..)) => Some(header),
+            None => self.header(input)?,
         };
-        let len = header.packet_len() as usize;
-        if input.len() < len {
-            self.wait(header, input.len());
-            return Ok(None);
-        }
-        Ok(Some((header, input.split_to(len).freeze())))
+        Ok(header.map(|header| (header, input.split_to(header.packet_len()).freeze())))
     }
 
-    /// Remembers the header of a packet that is not all there.
-    const fn wait(&mut self, header: Header, available: usize) {
-        self.state = State::Body(header);
-        self.missing = header.packet_len() as usize - available;
-    }
-
-    /// Parses a whole packet.
+    /// The next packet, if it is what nearly every packet is: all there, allowed, with a fixed
+    /// header of two or three bytes, and not the first one on a server.
     #[inline]
-    fn packet<'a>(
-        &mut self,
-        header: Header,
-        frame: &'a [u8],
-    ) -> Result<Packet<&'a [u8]>, DecodeError> {
-        self.reset();
-        let body = frame.get(usize::from(header.len)..).unwrap_or_default();
+    fn whole<'a>(&self, input: &'a [u8]) -> Option<(Context, Header, &'a [u8], &'a [u8])> {
+        let (State::Start, Some(version)) = (&self.state, self.version) else {
+            return None;
+        };
+        let (first, len, body_len) = match *input {
+            [first, low @ 0..=0x7F, ..] => (first, 2, u32::from(low)),
+            [first, low, high @ 1..=0x7F, ..] => {
+                (first, 3, u32::from(low & 0x7F) | u32::from(high) << 7)
+            }
+            _ => return None,
+        };
+        if !self.accepts(first) || body_len + 3 > self.max_packet_size {
+            return None;
+        }
+        let header = Header {
+            packet: PacketType::new(first >> 4)?,
+            first,
+            len,
+            body_len,
+        };
+        let (frame, rest) = header.split(input)?;
+        let sender = self.sender;
+        Some((Context { version, sender }, header, frame, rest))
+    }
+
+    fn context(&mut self, header: Header, frame: &[u8]) -> Result<Context, DecodeError> {
         let version = match self.version {
             Some(version) => version,
-            None => self.find_version(header, frame, body)?,
+            None => self.find_version(header, frame)?,
         };
         let sender = self.sender;
-        let ctx = Context { version, sender };
-        Packet::parse(ctx, header.packet, header.first, body).map_err(|fault| {
-            let Fault { at, kind, field } = fault;
-            let offset = wire::offset(frame, at);
-            DecodeError::new(kind, field, Some(header.packet), version, sender, offset)
-        })
+        Ok(Context { version, sender })
     }
 
     #[cold]
-    fn find_version(
-        &mut self,
-        header: Header,
-        frame: &[u8],
-        body: &[u8],
-    ) -> Result<Version, DecodeError> {
+    fn find_version(&mut self, header: Header, frame: &[u8]) -> Result<Version, DecodeError> {
+        let body = header.body(frame);
         let fault = match connect::protocol_level(body) {
             Ok((rest, level)) => match Version::from_level(level) {
                 Some(version) => {
                     self.version = Some(version);
+                    self.accepted = accepted(self.version, self.sender);
                     return Ok(version);
                 }
                 None => {
@@ -365,29 +417,21 @@ impl FrameDecoder {
         Err(self.fail(fault.kind, fault.field, Some(header.packet), at))
     }
 
-    /// The fixed header, once it is there.
-    #[inline]
+    /// The fixed header of a packet that is all there. A byte that was looked at is not looked at
+    /// again.
     fn header(&mut self, input: &[u8]) -> Result<Option<Header>, DecodeError> {
-        // Nearly every packet is there at once and shorter than 128 bytes.
-        if let (State::Start, [first, body_len @ 0..=0x7F, ..]) = (self.state, input) {
-            let header = Header {
-                packet: self.first_byte(*first)?,
-                first: *first,
-                len: 2,
-                body_len: u32::from(*body_len),
-            };
-            self.check_size(header)?;
-            return Ok(Some(header));
-        }
-        self.continue_header(input)
-    }
-
-    /// The same, one byte at a time: a byte that was looked at is not looked at again.
-    fn continue_header(&mut self, input: &[u8]) -> Result<Option<Header>, DecodeError> {
         loop {
             let next = match self.state {
                 State::Failed(error) => return Err(error),
-                State::Body(header) => return Ok(Some(header)),
+                State::Body(header) => {
+                    let missing = header.packet_len().saturating_sub(input.len());
+                    if missing == 0 {
+                        self.reset();
+                        return Ok(Some(header));
+                    }
+                    self.missing = missing;
+                    return Ok(None);
+                }
                 State::Start => input.first(),
                 State::Length(_, partial) => input.get(1 + partial.len()),
             };
@@ -435,39 +479,44 @@ impl FrameDecoder {
         }
     }
 
-    /// Checks all that the first byte says but the flags of PUBLISH.
+    /// Whether a packet may start so; [`first_byte`](Self::first_byte) says why not.
     #[inline]
+    const fn accepts(&self, first: u8) -> bool {
+        const WITH_FLAG: u16 = 1 << 6 | 1 << 8 | 1 << 10;
+        let packet = first >> 4;
+        let flags = ((WITH_FLAG >> packet & 1) as u8) << 1;
+        // The flags of PUBLISH are left to its parser.
+        self.accepted >> packet & 1 != 0 && (packet == 3 || first & 0xF == flags)
+    }
+
     fn first_byte(&mut self, first: u8) -> Result<PacketType, DecodeError> {
         let packet = PacketType::new(first >> 4);
         let kind = match (packet, self.version) {
-            (Some(PacketType::Publish), Some(_)) => return Ok(PacketType::Publish),
-            (packet, None) if packet != Some(PacketType::Connect) => {
-                DecodeErrorKind::NotConnect(first)
-            }
+            (Some(packet), _) if self.accepts(first) => return Ok(packet),
+            (Some(PacketType::Connect), None) => DecodeErrorKind::InvalidFlags(first),
+            (_, None) => DecodeErrorKind::NotConnect(first),
             (None, _) => DecodeErrorKind::ReservedPacketType(0),
             (Some(PacketType::Auth), Some(Version::V311)) => {
                 DecodeErrorKind::ReservedPacketType(15)
             }
-            (Some(packet), version) => {
-                let only_from = packet.only_from(version.unwrap_or(Version::V5));
-                match (only_from, self.sender) {
-                    _ if first != packet.first_byte() => DecodeErrorKind::InvalidFlags(first),
-                    (Some(only), Some(sender)) if only != sender => DecodeErrorKind::WrongSender,
-                    _ => return Ok(packet),
-                }
+            (Some(packet), _) if self.accepts(packet.first_byte()) => {
+                DecodeErrorKind::InvalidFlags(first)
             }
+            _ => DecodeErrorKind::WrongSender,
         };
         Err(self.fail(kind, Field::FixedHeader, packet, 0))
     }
 
-    #[inline]
+    const fn limit(&self) -> u32 {
+        match self.version {
+            None if self.max_connect_size < self.max_packet_size => self.max_connect_size,
+            _ => self.max_packet_size,
+        }
+    }
+
     fn check_size(&mut self, header: Header) -> Result<(), DecodeError> {
-        let max = match self.version {
-            Some(_) => self.max_packet_size,
-            None => self.max_connect_size.min(self.max_packet_size),
-        };
-        let len = header.packet_len();
-        if len <= max {
+        let len = u32::from(header.len) + header.body_len;
+        if len <= self.limit() {
             return Ok(());
         }
         let kind = DecodeErrorKind::PacketTooLarge(len);

@@ -3,7 +3,7 @@ use core::fmt;
 use bytes::{BufMut, Bytes};
 
 use super::{Body, Context};
-use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
+use crate::error::{EncodeError, Fault};
 use crate::frame::PacketType;
 use crate::packet_id::PacketId;
 use crate::property::{AckProperties, Properties};
@@ -36,7 +36,15 @@ impl<'a> Ack<&'a [u8]> {
         }
     }
 
+    /// The form of nearly every acknowledgement: a packet identifier and no more.
     #[inline]
+    pub(super) fn parse_short(body: &[u8]) -> Option<Self> {
+        match *body {
+            [high, low] => PacketId::new(u16::from_be_bytes([high, low])).map(Self::new),
+            _ => None,
+        }
+    }
+
     pub(super) fn parse(
         ctx: Context,
         packet: PacketType,
@@ -48,11 +56,7 @@ impl<'a> Ack<&'a [u8]> {
             return Ok(ack);
         }
         if ctx.version == Version::V311 {
-            return Err(Fault::new(
-                rest,
-                DecodeErrorKind::TrailingBytes,
-                Field::Packet,
-            ));
+            wire::end(rest)?;
         }
         let (rest, reason) = ctx.reason_code(packet, rest)?;
         ack.reason = reason;

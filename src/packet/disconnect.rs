@@ -36,11 +36,7 @@ impl<'a> Disconnect<&'a [u8]> {
             return Ok(disconnect);
         }
         if ctx.version == Version::V311 {
-            return Err(Fault::new(
-                body,
-                DecodeErrorKind::TrailingBytes,
-                Field::Packet,
-            ));
+            wire::end(body)?;
         }
         let (rest, reason) = ctx.reason_code(PacketType::Disconnect, body)?;
         disconnect.reason = reason;

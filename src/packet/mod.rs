@@ -7,7 +7,7 @@ use core::ops::Range;
 use bytes::{BufMut, Bytes};
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
-use crate::frame::{FrameDecoder, PacketType};
+use crate::frame::{FrameDecoder, Header, PacketType};
 use crate::property::Properties;
 use crate::reason::ReasonCode;
 use crate::topic::TopicFilter;
@@ -117,31 +117,57 @@ impl<'a> Packet<&'a [u8]> {
         }
     }
 
-    /// Parses the body of a packet with this first byte, whose flags are right but for PUBLISH.
+    /// Parses a whole packet whose first byte is right, but for the flags of PUBLISH.
+    ///
+    /// Never `Ok(None)`, but the type that [`FrameDecoder::decode`] returns, so that the packets of
+    /// which there are many are written once, to where the caller wants them.
     #[inline]
     pub(crate) fn parse(
         ctx: Context,
-        packet: PacketType,
-        first: u8,
-        body: &'a [u8],
-    ) -> Result<Self, Fault<'a>> {
-        Ok(match packet {
-            PacketType::Connect => Self::Connect(Connect::parse(ctx, body)?),
-            PacketType::ConnAck => Self::ConnAck(ConnAck::parse(ctx, body)?),
-            PacketType::Publish => Self::Publish(Publish::parse(ctx, first, body)?),
-            PacketType::PubAck => Self::PubAck(Ack::parse(ctx, packet, body)?),
-            PacketType::PubRec => Self::PubRec(Ack::parse(ctx, packet, body)?),
-            PacketType::PubRel => Self::PubRel(Ack::parse(ctx, packet, body)?),
-            PacketType::PubComp => Self::PubComp(Ack::parse(ctx, packet, body)?),
-            PacketType::Subscribe => Self::Subscribe(Subscribe::parse(ctx, body)?),
-            PacketType::SubAck => Self::SubAck(SubAck::parse(ctx, packet, body)?),
-            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::parse(ctx, body)?),
-            PacketType::UnsubAck => Self::UnsubAck(SubAck::parse(ctx, packet, body)?),
-            PacketType::PingReq => wire::end(body).map(|()| Self::PingReq)?,
-            PacketType::PingResp => wire::end(body).map(|()| Self::PingResp)?,
-            PacketType::Disconnect => Self::Disconnect(Disconnect::parse(ctx, body)?),
-            PacketType::Auth => Self::Auth(Auth::parse(ctx, body)?),
-        })
+        header: Header,
+        frame: &'a [u8],
+    ) -> Result<Option<Self>, DecodeError> {
+        let body = header.body(frame);
+        match header.packet {
+            PacketType::Publish => Publish::parse(ctx, header, frame),
+            packet => match (packet, Ack::parse_short(body)) {
+                (PacketType::PubAck, Some(ack)) => Ok(Some(Self::PubAck(ack))),
+                (PacketType::PubRec, Some(ack)) => Ok(Some(Self::PubRec(ack))),
+                (PacketType::PubRel, Some(ack)) => Ok(Some(Self::PubRel(ack))),
+                (PacketType::PubComp, Some(ack)) => Ok(Some(Self::PubComp(ack))),
+                _ => Self::parse_other(ctx, header, frame),
+            },
+        }
+    }
+
+    #[inline(never)]
+    fn parse_other(
+        ctx: Context,
+        header: Header,
+        frame: &'a [u8],
+    ) -> Result<Option<Self>, DecodeError> {
+        let packet = header.packet;
+        let body = header.body(frame);
+        let parsed = match packet {
+            PacketType::Connect => Connect::parse(ctx, body).map(Self::Connect),
+            PacketType::ConnAck => ConnAck::parse(ctx, body).map(Self::ConnAck),
+            PacketType::Publish => return Publish::parse(ctx, header, frame),
+            PacketType::PubAck => Ack::parse(ctx, packet, body).map(Self::PubAck),
+            PacketType::PubRec => Ack::parse(ctx, packet, body).map(Self::PubRec),
+            PacketType::PubRel => Ack::parse(ctx, packet, body).map(Self::PubRel),
+            PacketType::PubComp => Ack::parse(ctx, packet, body).map(Self::PubComp),
+            PacketType::Subscribe => Subscribe::parse(ctx, body).map(Self::Subscribe),
+            PacketType::SubAck => SubAck::parse(ctx, packet, body).map(Self::SubAck),
+            PacketType::Unsubscribe => Unsubscribe::parse(ctx, body).map(Self::Unsubscribe),
+            PacketType::UnsubAck => SubAck::parse(ctx, packet, body).map(Self::UnsubAck),
+            PacketType::PingReq => wire::end(body).map(|()| Self::PingReq),
+            PacketType::PingResp => wire::end(body).map(|()| Self::PingResp),
+            PacketType::Disconnect => Disconnect::parse(ctx, body).map(Self::Disconnect),
+            PacketType::Auth => Auth::parse(ctx, body).map(Self::Auth),
+        };
+        parsed
+            .map(Some)
+            .map_err(|fault| ctx.error(packet, frame, fault))
     }
 }
 
@@ -316,6 +342,14 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    #[cold]
+    #[inline(never)]
+    fn error(self, packet: PacketType, frame: &[u8], fault: Fault<'_>) -> DecodeError {
+        let Fault { at, kind, field } = fault;
+        let offset = wire::offset(frame, at);
+        DecodeError::new(kind, field, Some(packet), self.version, self.sender, offset)
+    }
+
     /// Reads a code that `packet` may carry.
     fn reason_code(self, packet: PacketType, input: &[u8]) -> ParseResult<'_, ReasonCode> {
         let (rest, value) = wire::u8(input, Field::ReasonCode)?;

@@ -66,7 +66,16 @@ impl<K> Properties<K, &[u8]> {
 
 impl<'a, K: Place> Properties<K, &'a [u8]> {
     /// Reads the length and checks every property; says which ones there are.
+    #[inline]
     pub(crate) fn parse(input: &'a [u8]) -> ParseResult<'a, (Self, PropertySet)> {
+        match input {
+            [0, rest @ ..] => Ok((rest, (Self::EMPTY, PropertySet::default()))),
+            _ => Self::parse_some(input),
+        }
+    }
+
+    #[inline(never)]
+    fn parse_some(input: &'a [u8]) -> ParseResult<'a, (Self, PropertySet)> {
         let (rest, len) = VarInt::parse(input, Field::PropertyLength)?;
         let (rest, block) = wire::take(rest, len.get() as usize, Field::PropertyLength)?;
         let mut seen = PropertySet::default();

@@ -1,5 +1,5 @@
-use support::vectors::{self, Expectation, Vector};
 use support::check;
+use support::vectors::{self, Expectation, Vector};
 
 /// Runs a vector; says what is wrong with the outcome.
 fn run(vector: &Vector) -> Result<(), String> {

@@ -29,7 +29,10 @@ pub fn readable(version: Version, bytes: &[u8]) {
     let owned = packet.to_owned();
     assert_eq!(owned.as_borrowed(), packet);
     let shared = Bytes::copy_from_slice(bytes);
-    assert_eq!(Packet::decode_shared(version, shared.clone()), Ok(owned.clone()));
+    assert_eq!(
+        Packet::decode_shared(version, shared.clone()),
+        Ok(owned.clone())
+    );
     let frame = Frame::new(version, shared).unwrap();
     assert_eq!(frame.packet(), packet);
     assert_eq!(frame.to_packet(), owned);
@@ -95,14 +98,19 @@ pub fn splits(decoder: &FrameDecoder, bytes: &[u8], cuts: &[u8]) {
                 None => {
                     let missing = decoder.missing();
                     assert!(missing > 0);
-                    let size = sizes.next().map_or(missing, |size| usize::from(size).max(1));
+                    let size = sizes
+                        .next()
+                        .map_or(missing, |size| usize::from(size).max(1));
                     let (piece, tail) = rest.split_at(size.min(rest.len()));
                     buffer.extend_from_slice(piece);
                     rest = tail;
                     // As long as fewer have come than were said to be missing, nothing comes out.
                     if piece.len() < missing {
                         assert_eq!(form(&mut decoder, &mut buffer), Ok(None));
-                        assert_eq!(decoder.missing().max(missing - piece.len()), decoder.missing());
+                        assert_eq!(
+                            decoder.missing().max(missing - piece.len()),
+                            decoder.missing()
+                        );
                     }
                 }
             }
