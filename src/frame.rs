@@ -1,6 +1,6 @@
 use core::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::error::{DecodeError, DecodeErrorKind, Fault, Field};
 use crate::packet::{Context, Packet, connect};
@@ -173,6 +173,11 @@ impl Header {
         self.len as usize + self.body_len as usize
     }
 
+    /// The packet alone.
+    fn frame(self, input: &[u8]) -> &[u8] {
+        self.split(input).unwrap_or_default().0
+    }
+
     /// The packet and what is behind it.
     #[inline]
     fn split(self, input: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -188,9 +193,32 @@ impl Header {
 
 /// The packet types that may come: bit 1 for CONNECT to bit 15 for AUTH.
 const fn accepted(version: Option<Version>, sender: Option<Sender>) -> u16 {
-    let Some(version) = version else {
-        return 1 << PacketType::Connect as u8;
+    const CLIENT: Option<Sender> = Some(Sender::Client);
+    const SERVER: Option<Sender> = Some(Sender::Server);
+    const V311: [u16; 3] = [
+        select(Version::V311, None),
+        select(Version::V311, CLIENT),
+        select(Version::V311, SERVER),
+    ];
+    const V5: [u16; 3] = [
+        select(Version::V5, None),
+        select(Version::V5, CLIENT),
+        select(Version::V5, SERVER),
+    ];
+    let [both, client, server] = match version {
+        Some(Version::V311) => V311,
+        Some(Version::V5) => V5,
+        None => return 1 << PacketType::Connect as u8,
     };
+    match sender {
+        None => both,
+        Some(Sender::Client) => client,
+        Some(Sender::Server) => server,
+    }
+}
+
+/// Asks every packet type; run at compile time.
+const fn select(version: Version, sender: Option<Sender>) -> u16 {
     let (mut types, mut value) = (0, 1);
     while let Some(packet) = PacketType::new(value) {
         let may = match (packet.only_from(version), sender) {
@@ -327,9 +355,10 @@ impl FrameDecoder {
     ///
     /// As [`decode`](Self::decode).
     pub fn decode_frame(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
-        let Some((header, bytes)) = self.split(input)? else {
+        let Some(header) = self.next_header(input)? else {
             return Ok(None);
         };
+        let bytes = input.split_to(header.packet_len()).freeze();
         let ctx = self.context(header, &bytes)?;
         Packet::parse(ctx, header, &bytes)?;
         let version = ctx.version;
@@ -342,20 +371,57 @@ impl FrameDecoder {
     ///
     /// As [`decode`](Self::decode).
     pub fn decode_shared(&mut self, input: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
-        let Some((header, bytes)) = self.split(input)? else {
+        let Some(header) = self.next_header(input)? else {
             return Ok(None);
         };
-        let packet = Packet::parse(self.context(header, &bytes)?, header, &bytes)?;
-        let ranges = packet.map(|packet| packet.ranges(&bytes));
-        Ok(ranges.map(|ranges| ranges.cut(bytes)))
+        // No packet of such a body has a field to share, so the buffer need not be split.
+        if header.body_len <= 2 {
+            let frame = header.frame(input);
+            let packet = Packet::parse(self.context(header, frame)?, header, frame);
+            let packet = packet.map(|packet| packet.map(|packet| packet.map(|_| Bytes::new())));
+            input.advance(header.packet_len());
+            return packet;
+        }
+        let bytes = input.split_to(header.packet_len()).freeze();
+        Packet::parse_shared(self.context(header, &bytes)?, header, bytes)
     }
 
-    fn split(&mut self, input: &mut BytesMut) -> Result<Option<(Header, Bytes)>, DecodeError> {
-        let header = match self.whole(input) {
-            Some((_, header, ..)) => Some(header),
-            None => self.header(input)?,
+    #[inline]
+    fn next_header(&mut self, input: &[u8]) -> Result<Option<Header>, DecodeError> {
+        match self.whole(input) {
+            Some((_, header, ..)) => Ok(Some(header)),
+            None => self.header(input),
+        }
+    }
+
+    /// The header of the one packet of `version` that `bytes` are, of any size, sent by either side.
+    #[inline]
+    pub(crate) fn only(version: Version, bytes: &[u8]) -> Result<(Context, Header), DecodeError> {
+        let mut decoder = Self::new(version).max_packet_size(u32::MAX);
+        match decoder.whole(bytes) {
+            Some((ctx, header, _, [])) => Ok((ctx, header)),
+            _ => decoder.only_slowly(version, bytes),
+        }
+    }
+
+    #[inline(never)]
+    fn only_slowly(
+        &mut self,
+        version: Version,
+        bytes: &[u8],
+    ) -> Result<(Context, Header), DecodeError> {
+        let header = self.header(bytes)?;
+        let fail = |kind, at| {
+            let packet = header.map(|header| header.packet);
+            DecodeError::new(kind, Field::Packet, packet, version, None, at)
         };
-        Ok(header.map(|header| (header, input.split_to(header.packet_len()).freeze())))
+        match header {
+            Some(header) if header.packet_len() == bytes.len() => {
+                Ok((self.context(header, bytes)?, header))
+            }
+            Some(header) => Err(fail(DecodeErrorKind::TrailingBytes, header.packet_len())),
+            None => Err(fail(DecodeErrorKind::Truncated, bytes.len())),
+        }
     }
 
     /// The next packet, if it is what nearly every packet is: all there, allowed, with a fixed
@@ -571,7 +637,8 @@ impl Frame {
 
     /// The packet. Its fields share the allocation.
     pub fn to_packet(&self) -> Packet {
-        self.packet().ranges(&self.bytes).cut(self.bytes.clone())
+        let packet = Packet::decode_shared(self.version, self.bytes.clone());
+        packet.expect("checked when the frame was made")
     }
 
     /// The version that the packet is written in.

@@ -130,15 +130,22 @@ pub(crate) fn end(rest: &[u8]) -> Result<(), Fault<'_>> {
     }
 }
 
-/// Appends a two-byte length and the bytes, which a checked value keeps below 65,536.
+/// Appends a two-byte length and the bytes.
 pub(crate) fn put_prefixed(bytes: &[u8], out: &mut impl BufMut) {
+    out.put_u16(prefix(bytes));
+    out.put_slice(bytes);
+}
+
+/// The length to be sent in front of text or binary data.
+#[inline]
+pub(crate) const fn prefix(bytes: &[u8]) -> u16 {
     debug_assert!(bytes.len() <= 0xFFFF);
     #[expect(
         clippy::cast_possible_truncation,
         reason = "text and binary data are checked to fit when they are made"
     )]
-    out.put_u16(bytes.len() as u16);
-    out.put_slice(bytes);
+    let len = bytes.len() as u16;
+    len
 }
 
 /// Whether a filter is a shared subscription, as 5.0 reads it.

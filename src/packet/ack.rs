@@ -2,7 +2,7 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context};
+use super::{Body, Context, FixedHeader};
 use crate::error::{EncodeError, Fault};
 use crate::frame::PacketType;
 use crate::packet_id::PacketId;
@@ -100,9 +100,9 @@ impl<B: AsRef<[u8]>> Body for Acked<'_, B> {
         Ok(2 + super::tail_len(*packet, ack.reason, &ack.properties, version)?)
     }
 
-    fn put_body(&self, version: Version, out: &mut impl BufMut) {
+    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         let Self(_, ack) = self;
-        out.put_u16(ack.packet_id.get());
+        header.put_with(ack.packet_id.get(), out);
         super::put_tail(ack.reason, &ack.properties, version, out);
     }
 }

@@ -2,7 +2,7 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, Packet};
+use super::{Body, Context, FixedHeader, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::frame::PacketType;
 use crate::property::{AuthProperties, Properties, PropertyId};
@@ -87,7 +87,8 @@ impl<B: AsRef<[u8]>> Body for Auth<B> {
         super::tail_len(PacketType::Auth, self.reason, &self.properties, version)
     }
 
-    fn put_body(&self, version: Version, out: &mut impl BufMut) {
+    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
+        header.put(out);
         super::put_tail(self.reason, &self.properties, version, out);
     }
 }

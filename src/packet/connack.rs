@@ -2,7 +2,7 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, Packet};
+use super::{Body, Context, FixedHeader, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::frame::PacketType;
 use crate::property::{ConnAckProperties, Properties};
@@ -85,13 +85,14 @@ impl<B: AsRef<[u8]>> Body for ConnAck<B> {
         Ok(2 + self.properties.encoded_len(version)?)
     }
 
-    fn put_body(&self, version: Version, out: &mut impl BufMut) {
+    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         let code = match version {
             Version::V311 => self.reason.to_v311(PacketType::ConnAck),
             Version::V5 => None,
         };
         let code = code.unwrap_or(self.reason as u8);
-        out.put_slice(&[u8::from(self.session_present), code]);
+        let flags = u8::from(self.session_present);
+        header.put_with(u16::from_be_bytes([flags, code]), out);
         self.properties.put(version, out);
     }
 }

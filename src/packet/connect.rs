@@ -3,7 +3,7 @@ use core::time::Duration;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, Packet};
+use super::{Body, Context, FixedHeader, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::property::{ConnectProperties, Properties, PropertyId, WillProperties};
 use crate::qos::QoS;
@@ -312,10 +312,11 @@ impl<B: AsRef<[u8]>> Body for Connect<B> {
         Ok(len)
     }
 
-    fn put_body(&self, version: Version, out: &mut impl BufMut) {
+    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
+        header.put(out);
         out.put_slice(NAME);
-        out.put_slice(&[version.level(), self.flags()]);
-        out.put_u16(self.keep_alive.0);
+        let [high, low] = self.keep_alive.0.to_be_bytes();
+        out.put_slice(&[version.level(), self.flags(), high, low]);
         self.properties.put(version, out);
         wire::put_prefixed(self.client_id.as_bytes(), out);
         if let Some(will) = &self.will {

@@ -2,7 +2,6 @@
 //! owned ([`Bytes`]).
 
 use core::fmt;
-use core::ops::Range;
 
 use bytes::{BufMut, Bytes};
 
@@ -100,21 +99,9 @@ impl<'a> Packet<&'a [u8]> {
     ///
     /// If `bytes` are not exactly one packet of `version`.
     pub fn decode(version: Version, bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut rest = bytes;
-        let mut decoder = FrameDecoder::new(version).max_packet_size(u32::MAX);
-        let packet = decoder.decode(&mut rest)?;
-        let fail = |kind, at| {
-            let packet = bytes.first().and_then(|first| PacketType::new(first >> 4));
-            DecodeError::new(kind, Field::Packet, packet, version, None, at)
-        };
-        match packet {
-            Some(packet) if rest.is_empty() => Ok(packet),
-            Some(_) => Err(fail(
-                DecodeErrorKind::TrailingBytes,
-                bytes.len() - rest.len(),
-            )),
-            None => Err(fail(DecodeErrorKind::Truncated, bytes.len())),
-        }
+        let (ctx, header) = FrameDecoder::only(version, bytes)?;
+        let packet = Self::parse(ctx, header, bytes)?;
+        Ok(packet.expect(PARSED))
     }
 
     /// Parses a whole packet whose first byte is right, but for the flags of PUBLISH.
@@ -171,26 +158,6 @@ impl<'a> Packet<&'a [u8]> {
     }
 }
 
-impl Packet<&[u8]> {
-    /// Where in `bytes`, which it borrows, each field is.
-    pub(crate) fn ranges(&self, bytes: &[u8]) -> Packet<Range<usize>> {
-        self.map(|field| {
-            let start = wire::offset(bytes, field);
-            start..start + field.len()
-        })
-    }
-}
-
-impl Packet<Range<usize>> {
-    /// Cuts the fields out of the packet's bytes, which they share then.
-    pub(crate) fn cut(&self, bytes: Bytes) -> Packet {
-        match self {
-            Self::Publish(publish) => Packet::Publish(publish.cut(bytes)),
-            packet => packet.map(|field| bytes.slice(field.clone())),
-        }
-    }
-}
-
 impl Packet {
     /// Decodes one whole packet without copying: every field shares the allocation of `bytes`.
     ///
@@ -198,10 +165,28 @@ impl Packet {
     ///
     /// As [`decode`](Packet::decode).
     pub fn decode_shared(version: Version, bytes: Bytes) -> Result<Self, DecodeError> {
-        let ranges = Packet::decode(version, &bytes)?.ranges(&bytes);
-        Ok(ranges.cut(bytes))
+        let (ctx, header) = FrameDecoder::only(version, &bytes)?;
+        let packet = Self::parse_shared(ctx, header, bytes)?;
+        Ok(packet.expect(PARSED))
+    }
+
+    /// Parses the packet that `bytes` are, as [`parse`](Packet::parse) does.
+    #[inline]
+    pub(crate) fn parse_shared(
+        ctx: Context,
+        header: Header,
+        bytes: Bytes,
+    ) -> Result<Option<Self>, DecodeError> {
+        if header.packet == PacketType::Publish {
+            return Publish::parse_shared(ctx, header, bytes);
+        }
+        let packet = Packet::parse(ctx, header, &bytes)?;
+        Ok(packet.map(|packet| packet.map(|&field| bytes.slice_ref(field))))
     }
 }
+
+/// Why there is a packet where a parser has not failed.
+const PARSED: &str = "a parser gives a packet or an error";
 
 impl<B> Packet<B> {
     /// Which of the fifteen it is.
@@ -277,7 +262,7 @@ impl<B: AsRef<[u8]>> Packet<B> {
             Self::SubAck(suback) | Self::UnsubAck(suback) => {
                 put(first, &SubAcked(packet, suback), version, out)
             }
-            Self::PingReq | Self::PingResp => put_header(first, 0, 0, out),
+            Self::PingReq | Self::PingResp => put(first, &Empty, version, out),
             Self::Disconnect(disconnect) => put(first, disconnect, version, out),
             Self::Auth(auth) => put(first, auth, version, out),
         }
@@ -302,7 +287,7 @@ impl<B: AsRef<[u8]>> Packet<B> {
             Self::SubAck(suback) | Self::UnsubAck(suback) => {
                 SubAcked(packet, suback).body_len(version)?
             }
-            Self::PingReq | Self::PingResp => 0,
+            Self::PingReq | Self::PingResp => Empty.body_len(version)?,
             Self::Disconnect(disconnect) => disconnect.body_len(version)?,
             Self::Auth(auth) => auth.body_len(version)?,
         })
@@ -374,8 +359,66 @@ pub(crate) trait Body {
     /// The length; an error if the packet cannot be encoded in `version`.
     fn body_len(&self, version: Version) -> Result<usize, EncodeError>;
 
-    /// Appends the body. [`body_len`](Self::body_len) has succeeded, and `out` has room.
-    fn put_body(&self, version: Version, out: &mut impl BufMut);
+    /// Appends the fixed header and the body. [`body_len`](Self::body_len) has succeeded, and `out`
+    /// has room.
+    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut);
+}
+
+/// A fixed header to be written.
+#[derive(Clone, Copy)]
+pub(crate) struct FixedHeader {
+    first: u8,
+    body_len: VarInt,
+}
+
+impl FixedHeader {
+    /// Succeeds if there is room for the whole packet but its last `apart` bytes.
+    #[inline]
+    fn new(
+        first: u8,
+        body_len: usize,
+        apart: usize,
+        out: &impl BufMut,
+    ) -> Result<Self, EncodeError> {
+        let needed = packet_len(body_len)? - apart;
+        let body_len = VarInt::try_from(body_len).unwrap_or(VarInt::MAX);
+        let available = out.remaining_mut();
+        match available < needed {
+            true => Err(EncodeError::BufferTooSmall { needed, available }),
+            false => Ok(Self { first, body_len }),
+        }
+    }
+
+    fn put(self, out: &mut impl BufMut) {
+        out.put_u8(self.first);
+        self.body_len.encode(out);
+    }
+
+    /// Appends the header and the first two bytes of the body, most often in one go.
+    #[inline]
+    fn put_with(self, next: u16, out: &mut impl BufMut) {
+        let [high, low] = next.to_be_bytes();
+        match self.body_len.get().to_le_bytes() {
+            [len @ 0..=0x7F, 0, 0, 0] => out.put_slice(&[self.first, len, high, low]),
+            _ => {
+                self.put(out);
+                out.put_slice(&[high, low]);
+            }
+        }
+    }
+}
+
+/// The body of PINGREQ and PINGRESP.
+struct Empty;
+
+impl Body for Empty {
+    fn body_len(&self, _: Version) -> Result<usize, EncodeError> {
+        Ok(0)
+    }
+
+    fn put(&self, header: FixedHeader, _: Version, out: &mut impl BufMut) {
+        header.put(out);
+    }
 }
 
 #[inline]
@@ -385,28 +428,8 @@ fn put(
     version: Version,
     out: &mut impl BufMut,
 ) -> Result<(), EncodeError> {
-    put_header(first, body.body_len(version)?, 0, out)?;
-    body.put_body(version, out);
-    Ok(())
-}
-
-/// Appends the fixed header if there is room for the whole packet but its last `apart` bytes.
-#[inline]
-fn put_header(
-    first: u8,
-    body_len: usize,
-    apart: usize,
-    out: &mut impl BufMut,
-) -> Result<(), EncodeError> {
-    let needed = packet_len(body_len)? - apart;
-    let available = out.remaining_mut();
-    if available < needed {
-        return Err(EncodeError::BufferTooSmall { needed, available });
-    }
-    out.put_u8(first);
-    VarInt::try_from(body_len)
-        .unwrap_or(VarInt::MAX)
-        .encode(out);
+    let header = FixedHeader::new(first, body.body_len(version)?, 0, out)?;
+    body.put(header, version, out);
     Ok(())
 }
 

@@ -1,9 +1,8 @@
 use core::fmt;
-use core::ops::Range;
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::{Body, Context, Packet, put_header};
+use super::{Body, Context, FixedHeader, Packet};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
 use crate::frame::{Header, PacketType};
 use crate::packet_id::PacketId;
@@ -116,22 +115,38 @@ fn parse_delivery<'a>(first: u8, frame: &'a [u8], input: &'a [u8]) -> ParseResul
     }
 }
 
-impl Publish<Range<usize>> {
-    /// Cuts the fields out of the packet's bytes. The payload takes over the reference, so that
-    /// only the topic and the properties cost one more each.
-    pub(super) fn cut(&self, mut bytes: Bytes) -> Publish {
-        let cut = |field: &Range<usize>| bytes.slice(field.clone());
-        let topic = self.topic.as_ref().map(|topic| topic.map(cut));
-        let properties = self.properties.map(cut);
-        bytes.advance(self.payload.start);
-        Publish {
-            dup: self.dup,
-            delivery: self.delivery,
-            retain: self.retain,
+impl Publish {
+    /// Parses the packet that `bytes` are. The payload takes over their reference, so that only the
+    /// topic and the properties cost one more each.
+    #[inline]
+    pub(super) fn parse_shared(
+        ctx: Context,
+        header: Header,
+        bytes: Bytes,
+    ) -> Result<Option<Packet>, DecodeError> {
+        let Some(Packet::Publish(publish)) = Publish::parse(ctx, header, &bytes)? else {
+            return Ok(None);
+        };
+        let Publish {
+            dup,
+            delivery,
+            retain,
+            ..
+        } = publish;
+        let share = |field: &&[u8]| bytes.slice_ref(field);
+        let topic = publish.topic.as_ref().map(|topic| topic.map(share));
+        let properties = publish.properties.map(share);
+        let head_len = bytes.len() - publish.payload.len();
+        let mut payload = bytes;
+        payload.advance(head_len);
+        Ok(Some(Packet::Publish(Self {
+            dup,
+            delivery,
+            retain,
             topic,
             properties,
-            payload: bytes,
-        }
+            payload,
+        })))
     }
 }
 
@@ -190,9 +205,9 @@ impl<B: AsRef<[u8]>> Publish<B> {
     ///
     /// As [`encode`](Self::encode).
     pub fn encode_head(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
-        let len = self.body_len(version)?;
-        put_header(self.first(), len, self.payload.as_ref().len(), out)?;
-        self.put_head(version, out);
+        let apart = self.payload.as_ref().len();
+        let header = FixedHeader::new(self.first(), self.body_len(version)?, apart, out)?;
+        self.put_head(header, version, out);
         Ok(())
     }
 
@@ -205,9 +220,10 @@ impl<B: AsRef<[u8]>> Publish<B> {
         super::packet_len(self.body_len(version)?)
     }
 
-    fn put_head(&self, version: Version, out: &mut impl BufMut) {
-        let topic = self.topic.as_ref();
-        wire::put_prefixed(topic.map_or(&[][..], TopicName::as_bytes), out);
+    fn put_head(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
+        let topic = self.topic.as_ref().map_or(&[][..], TopicName::as_bytes);
+        header.put_with(wire::prefix(topic), out);
+        out.put_slice(topic);
         if let Some(id) = self.packet_id() {
             out.put_u16(id.get());
         }
@@ -230,8 +246,8 @@ impl<B: AsRef<[u8]>> Body for Publish<B> {
         Ok(2 + topic + id + properties + self.payload.as_ref().len())
     }
 
-    fn put_body(&self, version: Version, out: &mut impl BufMut) {
-        self.put_head(version, out);
+    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
+        self.put_head(header, version, out);
         out.put_slice(self.payload.as_ref());
     }
 }

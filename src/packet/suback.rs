@@ -2,7 +2,7 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context};
+use super::{Body, Context, FixedHeader};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::frame::PacketType;
 use crate::packet_id::PacketId;
@@ -110,9 +110,9 @@ impl<B: AsRef<[u8]>> Body for SubAcked<'_, B> {
         Ok(2 + suback.properties.encoded_len(version)? + reasons)
     }
 
-    fn put_body(&self, version: Version, out: &mut impl BufMut) {
+    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         let Self(_, suback) = self;
-        out.put_u16(suback.packet_id.get());
+        header.put_with(suback.packet_id.get(), out);
         suback.properties.put(version, out);
         out.put_slice(suback.reasons.0.as_ref());
     }

@@ -4,7 +4,7 @@ use core::iter::FusedIterator;
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use super::{Body, Context, Packet, check_shared};
+use super::{Body, Context, FixedHeader, Packet, check_shared};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, SubscribeProperties};
@@ -98,8 +98,8 @@ impl<B: AsRef<[u8]>> Body for Subscribe<B> {
         Ok(2 + properties + self.subscriptions.0.as_ref().len())
     }
 
-    fn put_body(&self, version: Version, out: &mut impl BufMut) {
-        out.put_u16(self.packet_id.get());
+    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
+        header.put_with(self.packet_id.get(), out);
         self.properties.put(version, out);
         out.put_slice(self.subscriptions.0.as_ref());
     }
@@ -272,11 +272,12 @@ impl<'a> Iterator for SubscriptionIter<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let (rest, filter) = wire::topic_filter(self.0, Field::TopicFilter).expect(CHECKED);
+        let (rest, filter) = wire::binary(self.0, Field::TopicFilter).expect(CHECKED);
         let (rest, byte) = wire::u8(rest, Field::SubscriptionOptions).expect(CHECKED);
         // What is valid in 3.1.1 means the same in 5.0.
         let options = SubscriptionOptions::from_byte(Version::V5, byte).expect(CHECKED);
         self.0 = rest;
+        let filter = TopicFilter(filter.0);
         Some(Subscription { filter, options })
     }
 }

@@ -3,7 +3,7 @@ use core::iter::FusedIterator;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context, Packet, check_shared};
+use super::{Body, Context, FixedHeader, Packet, check_shared};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, UnsubscribeProperties};
@@ -97,8 +97,8 @@ impl<B: AsRef<[u8]>> Body for Unsubscribe<B> {
         Ok(2 + properties + self.filters.0.as_ref().len())
     }
 
-    fn put_body(&self, version: Version, out: &mut impl BufMut) {
-        out.put_u16(self.packet_id.get());
+    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
+        header.put_with(self.packet_id.get(), out);
         self.properties.put(version, out);
         out.put_slice(self.filters.0.as_ref());
     }
@@ -146,10 +146,10 @@ impl<'a> Iterator for TopicFilterIter<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let read = wire::topic_filter(self.0, Field::TopicFilter);
+        let read = wire::binary(self.0, Field::TopicFilter);
         let (rest, filter) = read.expect("checked when the block was made");
         self.0 = rest;
-        Some(filter)
+        Some(TopicFilter(filter.0))
     }
 }
 

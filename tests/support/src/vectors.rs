@@ -10,20 +10,26 @@ use crate::hex;
 /// One line: `name | version | bytes | expectation | statements`.
 #[derive(Clone, Debug)]
 pub struct Vector {
+    /// Unique in all files.
     pub name: String,
+    /// The version to decode with.
     pub version: Version,
     /// Who sent it, where the rule depends on that.
     pub sender: Option<Sender>,
+    /// The stream.
     pub bytes: Vec<u8>,
+    /// What comes of it.
     pub expectation: Expectation,
     /// Normative ids, and references to rules without a number.
     pub statements: Vec<String>,
 }
 
+/// What comes of a stream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Expectation {
     /// Decodes, and encodes to these bytes.
     Ok(Vec<u8>),
+    /// Ends inside a packet.
     Incomplete,
     /// Is refused; in 5.0 with one of these reason codes.
     Error(Vec<u8>),
