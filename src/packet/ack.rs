@@ -80,6 +80,12 @@ impl<B> Ack<B> {
 }
 
 impl<B: AsRef<[u8]>> Ack<B> {
+    /// Whether the packet identifier alone says it all.
+    #[inline]
+    pub(super) fn is_short(&self) -> bool {
+        self.reason == ReasonCode::Success && self.properties.is_empty()
+    }
+
     /// The same packet, borrowed.
     pub fn as_borrowed(&self) -> Ack<&[u8]> {
         self.map(AsRef::as_ref)

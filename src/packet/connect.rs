@@ -88,7 +88,7 @@ const CLEAN_START: u8 = 1 << 1;
 const RESERVED: u8 = 1;
 
 /// The protocol name with its length.
-const NAME: &[u8] = b"\x00\x04MQTT";
+const NAME: &[u8; 6] = b"\x00\x04MQTT";
 
 /// Reads the protocol name and the level, by which a server finds the version.
 pub(crate) fn protocol_level(body: &[u8]) -> ParseResult<'_, u8> {
@@ -314,9 +314,10 @@ impl<B: AsRef<[u8]>> Body for Connect<B> {
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         header.put(out);
-        out.put_slice(NAME);
+        let &[a, b, c, d, e, f] = NAME;
         let [high, low] = self.keep_alive.0.to_be_bytes();
-        out.put_slice(&[version.level(), self.flags(), high, low]);
+        let (level, flags) = (version.level(), self.flags());
+        out.put_slice(&[a, b, c, d, e, f, level, flags, high, low]);
         self.properties.put(version, out);
         wire::put_prefixed(self.client_id.as_bytes(), out);
         if let Some(will) = &self.will {

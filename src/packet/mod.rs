@@ -9,7 +9,6 @@ use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
 use crate::frame::{FrameDecoder, Header, PacketType};
 use crate::property::Properties;
 use crate::reason::ReasonCode;
-use crate::topic::TopicFilter;
 use crate::varint::VarInt;
 use crate::version::{Sender, Version};
 use crate::wire::{self, ParseResult};
@@ -180,8 +179,10 @@ impl Packet {
         if header.packet == PacketType::Publish {
             return Publish::parse_shared(ctx, header, bytes);
         }
-        let packet = Packet::parse(ctx, header, &bytes)?;
-        Ok(packet.map(|packet| packet.map(|&field| bytes.slice_ref(field))))
+        match Packet::parse(ctx, header, &bytes)? {
+            Some(packet) => Ok(Some(packet.map(|&field| bytes.slice_ref(field)))),
+            None => Ok(None),
+        }
     }
 }
 
@@ -210,6 +211,7 @@ impl<B> Packet<B> {
         }
     }
 
+    #[inline]
     pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Packet<C> {
         match self {
             Self::Connect(packet) => Packet::Connect(packet.map(f)),
@@ -251,6 +253,14 @@ impl<B: AsRef<[u8]>> Packet<B> {
         let packet = self.packet_type();
         let first = packet.first_byte();
         match self {
+            // Half of all packets are such an acknowledgement.
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack)
+                if ack.is_short() =>
+            {
+                let header = FixedHeader::new(first, 2, 0, out)?;
+                header.put_with(ack.packet_id.get(), out);
+                Ok(())
+            }
             Self::Connect(connect) => put(first, connect, version, out),
             Self::ConnAck(connack) => put(first, connack, version, out),
             Self::Publish(publish) => publish.encode(version, out),
@@ -398,8 +408,12 @@ impl FixedHeader {
     #[inline]
     fn put_with(self, next: u16, out: &mut impl BufMut) {
         let [high, low] = next.to_be_bytes();
-        match self.body_len.get().to_le_bytes() {
-            [len @ 0..=0x7F, 0, 0, 0] => out.put_slice(&[self.first, len, high, low]),
+        match self.body_len.get() {
+            len @ 0..=0x7F => out.put_slice(&[self.first, len as u8, high, low]),
+            len @ 0x80..=0x3FFF => {
+                let (low7, high7) = (len as u8 | 0x80, (len >> 7) as u8);
+                out.put_slice(&[self.first, low7, high7, high, low]);
+            }
             _ => {
                 self.put(out);
                 out.put_slice(&[high, low]);
@@ -484,12 +498,5 @@ fn check_code(packet: PacketType, code: ReasonCode, version: Version) -> Result<
             what: "this reason code",
             version,
         }),
-    }
-}
-
-fn check_shared(filter: &TopicFilter<&[u8]>) -> Result<(), EncodeError> {
-    match filter.shared() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(EncodeError::InvalidSharedSubscription(error.kind)),
     }
 }

@@ -4,11 +4,12 @@ use core::iter::FusedIterator;
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use super::{Body, Context, FixedHeader, Packet, check_shared};
+use super::{Body, Context, FixedHeader, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, SubscribeProperties};
 use crate::qos::QoS;
+use crate::text::TextErrorKind;
 use crate::topic::TopicFilter;
 use crate::version::Version;
 use crate::wire::{self, ParseResult};
@@ -50,14 +51,16 @@ impl<'a> Subscribe<&'a [u8]> {
             let kind = DecodeErrorKind::EmptyList;
             return Err(Fault::new(rest, kind, Field::TopicFilter));
         }
-        let mut unread = rest;
+        let (mut unread, mut fits) = (rest, Fits::default());
         while !unread.is_empty() {
-            (unread, _) = Subscription::parse(ctx.version, unread)?;
+            let (tail, subscription) = Subscription::parse(ctx.version, unread)?;
+            fits.add(&subscription.filter, subscription.options);
+            unread = tail;
         }
         Ok(Self {
             packet_id,
             properties,
-            subscriptions: Subscriptions(rest),
+            subscriptions: Subscriptions { block: rest, fits },
         })
     }
 }
@@ -67,7 +70,10 @@ impl<B> Subscribe<B> {
         Subscribe {
             packet_id: self.packet_id,
             properties: self.properties.map(&f),
-            subscriptions: Subscriptions(f(&self.subscriptions.0)),
+            subscriptions: Subscriptions {
+                block: f(&self.subscriptions.block),
+                fits: self.subscriptions.fits,
+            },
         }
     }
 }
@@ -86,28 +92,57 @@ impl<B: AsRef<[u8]>> Subscribe<B> {
 
 impl<B: AsRef<[u8]>> Body for Subscribe<B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
-        for subscription in &self.subscriptions {
-            if version == Version::V5 {
-                check_shared(&subscription.filter)?;
-            } else if subscription.options.to_byte() > QoS::ExactlyOnce.level() {
+        match (version, self.subscriptions.fits) {
+            (Version::V311, fits) if fits.only_v5 => {
                 let what = "a subscription option other than QoS";
                 return Err(EncodeError::NotInVersion { what, version });
             }
+            (
+                Version::V5,
+                Fits {
+                    bad_share: Some(kind),
+                    ..
+                },
+            ) => {
+                return Err(EncodeError::InvalidSharedSubscription(kind));
+            }
+            _ => {}
         }
         let properties = self.properties.encoded_len(version)?;
-        Ok(2 + properties + self.subscriptions.0.as_ref().len())
+        Ok(2 + properties + self.subscriptions.block.as_ref().len())
     }
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         header.put_with(self.packet_id.get(), out);
         self.properties.put(version, out);
-        out.put_slice(self.subscriptions.0.as_ref());
+        out.put_slice(self.subscriptions.block.as_ref());
     }
 }
 
 /// The topic filters of a SUBSCRIBE and their options, at least one, in wire form.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
-pub struct Subscriptions<B = Bytes>(B);
+pub struct Subscriptions<B = Bytes> {
+    block: B,
+    fits: Fits,
+}
+
+/// Which version has room for some subscriptions, found out when they are put together.
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
+struct Fits {
+    /// There is an option that 3.1.1 lacks.
+    only_v5: bool,
+    /// A filter starts with `$share/` and is no shared subscription, which 5.0 makes of it.
+    bad_share: Option<TextErrorKind>,
+}
+
+impl Fits {
+    fn add(&mut self, filter: &TopicFilter<&[u8]>, options: SubscriptionOptions) {
+        self.only_v5 |= options.to_byte() > QoS::ExactlyOnce.level();
+        if let Err(error) = filter.shared() {
+            self.bad_share.get_or_insert(error.kind);
+        }
+    }
+}
 
 impl Subscriptions {
     /// Collects subscriptions.
@@ -118,8 +153,9 @@ impl Subscriptions {
     pub fn new<'a>(
         subscriptions: impl IntoIterator<Item = (TopicFilter<&'a [u8]>, SubscriptionOptions)>,
     ) -> Result<Self, InvalidSubscriptions> {
-        let mut block = BytesMut::new();
+        let (mut block, mut fits) = (BytesMut::new(), Fits::default());
         for (filter, options) in subscriptions {
+            fits.add(&filter, options);
             if options.no_local && filter.as_bytes().starts_with(b"$share/") {
                 return Err(InvalidSubscriptions::NoLocalOnSharedSubscription);
             }
@@ -128,7 +164,10 @@ impl Subscriptions {
         }
         match block.is_empty() {
             true => Err(InvalidSubscriptions::Empty),
-            false => Ok(Self(block.freeze())),
+            false => Ok(Self {
+                block: block.freeze(),
+                fits,
+            }),
         }
     }
 }
@@ -136,7 +175,7 @@ impl Subscriptions {
 impl<B: AsRef<[u8]>> Subscriptions<B> {
     /// The subscriptions in order.
     pub fn iter(&self) -> SubscriptionIter<'_> {
-        SubscriptionIter(self.0.as_ref())
+        SubscriptionIter(self.block.as_ref())
     }
 }
 

@@ -3,7 +3,7 @@ use core::iter::FusedIterator;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context, FixedHeader, Packet, check_shared};
+use super::{Body, Context, FixedHeader, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, UnsubscribeProperties};
@@ -89,9 +89,11 @@ impl<B: AsRef<[u8]>> Unsubscribe<B> {
 impl<B: AsRef<[u8]>> Body for Unsubscribe<B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         if version == Version::V5 {
-            self.filters
-                .iter()
-                .try_for_each(|filter| check_shared(&filter))?;
+            for filter in &self.filters {
+                if let Err(error) = filter.shared() {
+                    return Err(EncodeError::InvalidSharedSubscription(error.kind));
+                }
+            }
         }
         let properties = self.properties.encoded_len(version)?;
         Ok(2 + properties + self.filters.0.as_ref().len())
