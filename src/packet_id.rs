@@ -2,7 +2,7 @@ use core::fmt;
 use core::num::NonZeroU16;
 
 /// A packet identifier: never zero (sections 2.3.1 of 3.1.1 and 2.2.1 of 5.0).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PacketId(NonZeroU16);
 
 impl PacketId {
@@ -26,8 +26,14 @@ impl From<NonZeroU16> for PacketId {
     }
 }
 
+impl fmt::Debug for PacketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 impl fmt::Display for PacketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        fmt::Display::fmt(&self.0, f)
     }
 }

@@ -409,9 +409,9 @@ impl FixedHeader {
     fn put_with(self, next: u16, out: &mut impl BufMut) {
         let [high, low] = next.to_be_bytes();
         match self.body_len.get() {
-            len @ 0..=0x7F => out.put_slice(&[self.first, len as u8, high, low]),
+            len @ 0..=0x7F => out.put_slice(&[self.first, (len & 0x7F) as u8, high, low]),
             len @ 0x80..=0x3FFF => {
-                let (low7, high7) = (len as u8 | 0x80, (len >> 7) as u8);
+                let (low7, high7) = ((len & 0x7F) as u8 | 0x80, (len >> 7 & 0x7F) as u8);
                 out.put_slice(&[self.first, low7, high7, high, low]);
             }
             _ => {

@@ -11,7 +11,7 @@ use crate::wire::{self, ParseResult};
 
 /// A number that stands for a topic name on one connection, in one direction: never zero (section
 /// 3.3.2.3.4).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TopicAlias(NonZeroU16);
 
 impl TopicAlias {
@@ -30,7 +30,7 @@ impl TopicAlias {
 }
 
 /// A number by which a client knows a subscription: 1 to 268,435,455 (section 3.8.2.1.2).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SubscriptionId(NonZeroU32);
 
 impl SubscriptionId {
@@ -244,14 +244,26 @@ impl<'a> Value<'a> for (Text<&'a [u8]>, Text<&'a [u8]>) {
     }
 }
 
+impl fmt::Debug for TopicAlias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 impl fmt::Display for TopicAlias {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for SubscriptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
 impl fmt::Display for SubscriptionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        fmt::Display::fmt(&self.0, f)
     }
 }

@@ -25,6 +25,7 @@ pub struct Vector {
 }
 
 /// What comes of a stream.
+#[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Expectation {
     /// Decodes, and encodes to these bytes.
