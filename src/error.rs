@@ -361,10 +361,13 @@ pub enum DecodeErrorKind {
     NoLocalOnSharedSubscription,
 }
 
+/// The first byte of a TLS record that holds a handshake.
+pub(crate) const TLS_HANDSHAKE: u8 = 0x16;
+
 /// What else sends such a first byte to the port of an MQTT server.
 const fn foreign_protocol(first: u8) -> &'static str {
     match first {
-        0x16 => " (a TLS handshake starts so)",
+        TLS_HANDSHAKE => " (a TLS handshake starts so)",
         b'G' | b'H' | b'P' | b'O' | b'D' => " (an HTTP request or PROXY line may start so)",
         _ => "",
     }

@@ -2,7 +2,7 @@ use core::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::error::{DecodeError, DecodeErrorKind, Fault, Field};
+use crate::error::{DecodeError, DecodeErrorKind, Fault, Field, TLS_HANDSHAKE};
 use crate::packet::{Context, Packet, connect};
 use crate::varint::{InvalidVarInt, PartialVarInt};
 use crate::version::{Sender, Version};
@@ -10,6 +10,7 @@ use crate::wire;
 
 /// The fifteen packet types (table 2-1).
 #[expect(clippy::exhaustive_enums, reason = "MQTT has exactly fifteen")]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 pub enum PacketType {
@@ -559,7 +560,10 @@ impl FrameDecoder {
         let packet = PacketType::new(first >> 4);
         let kind = match (packet, self.version) {
             (Some(packet), _) if self.accepts(first) => return Ok(packet),
-            (Some(PacketType::Connect), None) => DecodeErrorKind::InvalidFlags(first),
+            // Of all wrong flags only these are no mistake of an MQTT client.
+            (Some(PacketType::Connect), None) if first != TLS_HANDSHAKE => {
+                DecodeErrorKind::InvalidFlags(first)
+            }
             (_, None) => DecodeErrorKind::NotConnect(first),
             (None, _) => DecodeErrorKind::ReservedPacketType(0),
             (Some(PacketType::Auth), Some(Version::V311)) => {

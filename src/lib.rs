@@ -11,7 +11,11 @@
 )]
 
 extern crate alloc;
+#[cfg(feature = "arbitrary")]
+extern crate std;
 
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 mod error;
 mod frame;
 pub mod packet;

@@ -5,6 +5,7 @@ use crate::packet_id::PacketId;
     clippy::exhaustive_enums,
     reason = "the specification has three levels"
 )]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 pub enum QoS {
@@ -40,6 +41,7 @@ impl QoS {
     clippy::exhaustive_enums,
     reason = "the specification has three levels"
 )]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Delivery {
     /// QoS 0.

@@ -8,6 +8,7 @@ use crate::version::Sender;
 /// [`Success`](Self::Success) is also called Normal disconnection in DISCONNECT and Granted QoS 0
 /// in SUBACK. The return codes of 3.1.1 are mapped by [`from_v311`](Self::from_v311) and
 /// [`to_v311`](Self::to_v311).
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 #[repr(u8)]

@@ -7,6 +7,7 @@ use core::fmt;
     clippy::exhaustive_enums,
     reason = "a third version would change every match that a caller has"
 )]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Version {
     /// MQTT 3.1.1, protocol level 4.
@@ -45,6 +46,7 @@ impl fmt::Display for Version {
 
 /// Who sent a packet. Some rules bind only one side.
 #[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Sender {
     /// The side that sent CONNECT.

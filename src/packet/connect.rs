@@ -53,6 +53,7 @@ pub struct Will<B = Bytes> {
 
 /// The time within which a client sends something, in seconds: 0, off, to 65,535 (section
 /// 3.1.2.10).
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeepAlive(u16);
 

@@ -230,6 +230,7 @@ impl<'a> Subscription<'a> {
 }
 
 /// The options of a subscription (section 3.8.3.1 of 5.0); 3.1.1 has the QoS alone.
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct SubscriptionOptions {
@@ -288,6 +289,7 @@ impl SubscriptionOptions {
 
 /// Whether a subscription is sent the retained messages that match it.
 #[expect(clippy::exhaustive_enums, reason = "the fourth value is an error")]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum RetainHandling {

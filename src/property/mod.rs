@@ -316,7 +316,7 @@ impl<K: Place> PropertiesBuilder<K> {
         Properties::new(self.block.freeze())
     }
 
-    fn with(mut self, property: &Property<'_>) -> Self {
+    pub(crate) fn with(mut self, property: &Property<'_>) -> Self {
         if !K::REPEATABLE.contains(property.id()) {
             self = self.without(property.id());
         }

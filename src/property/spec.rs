@@ -33,6 +33,7 @@ macro_rules! properties {
         })*
 
         /// The identifier of a property (table 2-4 of MQTT 5.0).
+        #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         #[non_exhaustive]
         #[repr(u8)]

@@ -11,6 +11,7 @@ use crate::wire::{self, ParseResult};
 
 /// A number that stands for a topic name on one connection, in one direction: never zero (section
 /// 3.3.2.3.4).
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TopicAlias(NonZeroU16);
 
@@ -57,6 +58,7 @@ impl SubscriptionId {
 
 /// What a payload is made of (section 3.3.2.3.2).
 #[expect(clippy::exhaustive_enums, reason = "the property is one bit")]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum PayloadFormat {
     /// Bytes of any kind.
@@ -68,6 +70,7 @@ pub enum PayloadFormat {
 
 /// The highest QoS of a PUBLISH that a server takes, if it is not 2 (section 3.2.2.3.4).
 #[expect(clippy::exhaustive_enums, reason = "the property is one bit")]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum MaximumQoS {
     /// QoS 0 alone.

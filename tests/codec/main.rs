@@ -1,8 +1,13 @@
-//! The codec as a whole: vectors, round trips, truncation, both forms, both versions.
+//! The codec as a whole: vectors, captures, round trips, truncation, both forms, both versions.
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a failed test panics"
 )]
 
+mod allocations;
+mod captures;
+mod exhaustive;
+mod properties;
+mod stream;
 mod vectors;

@@ -1,8 +1,9 @@
 //! Properties of the codec, each written once: a proptest, a fuzz target and the vectors call it.
 //! A property that does not hold panics.
 
+use arbitrary::Unstructured;
 use bytes::{Bytes, BytesMut};
-use mqtt_sansio::{DecodeError, Frame, FrameDecoder, Packet, Version};
+use mqtt_sansio::{DecodeError, Frame, FrameDecoder, Packet, PacketType, Sender, VarInt, Version};
 
 /// Everything a stream holds: its packets, owned, and the errors between them.
 pub type Decoded = Vec<Result<Packet, DecodeError>>;
@@ -104,13 +105,12 @@ pub fn splits(decoder: &FrameDecoder, bytes: &[u8], cuts: &[u8]) {
                     let (piece, tail) = rest.split_at(size.min(rest.len()));
                     buffer.extend_from_slice(piece);
                     rest = tail;
-                    // As long as fewer have come than were said to be missing, nothing comes out.
+                    // As long as fewer have come than were said to be missing, no packet comes out.
                     if piece.len() < missing {
-                        assert_eq!(form(&mut decoder, &mut buffer), Ok(None));
-                        assert_eq!(
-                            decoder.missing().max(missing - piece.len()),
-                            decoder.missing()
-                        );
+                        match form(&mut decoder, &mut buffer) {
+                            Ok(packet) => assert_eq!(packet, None),
+                            Err(error) => pieces.push(Err(error)),
+                        }
                     }
                 }
             }
@@ -158,6 +158,90 @@ pub fn prefixes(decoder: &FrameDecoder, packet: &[u8]) {
         let varint = packet[1..].iter().position(|&byte| byte < 0x80).unwrap() + 2;
         if len >= varint {
             assert_eq!(missing, packet.len() - len);
+        }
+    }
+}
+
+/// All of it, for bytes of any kind: what a fuzz target of the decoder calls.
+pub fn decode(bytes: &[u8]) {
+    for version in [Version::V311, Version::V5] {
+        readable(version, bytes);
+        for decoder in decoders(version) {
+            let (decoded, _) = decode_all(&decoder, bytes);
+            for error in decoded.iter().filter_map(|result| result.as_ref().err()) {
+                assert!(error.offset() <= bytes.len());
+                assert!(error.reason_code().is_error());
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}
+
+/// The decoders of a version: for either side, a client, and a server that knows or finds it.
+pub fn decoders(version: Version) -> [FrameDecoder; 4] {
+    [
+        FrameDecoder::new(version),
+        FrameDecoder::client(version),
+        FrameDecoder::new(version).sent_by(Sender::Client),
+        FrameDecoder::server(),
+    ]
+}
+
+/// A packet made of unstructured bytes is valid, and survives encoding in each version it fits.
+pub fn arbitrary_packet(bytes: &[u8]) {
+    let Ok(packet) = Unstructured::new(bytes).arbitrary::<Packet>() else {
+        return;
+    };
+    let versions = [Version::V311, Version::V5];
+    let mut fitting = versions
+        .into_iter()
+        .filter(|&version| packet.encoded_len(version).is_ok());
+    let mut fits = false;
+    for version in fitting.by_ref() {
+        fits = true;
+        let encoded = encodes(version, &packet);
+        readable(version, &encoded);
+        if encoded.len() < 2_000 {
+            needs_its_room(version, &packet);
+            prefixes(&FrameDecoder::new(version), &encoded);
+        }
+        longer(version, &packet, &encoded);
+    }
+    assert!(fits, "valid in no version: {packet:?}");
+}
+
+/// One byte more in the body is refused, but where a payload or a list takes it for its own.
+pub fn longer(version: Version, packet: &Packet, encoded: &[u8]) {
+    let list = matches!(
+        packet.packet_type(),
+        PacketType::Publish
+            | PacketType::Subscribe
+            | PacketType::SubAck
+            | PacketType::Unsubscribe
+            | PacketType::UnsubAck
+    );
+    // An acknowledgement without a reason code, and so on: the byte may be that code.
+    let short = packet.packet_type() != PacketType::Connect && encoded.len() <= 5;
+    if list || short {
+        return;
+    }
+    for extra in [0, 1, 0x80, 0xFF] {
+        let header = encoded[1..].iter().position(|&byte| byte < 0x80).unwrap() + 2;
+        let body = [&encoded[header..], &[extra]].concat();
+        let mut longer = vec![encoded[0]];
+        VarInt::try_from(body.len()).unwrap().encode(&mut longer);
+        longer.extend_from_slice(&body);
+        assert!(Packet::decode(version, &longer).is_err(), "{longer:02x?}");
+    }
+}
+
+/// Bytes as a stream and how to cut it: what a fuzz target of the stream calls.
+pub fn stream(bytes: &[u8]) {
+    let [cuts, rest @ ..] = bytes else { return };
+    let (cuts, stream) = rest.split_at(usize::from(cuts & 7).min(rest.len()));
+    for version in [Version::V311, Version::V5] {
+        for decoder in decoders(version) {
+            splits(&decoder.max_packet_size(1 << 14), stream, cuts);
         }
     }
 }

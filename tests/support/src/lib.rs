@@ -6,5 +6,6 @@
 )]
 
 pub mod check;
+pub mod fuzz;
 pub mod hex;
 pub mod vectors;

@@ -1,0 +1,37 @@
+//! What the fuzz targets call, so that a stable toolchain can call it, too.
+
+use mqtt_sansio::Version;
+
+use crate::check;
+
+/// Any bytes decode or are refused, in every form and role.
+pub fn decode(bytes: &[u8]) {
+    check::decode(bytes);
+}
+
+/// What decodes encodes to itself, and so does any packet that can be made.
+pub fn round_trip(bytes: &[u8]) {
+    check::round_trip(Version::V311, bytes);
+    check::round_trip(Version::V5, bytes);
+    check::arbitrary_packet(bytes);
+}
+
+/// A stream gives the same packets however it is cut.
+pub fn stream(bytes: &[u8]) {
+    check::stream(bytes);
+}
+
+/// The targets by name.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("decode", decode),
+    ("round_trip", round_trip),
+    ("stream", stream),
+];
+
+/// Runs a target on the files that the command line names: how to look at what a fuzzer found.
+pub fn replay_arguments(target: fn(&[u8])) {
+    for file in std::env::args().skip(1) {
+        println!("{file}");
+        target(&std::fs::read(&file).unwrap());
+    }
+}
