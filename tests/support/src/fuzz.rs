@@ -21,15 +21,18 @@ pub fn stream(bytes: &[u8]) {
     check::stream(bytes);
 }
 
+/// What a fuzzer calls.
+pub type Target = fn(&[u8]);
+
 /// The targets by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("decode", decode),
     ("round_trip", round_trip),
     ("stream", stream),
 ];
 
 /// Runs a target on the files that the command line names: how to look at what a fuzzer found.
-pub fn replay_arguments(target: fn(&[u8])) {
+pub fn replay_arguments(target: Target) {
     for file in std::env::args().skip(1) {
         println!("{file}");
         target(&std::fs::read(&file).unwrap());
