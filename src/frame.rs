@@ -11,6 +11,11 @@ use crate::wire;
 /// The fifteen packet types (table 2-1).
 #[expect(clippy::exhaustive_enums, reason = "MQTT has exactly fifteen")]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
 #[repr(u8)]
 pub enum PacketType {
     /// CONNECT.

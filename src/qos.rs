@@ -6,6 +6,11 @@ use crate::packet_id::PacketId;
     reason = "the specification has three levels"
 )]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[repr(u8)]
 pub enum QoS {
     /// QoS 0.
@@ -41,6 +46,11 @@ impl QoS {
     reason = "the specification has three levels"
 )]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Delivery {
     /// QoS 0.
     #[default]

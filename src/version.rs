@@ -8,10 +8,13 @@ use core::fmt;
     reason = "a third version would change every match that a caller has"
 )]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub enum Version {
     /// MQTT 3.1.1, protocol level 4.
+    #[cfg_attr(feature = "serde", serde(rename = "3.1.1"))]
     V311,
     /// MQTT 5.0, protocol level 5.
+    #[cfg_attr(feature = "serde", serde(rename = "5.0"))]
     V5,
 }
 
@@ -46,6 +49,11 @@ impl fmt::Display for Version {
 /// Who sent a packet. Some rules bind only one side.
 #[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Sender {
     /// The side that sent CONNECT.
     Client,

@@ -12,6 +12,7 @@ use crate::wire::{self, ParseResult};
 /// A number that stands for a topic name on one connection, in one direction: never zero (section
 /// 3.3.2.3.4).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct TopicAlias(NonZeroU16);
 
 impl TopicAlias {
@@ -31,6 +32,7 @@ impl TopicAlias {
 
 /// A number by which a client knows a subscription: 1 to 268,435,455 (section 3.8.2.1.2).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct SubscriptionId(NonZeroU32);
 
 impl SubscriptionId {
@@ -58,6 +60,11 @@ impl SubscriptionId {
 /// What a payload is made of (section 3.3.2.3.2).
 #[expect(clippy::exhaustive_enums, reason = "the property is one bit")]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum PayloadFormat {
     /// Bytes of any kind.
     #[default]
@@ -69,6 +76,11 @@ pub enum PayloadFormat {
 /// The highest QoS of a PUBLISH that a server takes, if it is not 2 (section 3.2.2.3.4).
 #[expect(clippy::exhaustive_enums, reason = "the property is one bit")]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum MaximumQoS {
     /// QoS 0 alone.
     AtMostOnce,

@@ -5,4 +5,6 @@
     reason = "a failed test panics"
 )]
 
+#[cfg(feature = "serde")]
+mod serde;
 mod vectors;
