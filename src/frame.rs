@@ -12,6 +12,11 @@ use crate::wire;
 #[expect(clippy::exhaustive_enums, reason = "MQTT has exactly fifteen")]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
 #[repr(u8)]
 pub enum PacketType {
     /// CONNECT.

@@ -23,6 +23,8 @@ mod packet_id;
 pub mod property;
 mod qos;
 mod reason;
+#[cfg(feature = "serde")]
+mod serde;
 mod text;
 pub mod topic;
 mod varint;

@@ -4,6 +4,7 @@ use core::num::NonZeroU16;
 /// A packet identifier: never zero (sections 2.3.1 of 3.1.1 and 2.2.1 of 5.0).
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct PacketId(NonZeroU16);
 
 impl PacketId {

@@ -10,14 +10,21 @@ use crate::version::Sender;
 /// [`to_v311`](Self::to_v311).
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum ReasonCode {
     /// The operation succeeded.
     Success = 0x00,
     /// The subscription is accepted with at most QoS 1.
+    #[cfg_attr(feature = "serde", serde(rename = "granted_qos_1"))]
     GrantedQoS1 = 0x01,
     /// The subscription is accepted with at most QoS 2.
+    #[cfg_attr(feature = "serde", serde(rename = "granted_qos_2"))]
     GrantedQoS2 = 0x02,
     /// The client leaves, and its will is to be published all the same.
     DisconnectWithWillMessage = 0x04,
@@ -84,6 +91,7 @@ pub enum ReasonCode {
     /// The server keeps no retained messages.
     RetainNotSupported = 0x9A,
     /// The QoS is above the server's maximum.
+    #[cfg_attr(feature = "serde", serde(rename = "qos_not_supported"))]
     QoSNotSupported = 0x9B,
     /// Use another server for now.
     UseAnotherServer = 0x9C,

@@ -134,6 +134,21 @@ macro_rules! text_type {
                 core::fmt::Display::fmt(self.as_str(), f)
             }
         }
+
+        #[cfg(feature = "serde")]
+        impl<B: AsRef<[u8]>> serde::Serialize for $Name<B> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $Name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = alloc::string::String::deserialize(deserializer)?;
+                Self::try_from(text).map_err(serde::de::Error::custom)
+            }
+        }
     };
 }
 

@@ -8,6 +8,7 @@ use crate::wire::{self, ParseResult};
 /// A variable byte integer: below 2^28, sent in one to four bytes (section 1.5.5 of 5.0, 2.2.3 of
 /// 3.1.1).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct VarInt(u32);
 
 impl VarInt {

@@ -9,10 +9,13 @@ use core::fmt;
 )]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub enum Version {
     /// MQTT 3.1.1, protocol level 4.
+    #[cfg_attr(feature = "serde", serde(rename = "3.1.1"))]
     V311,
     /// MQTT 5.0, protocol level 5.
+    #[cfg_attr(feature = "serde", serde(rename = "5.0"))]
     V5,
 }
 
@@ -48,6 +51,11 @@ impl fmt::Display for Version {
 #[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum Sender {
     /// The side that sent CONNECT.
     Client,

@@ -16,6 +16,11 @@ use crate::wire;
 /// MQTT 3.1.1 sends only the packet identifier, which MQTT 5.0 reads as
 /// [`ReasonCode::Success`] without properties: one definition serves both.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(bound = "B: AsRef<[u8]>")
+)]
 #[non_exhaustive]
 pub struct Ack<B = Bytes> {
     /// The PUBLISH that is acknowledged.

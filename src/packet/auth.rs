@@ -13,6 +13,11 @@ use crate::wire;
 
 /// AUTH: a step of an enhanced authentication (section 3.15). 3.1.1 has none.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(bound = "B: AsRef<[u8]>")
+)]
 #[non_exhaustive]
 pub struct Auth<B = Bytes> {
     /// Success, Continue authentication or Re-authenticate.

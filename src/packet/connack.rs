@@ -12,6 +12,11 @@ use crate::wire;
 
 /// CONNACK: the answer to CONNECT (section 3.2).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(bound = "B: AsRef<[u8]>")
+)]
 #[non_exhaustive]
 pub struct ConnAck<B = Bytes> {
     /// Whether the server has state of an earlier connection; never with a refusal.

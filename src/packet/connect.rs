@@ -16,6 +16,11 @@ use crate::wire::{self, ParseResult};
 ///
 /// The protocol level is the version that is given to decode or encode.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(bound = "B: AsRef<[u8]>")
+)]
 #[non_exhaustive]
 pub struct Connect<B = Bytes> {
     /// Clean Start; in 3.1.1 Clean Session, which also ends the session with the connection.
@@ -37,6 +42,11 @@ pub struct Connect<B = Bytes> {
 
 /// The message that the server publishes for a client that is gone (section 3.1.2.5).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(bound = "B: AsRef<[u8]>")
+)]
 #[non_exhaustive]
 pub struct Will<B = Bytes> {
     /// The QoS to publish with.
@@ -55,6 +65,11 @@ pub struct Will<B = Bytes> {
 /// 3.1.2.10).
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(transparent)
+)]
 pub struct KeepAlive(u16);
 
 impl KeepAlive {

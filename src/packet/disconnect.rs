@@ -13,6 +13,11 @@ use crate::wire;
 /// DISCONNECT: the last packet of a connection (section 3.14). In 3.1.1 it is empty, and only the
 /// client sends it.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(bound = "B: AsRef<[u8]>")
+)]
 #[non_exhaustive]
 pub struct Disconnect<B = Bytes> {
     /// Why; [`ReasonCode::Success`] is a normal disconnection.

@@ -56,6 +56,11 @@ pub use unsubscribe::{TopicFilterIter, TopicFilters, Unsubscribe};
 /// ```
 #[expect(clippy::exhaustive_enums, reason = "MQTT has exactly fifteen")]
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "lowercase", bound = "B: AsRef<[u8]>")
+)]
 pub enum Packet<B = Bytes> {
     /// CONNECT.
     Connect(Connect<B>),

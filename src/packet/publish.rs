@@ -15,6 +15,11 @@ use crate::wire::{self, ParseResult};
 
 /// PUBLISH: an application message (section 3.3).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(bound = "B: AsRef<[u8]>")
+)]
 #[non_exhaustive]
 pub struct Publish<B = Bytes> {
     /// Whether this may repeat an earlier PUBLISH; never at QoS 0 [MQTT-3.3.1-2].
@@ -28,6 +33,7 @@ pub struct Publish<B = Bytes> {
     /// The properties; always empty in 3.1.1.
     pub properties: PublishProperties<B>,
     /// The message itself, up to the end of the packet.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serde::bytes"))]
     pub payload: B,
 }
 

@@ -13,6 +13,11 @@ use crate::wire;
 
 /// SUBACK or UNSUBACK: the answer to SUBSCRIBE or UNSUBSCRIBE (sections 3.9 and 3.11).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(bound = "B: AsRef<[u8]>")
+)]
 #[non_exhaustive]
 pub struct SubAck<B = Bytes> {
     /// What this answers to.

@@ -16,6 +16,11 @@ use crate::wire::{self, ParseResult};
 
 /// SUBSCRIBE: asks for the messages that match topic filters (section 3.8).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(bound = "B: AsRef<[u8]>")
+)]
 #[non_exhaustive]
 pub struct Subscribe<B = Bytes> {
     /// What SUBACK will answer to.
@@ -202,6 +207,7 @@ pub enum InvalidSubscriptions {
 
 /// A topic filter and how to send what matches it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Subscription<'a> {
     /// What to match topic names with.
@@ -232,6 +238,11 @@ impl<'a> Subscription<'a> {
 /// The options of a subscription (section 3.8.3.1 of 5.0); 3.1.1 has the QoS alone.
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(deny_unknown_fields)
+)]
 #[non_exhaustive]
 pub struct SubscriptionOptions {
     /// The highest QoS to send messages with.
@@ -291,6 +302,11 @@ impl SubscriptionOptions {
 #[expect(clippy::exhaustive_enums, reason = "the fourth value is an error")]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[repr(u8)]
 pub enum RetainHandling {
     /// Whenever it is made.

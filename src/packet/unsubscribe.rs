@@ -13,6 +13,11 @@ use crate::wire;
 
 /// UNSUBSCRIBE: ends subscriptions (section 3.10).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(bound = "B: AsRef<[u8]>")
+)]
 #[non_exhaustive]
 pub struct Unsubscribe<B = Bytes> {
     /// What UNSUBACK will answer to.

@@ -22,6 +22,8 @@ use crate::varint::VarInt;
 use crate::version::Version;
 use crate::wire::{self, ParseResult};
 
+#[cfg(feature = "serde")]
+mod serde;
 mod spec;
 mod value;
 

@@ -17,7 +17,7 @@ use crate::wire::ParseResult;
 macro_rules! properties {
     (
         places { $($(#[$pdoc:meta])+ $P:ident = $bit:literal;)* }
-        once { $($(#[$doc:meta])+ $id:literal $Name:ident $name:ident: $Type:ty, in $($Place:ident)+;)* }
+        once { $($(#[$doc:meta])+ $id:literal $Name:ident $name:ident $(as $wire:literal)?: $Type:ty, in $($Place:ident)+;)* }
         repeatable {
             $($(#[$rdoc:meta])+ $rid:literal $RName:ident: $RType:ty,
                 once in [$($ROnce:ident)*] repeats in [$($RMany:ident)*];)*
@@ -35,18 +35,20 @@ macro_rules! properties {
         /// The identifier of a property (table 2-4 of MQTT 5.0).
         #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize), serde(rename_all = "snake_case"))]
         #[non_exhaustive]
         #[repr(u8)]
         pub enum PropertyId {
-            $($(#[$doc])+ $Name = $id,)*
+            $($(#[$doc])+ $(#[cfg_attr(feature = "serde", serde(rename = $wire))])? $Name = $id,)*
             $($(#[$rdoc])+ $RName = $rid,)*
         }
 
         /// A property and its value.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
         #[non_exhaustive]
         pub enum Property<'a> {
-            $($(#[$doc])+ $Name($Type),)*
+            $($(#[$doc])+ $(#[cfg_attr(feature = "serde", serde(rename = $wire))])? $Name($Type),)*
             $($(#[$rdoc])+ $RName($RType),)*
         }
 
@@ -191,7 +193,7 @@ properties! {
         /// The number that stands for the topic name (section 3.3.2.3.4).
         0x23 TopicAlias topic_alias: TopicAlias, in InPublish;
         /// The highest QoS of a PUBLISH that the server takes (section 3.2.2.3.4). Absent: 2.
-        0x24 MaximumQoS maximum_qos: MaximumQoS, in InConnAck;
+        0x24 MaximumQoS maximum_qos as "maximum_qos": MaximumQoS, in InConnAck;
         /// Whether the server keeps retained messages (section 3.2.2.3.5). Absent: true.
         0x25 RetainAvailable retain_available: bool, in InConnAck;
         /// The largest packet that the sender takes, in bytes with the fixed header (sections

@@ -13,6 +13,7 @@ use crate::wire::{self, ParseResult};
 /// 3.3.2.3.4).
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct TopicAlias(NonZeroU16);
 
 impl TopicAlias {
@@ -32,6 +33,7 @@ impl TopicAlias {
 
 /// A number by which a client knows a subscription: 1 to 268,435,455 (section 3.8.2.1.2).
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct SubscriptionId(NonZeroU32);
 
 impl SubscriptionId {
@@ -60,6 +62,11 @@ impl SubscriptionId {
 #[expect(clippy::exhaustive_enums, reason = "the property is one bit")]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum PayloadFormat {
     /// Bytes of any kind.
     #[default]
@@ -72,6 +79,11 @@ pub enum PayloadFormat {
 #[expect(clippy::exhaustive_enums, reason = "the property is one bit")]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum MaximumQoS {
     /// QoS 0 alone.
     AtMostOnce,

@@ -9,5 +9,7 @@ mod allocations;
 mod captures;
 mod exhaustive;
 mod properties;
+#[cfg(feature = "serde")]
+mod serde;
 mod stream;
 mod vectors;
