@@ -19,6 +19,7 @@ mod packet_id;
 pub mod property;
 mod qos;
 mod reason;
+pub mod session;
 mod text;
 pub mod topic;
 mod varint;
