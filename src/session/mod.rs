@@ -1,5 +1,6 @@
 //! What outlives a network connection.
 
+mod in_flight;
 mod packet_ids;
 
 pub use packet_ids::PacketIds;
