@@ -3,6 +3,7 @@ use core::num::NonZeroU16;
 
 /// A packet identifier: never zero (sections 2.3.1 of 3.1.1 and 2.2.1 of 5.0).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub struct PacketId(NonZeroU16);
 
 impl PacketId {

@@ -41,6 +41,7 @@ impl QoS {
     reason = "the specification has three levels"
 )]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub enum Delivery {
     /// QoS 0.
     #[default]

@@ -14,6 +14,7 @@ use crate::qos::Delivery;
 /// and what is owed on a network connection are not in it, and neither is a message that came and is
 /// not yet taken over: it comes again.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct Snapshot<M> {
     /// The layout of this structure: [`LAYOUT`](Self::LAYOUT).
@@ -30,6 +31,7 @@ pub struct Snapshot<M> {
 
 /// One outbound message in a [`Snapshot`].
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[expect(clippy::exhaustive_structs, reason = "a new layout is a new structure")]
 pub struct StoredMessage<M> {
     /// QoS 1 or 2.
@@ -130,6 +132,21 @@ impl<M> Session<M> {
     }
 }
 
+#[cfg(feature = "serde")]
+impl<M: Clone + serde::Serialize> serde::Serialize for Session<M> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.snapshot().serialize(serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de, M: serde::Deserialize<'de>> serde::Deserialize<'de> for Session<M> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let snapshot = Snapshot::deserialize(deserializer)?;
+        Self::restore(snapshot).map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,5 +232,28 @@ mod tests {
         assert_eq!(fails(|s| s.received.push(id(3))), twice(3));
         let message = |s: &mut Snapshot<u32>| s.messages.push(s.messages[1].clone());
         assert_eq!(fails(message), twice(65_535));
+    }
+
+    /// LESSONS 59: what is read is checked.
+    #[cfg(feature = "serde")]
+    #[test]
+    fn read_and_written() {
+        let session = Session::restore(sample()).unwrap();
+        let json = serde_json::to_string(&session).unwrap();
+        assert_eq!(json, serde_json::to_string(&sample()).unwrap());
+        let read: Session<u32> = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.snapshot(), sample());
+        let read = |json: &str| serde_json::from_str::<Session<u32>>(json).is_ok();
+        assert!(read(&json));
+        for (good, bad) in [
+            ("\"layout\":1", "\"layout\":2"),
+            ("[8,3]", "[8,8]"),
+            ("[8,3]", "[8,0]"),
+            ("[3,9]", "[9,9]"),
+            ("{\"ExactlyOnce\":9}", "\"AtMostOnce\""),
+        ] {
+            assert!(json.contains(good), "{json}");
+            assert!(!read(&json.replace(good, bad)), "{bad}");
+        }
     }
 }
