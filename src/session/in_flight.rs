@@ -299,9 +299,9 @@ mod tests {
     #[test]
     fn equals_a_naive_list() {
         const LANES: [Lane; 3] = [Lane::Message, Lane::Release, Lane::Request];
-        for seed in 1..=20 {
+        for seed in 1..=6 {
             let mut rng = Rng::new(seed);
-            let most = [3, 17, 300][rng.below(3)];
+            let most = [3, 17, 100][usize::try_from(seed % 3).unwrap()];
             let mut real = InFlight::new();
             // Entries of (identifier, value, sent).
             let mut naive: [Vec<(u16, u64, bool)>; 3] = Default::default();

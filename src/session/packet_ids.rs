@@ -6,7 +6,7 @@ use crate::packet_id::PacketId;
 ///
 /// Every one of the 65,535 can be in use. A new one is never zero and never in use; they rotate, so
 /// that one just released comes last. Every operation takes constant time. Memory is taken for what
-/// is in use: none at first, at most 36 bytes for an identifier and its share of the tree above.
+/// is in use: none at first, 136 bytes for one or a few in a row, 148,546 at most.
 #[derive(Clone, Debug, Default)]
 pub struct PacketIds {
     /// A tree of four levels, one for each hexadecimal digit. The first node is the root.
@@ -290,6 +290,8 @@ mod tests {
             assert_eq!(ids.take(), Some(id(expected)));
         }
         assert_eq!((ids.take(), ids.next(), ids.len()), (None, None, ALL));
+        // The search passes over what is full: only the path to 0, which is never given, is open.
+        assert_eq!(ids.nodes.iter().filter(|node| node.full != ALL).count(), 4);
         for free in [40_000, 1, ALL, 7, 0x1000, 0xFFF] {
             assert!(ids.release(id(free)));
             assert!(!ids.release(id(free)));
@@ -329,7 +331,7 @@ mod tests {
             let mut naive = BTreeSet::new();
             let mut last = 0;
             ids.set_last(PacketId::new(last));
-            for step in 0..4_000 {
+            for step in 0..if most == 65_535 { 300 } else { 4_000 } {
                 if rng.below(200) == 0 {
                     // Where the digits of identifiers roll over.
                     last = [0, 14, 15, 0xFE, 0xFFE, 0xEFFF, 0xFFFE, ALL][rng.below(8)];

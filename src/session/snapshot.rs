@@ -32,7 +32,6 @@ pub struct Snapshot<M> {
 /// One outbound message in a [`Snapshot`].
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
-#[expect(clippy::exhaustive_structs, reason = "a new layout is a new structure")]
 pub struct StoredMessage<M> {
     /// QoS 1 or 2.
     pub delivery: Delivery,
