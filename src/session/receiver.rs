@@ -166,7 +166,7 @@ impl<M> Session<M> {
             return Ok(Receipt::New);
         }
         // PUBREC follows the order of the latest PUBLISH [MQTT-4.6.0-3], but for one that waits.
-        let waits = counted && matches!(self.inbound.place(id), Some((_, false)));
+        let waits = matches!(self.inbound.place(id), Some((_, false)));
         if let Some(received) = self.inbound.get_mut(id) {
             received.counted = true;
             if step == PublishStep::SendPubRec {
@@ -420,6 +420,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn repeated_pub_rec_is_plain() {
+        let mut session = connected(Version::V5, 1);
+        let told = ReasonCode::NoMatchingSubscribers;
+        let _ = session.handle_publish(qos2(5)).unwrap();
+        session.acknowledge(id(5), told).unwrap();
+        assert_eq!(drain(&mut session), [Wire::PubRec(id(5), told)]);
+        let _ = session.handle_publish(qos2(5)).unwrap();
+        assert_eq!(drain(&mut session), [Wire::PubRec(id(5), OK)]);
+    }
+
     /// After PUBACK, the same identifier is a new message [MQTT-4.3.2-5].
     #[test]
     fn qos_1_is_new_after_pub_ack() {
@@ -539,6 +550,8 @@ mod tests {
         for delivery in [qos1(3), qos2(1), qos1(2)] {
             let _ = session.handle_publish(delivery).unwrap();
         }
+        // A repeated PUBLISH does not lose its place.
+        assert_eq!(session.handle_publish(qos1(3)), Ok(Receipt::Duplicate));
         session.acknowledge(id(2), OK).unwrap();
         session.acknowledge(id(1), REFUSED).unwrap();
         assert_eq!(drain(&mut session), []);

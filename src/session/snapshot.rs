@@ -125,7 +125,6 @@ impl<M> Session<M> {
             let received = Received::new(Inbound::AwaitPubRel);
             once(session.inbound.push(Lane::Message, id, received), id)?;
         }
-        session.inbound.settle(Lane::Message);
         session.outbound.set_last_id(snapshot.last_packet_id);
         Ok(session)
     }
