@@ -128,7 +128,6 @@ impl<M> Session<M> {
     /// To be sent in this order. What is returned counts as sent.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_, M>> {
-        self.link?;
         if self.inbound.unsent(Lane::Release).is_some() {
             return self.poll_completion();
         }

@@ -555,9 +555,11 @@ mod tests {
         session.acknowledge(id(2), OK).unwrap();
         session.acknowledge(id(1), REFUSED).unwrap();
         assert_eq!(drain(&mut session), []);
-        // PUBCOMP waits for nobody.
+        // Nothing else waits for the caller.
         session.handle_pub_rel(id(8)).unwrap();
-        assert_eq!(drain(&mut session).len(), 1);
+        session.handle_pub_rec(id(8), OK).map(drop).unwrap();
+        session.publish(QoS::AtLeastOnce, 1).unwrap();
+        assert_eq!(drain(&mut session).len(), 3);
         session.acknowledge(id(3), OK).unwrap();
         let expected = [
             Wire::PubAck(id(3), OK),
