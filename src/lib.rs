@@ -25,6 +25,7 @@ mod qos;
 mod reason;
 #[cfg(feature = "serde")]
 mod serde;
+pub mod session;
 mod text;
 pub mod topic;
 mod varint;

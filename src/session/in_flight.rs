@@ -1,0 +1,377 @@
+use alloc::vec::Vec;
+
+use super::packet_ids::PacketIds;
+use crate::packet_id::PacketId;
+
+/// What is under way, found by packet identifier and kept in order.
+///
+/// Each entry stands in one of three lanes. In a lane, what has been sent comes first, and behind it,
+/// in order, what is yet to be sent. Every operation on one entry takes constant time, and none
+/// allocates once there is room.
+#[derive(Clone, Debug)]
+pub(super) struct InFlight<T> {
+    ids: PacketIds,
+    slots: Vec<Slot<T>>,
+    /// The first of the unused slots, which are linked by `next`.
+    unused: u16,
+    lanes: [Queue; 3],
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Lane {
+    /// Messages: outbound until PUBREC, inbound until PUBREL.
+    Message,
+    /// Messages of QoS 2 behind that.
+    Release,
+    /// SUBSCRIBE and UNSUBSCRIBE.
+    Request,
+}
+
+impl<T> InFlight<T> {
+    pub(super) const fn new() -> Self {
+        Self {
+            ids: PacketIds::new(),
+            slots: Vec::new(),
+            unused: NONE,
+            lanes: [Queue::EMPTY; 3],
+        }
+    }
+
+    /// Adds an entry at the end of `lane`, yet to be sent.
+    ///
+    /// Returns whether `id` was not in use; else nothing is changed.
+    pub(super) fn push(&mut self, lane: Lane, id: PacketId, value: T) -> bool {
+        let at = match self.unused {
+            NONE => u16::try_from(self.slots.len()).unwrap_or(NONE),
+            unused => unused,
+        };
+        if !self.ids.insert(id, at) {
+            return false;
+        }
+        let slot = Slot {
+            id,
+            value: Some(value),
+            lane,
+            sent: false,
+            prev: NONE,
+            next: NONE,
+        };
+        match self.slots.get_mut(usize::from(at)) {
+            Some(place) => {
+                self.unused = place.next;
+                *place = slot;
+            }
+            None => self.slots.push(slot),
+        }
+        self.link(lane, at);
+        true
+    }
+
+    /// As [`push`](Self::push), with the next identifier; `None` if all are in use.
+    pub(super) fn push_next(&mut self, lane: Lane, value: T) -> Option<PacketId> {
+        let id = self.ids.next()?;
+        self.push(lane, id, value);
+        self.ids.set_last(Some(id));
+        Some(id)
+    }
+
+    pub(super) fn remove(&mut self, id: PacketId) -> Option<T> {
+        let at = self.ids.remove(id)?;
+        self.unlink(at);
+        let unused = self.unused;
+        let slot = self.slot_mut(at)?;
+        slot.next = unused;
+        let value = slot.value.take();
+        self.unused = at;
+        value
+    }
+
+    /// Puts an entry at the end of `lane`, to be sent again.
+    pub(super) fn requeue(&mut self, lane: Lane, id: PacketId) {
+        if let Some(at) = self.ids.slot(id) {
+            self.unlink(at);
+            self.link(lane, at);
+        }
+    }
+
+    /// Everything in `lane` is yet to be sent.
+    pub(super) fn rewind(&mut self, lane: Lane) {
+        self.for_each(lane, |slot| slot.sent = false);
+        let queue = self.lane_mut(lane);
+        queue.unsent = queue.head;
+    }
+
+    /// Nothing in `lane` is to be sent.
+    pub(super) fn settle(&mut self, lane: Lane) {
+        self.for_each(lane, |slot| slot.sent = true);
+        self.lane_mut(lane).unsent = NONE;
+    }
+
+    /// Takes the first entry of `lane` that is yet to be sent as sent.
+    pub(super) fn advance(&mut self, lane: Lane) -> Option<(PacketId, &mut T)> {
+        let at = self.lane(lane).unsent;
+        let next = self.slots.get(usize::from(at))?.next;
+        self.lane_mut(lane).unsent = next;
+        let slot = self.slot_mut(at)?;
+        slot.sent = true;
+        Some((slot.id, slot.value.as_mut()?))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.ids.clear();
+        self.slots.clear();
+        self.unused = NONE;
+        self.lanes = [Queue::EMPTY; 3];
+    }
+
+    pub(super) fn shrink_to_fit(&mut self) {
+        if self.ids.is_empty() {
+            self.clear();
+        }
+        self.ids.shrink_to_fit();
+        self.slots.shrink_to_fit();
+    }
+
+    pub(super) fn set_last_id(&mut self, last: Option<PacketId>) {
+        self.ids.set_last(last);
+    }
+
+    pub(super) fn get_mut(&mut self, id: PacketId) -> Option<&mut T> {
+        let at = self.ids.slot(id)?;
+        self.slot_mut(at)?.value.as_mut()
+    }
+
+    pub(super) fn get(&self, id: PacketId) -> Option<&T> {
+        let at = self.ids.slot(id)?;
+        self.slots.get(usize::from(at))?.value.as_ref()
+    }
+
+    /// The lane of an entry, and whether it has been sent.
+    pub(super) fn place(&self, id: PacketId) -> Option<(Lane, bool)> {
+        let slot = self.slots.get(usize::from(self.ids.slot(id)?))?;
+        Some((slot.lane, slot.sent))
+    }
+
+    /// The first entry of `lane` that is yet to be sent.
+    pub(super) fn unsent(&self, lane: Lane) -> Option<(PacketId, &T)> {
+        self.entry(self.lane(lane).unsent)
+    }
+
+    /// The first entry of `lane`.
+    pub(super) fn first(&self, lane: Lane) -> Option<(PacketId, &T)> {
+        self.entry(self.lane(lane).head)
+    }
+
+    /// The entry behind that of `id` in its lane.
+    pub(super) fn after(&self, id: PacketId) -> Option<(PacketId, &T)> {
+        let slot = self.slots.get(usize::from(self.ids.slot(id)?))?;
+        self.entry(slot.next)
+    }
+
+    pub(super) fn iter(&self, lane: Lane) -> impl Iterator<Item = (PacketId, &T)> {
+        core::iter::successors(self.first(lane), |(id, _)| self.after(*id))
+    }
+
+    pub(super) const fn ids(&self) -> &PacketIds {
+        &self.ids
+    }
+
+    fn for_each(&mut self, lane: Lane, mut f: impl FnMut(&mut Slot<T>)) {
+        let mut at = self.lane(lane).head;
+        while let Some(slot) = self.slot_mut(at) {
+            f(slot);
+            at = slot.next;
+        }
+    }
+
+    fn link(&mut self, lane: Lane, at: u16) {
+        let queue = self.lane_mut(lane);
+        let prev = core::mem::replace(&mut queue.tail, at);
+        if queue.head == NONE {
+            queue.head = at;
+        }
+        if queue.unsent == NONE {
+            queue.unsent = at;
+        }
+        if let Some(slot) = self.slot_mut(prev) {
+            slot.next = at;
+        }
+        if let Some(slot) = self.slot_mut(at) {
+            (slot.lane, slot.sent) = (lane, false);
+            (slot.prev, slot.next) = (prev, NONE);
+        }
+    }
+
+    fn unlink(&mut self, at: u16) {
+        let Some(&Slot {
+            lane, prev, next, ..
+        }) = self.slots.get(usize::from(at))
+        else {
+            return;
+        };
+        if let Some(slot) = self.slot_mut(prev) {
+            slot.next = next;
+        }
+        if let Some(slot) = self.slot_mut(next) {
+            slot.prev = prev;
+        }
+        let queue = self.lane_mut(lane);
+        for (end, neighbour) in [
+            (&mut queue.head, next),
+            (&mut queue.tail, prev),
+            (&mut queue.unsent, next),
+        ] {
+            if *end == at {
+                *end = neighbour;
+            }
+        }
+    }
+
+    fn entry(&self, at: u16) -> Option<(PacketId, &T)> {
+        let slot = self.slots.get(usize::from(at))?;
+        Some((slot.id, slot.value.as_ref()?))
+    }
+
+    fn slot_mut(&mut self, at: u16) -> Option<&mut Slot<T>> {
+        self.slots.get_mut(usize::from(at))
+    }
+
+    const fn lane(&self, lane: Lane) -> &Queue {
+        let [message, release, request] = &self.lanes;
+        match lane {
+            Lane::Message => message,
+            Lane::Release => release,
+            Lane::Request => request,
+        }
+    }
+
+    const fn lane_mut(&mut self, lane: Lane) -> &mut Queue {
+        let [message, release, request] = &mut self.lanes;
+        match lane {
+            Lane::Message => message,
+            Lane::Release => release,
+            Lane::Request => request,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Slot<T> {
+    /// `None` if the slot is unused.
+    value: Option<T>,
+    id: PacketId,
+    lane: Lane,
+    sent: bool,
+    prev: u16,
+    next: u16,
+}
+
+/// The ends of a lane, and the first entry that is yet to be sent.
+#[derive(Clone, Debug)]
+struct Queue {
+    head: u16,
+    tail: u16,
+    unsent: u16,
+}
+
+impl Queue {
+    const EMPTY: Self = Self {
+        head: NONE,
+        tail: NONE,
+        unsent: NONE,
+    };
+}
+
+/// No slot: there are at most 65,535, as there are identifiers, so that the last is 65,534.
+const NONE: u16 = u16::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::Rng;
+
+    fn id(value: u16) -> PacketId {
+        PacketId::new(value).unwrap()
+    }
+
+    /// LESSONS 60: order and content survive entries that end in any order.
+    #[test]
+    fn equals_a_naive_list() {
+        const LANES: [Lane; 3] = [Lane::Message, Lane::Release, Lane::Request];
+        for seed in 1..=6 {
+            let mut rng = Rng::new(seed);
+            let most = [3, 17, 100][usize::try_from(seed % 3).unwrap()];
+            let mut real = InFlight::new();
+            // Entries of (identifier, value, sent).
+            let mut naive: [Vec<(u16, u64, bool)>; 3] = Default::default();
+            for step in 0..3_000 {
+                let lane = rng.below(3);
+                let live: usize = naive.iter().map(Vec::len).sum();
+                let any = naive.iter().flatten().nth(rng.below(live.max(1))).copied();
+                match (rng.below(8), any) {
+                    (0..=2, _) if live < most => {
+                        let id = real.push_next(LANES[lane], step).unwrap();
+                        naive[lane].push((id.get(), step, false));
+                    }
+                    (3 | 4, Some((key, value, _))) => {
+                        assert_eq!(real.remove(id(key)), Some(value));
+                        naive.iter_mut().for_each(|l| l.retain(|e| e.0 != key));
+                    }
+                    (5, Some((key, value, _))) => {
+                        real.requeue(LANES[lane], id(key));
+                        naive.iter_mut().for_each(|l| l.retain(|e| e.0 != key));
+                        naive[lane].push((key, value, false));
+                    }
+                    (6, _) => {
+                        let first = naive[lane].iter_mut().find(|entry| !entry.2);
+                        let expected = first.map(|entry| {
+                            entry.2 = true;
+                            (entry.0, entry.1)
+                        });
+                        let taken = real.advance(LANES[lane]).map(|(id, v)| (id.get(), *v));
+                        assert_eq!(taken, expected);
+                    }
+                    (7, _) if rng.below(50) == 0 => {
+                        let sent = rng.below(2) == 0;
+                        match sent {
+                            true => real.settle(LANES[lane]),
+                            false => real.rewind(LANES[lane]),
+                        }
+                        naive[lane].iter_mut().for_each(|entry| entry.2 = sent);
+                    }
+                    _ => assert_eq!(real.remove(id(65_535)), None),
+                }
+                assert_eq!(
+                    usize::from(real.ids().len()),
+                    naive.iter().flatten().count()
+                );
+                for (lane, naive) in LANES.into_iter().zip(&naive) {
+                    let listed: Vec<_> = real.iter(lane).map(|(id, v)| (id.get(), *v)).collect();
+                    let expected: Vec<_> = naive.iter().map(|e| (e.0, e.1)).collect();
+                    assert_eq!(listed, expected);
+                    for &(key, value, sent) in naive {
+                        assert_eq!(real.get(id(key)), Some(&value));
+                        assert_eq!(real.place(id(key)), Some((lane, sent)));
+                    }
+                    let unsent = naive.iter().find(|e| !e.2).map(|e| e.0);
+                    assert_eq!(real.unsent(lane).map(|(id, _)| id.get()), unsent);
+                }
+            }
+            assert!(real.slots.len() <= most, "slots are used again");
+        }
+    }
+
+    #[test]
+    fn holds_all_65_535() {
+        let mut real = InFlight::new();
+        for value in 1..=u16::MAX {
+            assert_eq!(real.push_next(Lane::Message, value), PacketId::new(value));
+        }
+        assert_eq!(real.push_next(Lane::Message, 0), None);
+        assert!(!real.push(Lane::Message, id(9), 0));
+        assert_eq!(real.iter(Lane::Message).count(), 65_535);
+        assert_eq!(real.remove(id(65_535)), Some(65_535));
+        assert_eq!(real.push_next(Lane::Message, 1), Some(id(65_535)));
+    }
+}
