@@ -92,7 +92,7 @@ impl<V> FilterTree<V> {
             name: name.as_bytes(),
             node: ROOT,
             at: 0,
-            step: Step::Hash,
+            step: Step::Value,
             detours: 0,
         }
     }
@@ -139,6 +139,7 @@ pub struct Matches<'a, V> {
 /// What the walk looks at next.
 #[derive(Clone, Copy)]
 enum Step {
+    /// The node itself, just entered.
     Value,
     Hash,
     Plus,
@@ -156,7 +157,7 @@ enum Fit {
 }
 
 impl<'a, V> Matches<'a, V> {
-    /// Whether the child that the name spells out is there.
+    /// The child that the name spells out.
     fn literal(&self) -> Option<u32> {
         let first = match self.name.get(self.at) {
             Some(&byte) => byte,
@@ -166,17 +167,13 @@ impl<'a, V> Matches<'a, V> {
         self.tree.child(self.node, first)
     }
 
-    /// The child that starts with this wildcard, if a level of the name starts here.
-    fn wildcard(&self, first: u8) -> Option<u32> {
-        let level_starts = match self.at.checked_sub(1) {
+    /// Whether a level of the name starts here that a wildcard may match.
+    fn level_starts(&self) -> bool {
+        match self.at.checked_sub(1) {
             Some(before) => self.name.get(before).is_none_or(|&byte| byte == b'/'),
             // [MQTT-4.7.2-1]
             None => self.name.first() != Some(&b'$'),
-        };
-        if !level_starts {
-            return None;
         }
-        self.tree.child(self.node, first)
     }
 
     /// Goes down to `child` if its text matches. Returns its value if that ends in `#`.
@@ -192,6 +189,26 @@ impl<'a, V> Matches<'a, V> {
             Fit::None => None,
         }
     }
+
+    fn enter_plus(&mut self, child: u32) -> Option<&'a V> {
+        let detour = self.literal().is_some();
+        let found = self.enter(child);
+        if detour && matches!(self.step, Step::Value) {
+            self.detours += 1;
+        }
+        found
+    }
+
+    /// Goes back to the parent of this node. Where that was left for a `+`, the other way is next.
+    fn leave(&mut self) {
+        let text = self.tree.text(self.node);
+        self.at = unfit(text, self.name, self.at);
+        self.node = self.tree.parent(self.node);
+        if text.first() == Some(&b'+') && self.literal().is_some() {
+            self.detours -= 1;
+            self.step = Step::Literal;
+        }
+    }
 }
 
 impl<'a, V> Iterator for Matches<'a, V> {
@@ -201,46 +218,32 @@ impl<'a, V> Iterator for Matches<'a, V> {
         loop {
             let found = match self.step {
                 Step::Value => {
-                    self.step = Step::Hash;
-                    if self.at == self.name.len() {
-                        self.tree.value(self.node)
-                    } else {
-                        None
+                    self.step = match self.level_starts() {
+                        true => Step::Hash,
+                        false => Step::Literal,
+                    };
+                    match self.at == self.name.len() {
+                        true => self.tree.value(self.node),
+                        false => None,
                     }
                 }
                 Step::Hash => {
                     self.step = Step::Plus;
-                    self.wildcard(b'#').and_then(|child| self.tree.value(child))
+                    let child = self.tree.child(self.node, b'#');
+                    child.and_then(|child| self.tree.value(child))
                 }
                 Step::Plus => {
                     self.step = Step::Literal;
-                    match self.wildcard(b'+') {
-                        Some(child) => {
-                            let detour = self.literal().is_some();
-                            let found = self.enter(child);
-                            if detour && matches!(self.step, Step::Value) {
-                                self.detours += 1;
-                            }
-                            found
-                        }
-                        None => None,
-                    }
+                    let child = self.tree.child(self.node, b'+');
+                    child.and_then(|child| self.enter_plus(child))
                 }
                 Step::Literal => {
                     self.step = Step::Up;
                     self.literal().and_then(|child| self.enter(child))
                 }
+                Step::Up if self.detours == 0 => return None,
                 Step::Up => {
-                    if self.detours == 0 {
-                        return None;
-                    }
-                    let text = self.tree.text(self.node);
-                    self.at = unfit(text, self.name, self.at);
-                    self.node = self.tree.parent(self.node);
-                    if text.first() == Some(&b'+') && self.literal().is_some() {
-                        self.detours -= 1;
-                        self.step = Step::Literal;
-                    }
+                    self.leave();
                     None
                 }
             };
@@ -269,6 +272,9 @@ impl<V> fmt::Debug for Matches<'_, V> {
 #[inline]
 fn fit(text: &[u8], name: &[u8], at: usize) -> Fit {
     let (mut rest, mut at) = (text, at);
+    if name.get(at..).is_some_and(|ahead| ahead.starts_with(text)) {
+        return Fit::To(at + text.len());
+    }
     loop {
         let ahead = name.get(at..).unwrap_or_default();
         // What is equal can hold no wildcard, as the name has none.
