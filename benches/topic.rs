@@ -78,16 +78,20 @@ const SHAPES: [Shape; 6] = [
 fn names(size: usize, topic: fn(usize) -> String) -> Vec<TopicName> {
     let step = (size / 65_536).max(1);
     let mut names: Vec<_> = (0..size).step_by(step).map(topic).collect();
-    // Not in the order of insertion.
-    let mut random: usize = 0x2545_F491;
-    for at in (1..names.len()).rev() {
-        random = random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
-        names.swap(at, (random >> 33) % (at + 1));
-    }
+    shuffle(&mut names);
     names
         .iter()
         .map(|name| name.parse().expect("a name"))
         .collect()
+}
+
+/// Away from the order of insertion.
+fn shuffle<T>(all: &mut [T]) {
+    let mut random: usize = 0x2545_F491;
+    for at in (1..all.len()).rev() {
+        random = random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        all.swap(at, (random >> 33) % (at + 1));
+    }
 }
 
 fn filters(size: usize, filter: fn(usize) -> String) -> Vec<TopicFilter> {
@@ -184,21 +188,22 @@ fn look_up(c: &mut Criterion) {
 fn change(c: &mut Criterion) {
     let mut group = c.benchmark_group("change");
     for size in SIZES {
-        let filters = filters(size, mixed);
+        let mut filters = filters(size, mixed);
         let mut tree = filter_tree(&filters);
-        // Removing and inserting in turn keeps the size. A step that is prime visits all.
-        let mut at = 0;
+        shuffle(&mut filters);
+        // Removing and inserting in turn keeps the size.
+        let mut next = filters.iter().cycle();
         group.bench_function(BenchmarkId::new("remove and insert", size), |b| {
             b.iter(|| {
-                at = (at + 611_953) % size;
-                let value = tree.remove(&filters[at]).expect("inserted");
-                tree.insert(&filters[at], value)
+                let filter = next.next().expect("a cycle");
+                let value = tree.remove(filter).expect("inserted");
+                tree.insert(filter, value)
             });
         });
         group.bench_function(BenchmarkId::new("replace", size), |b| {
             b.iter(|| {
-                at = (at + 611_953) % size;
-                tree.insert(&filters[at], 0)
+                let filter = next.next().expect("a cycle");
+                tree.insert(filter, 0)
             });
         });
     }

@@ -267,9 +267,9 @@ fn unfit(text: &[u8], filter: &[u8], at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use alloc::collections::BTreeMap;
+    use alloc::format;
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;
-    use alloc::{format, vec};
 
     use super::*;
 
@@ -328,7 +328,7 @@ mod tests {
         ];
         let mut tree = TopicTree::new();
         let mut model = BTreeMap::new();
-        for round in 0..20_000 {
+        for round in 0..8_000 {
             let mut levels = |of: &[&str]| -> String {
                 let levels: Vec<_> = (0..=pick(4)).map(|_| of[pick(of.len())]).collect();
                 levels.join("/")
@@ -341,18 +341,18 @@ mod tests {
             if topic.is_empty() || text.is_empty() {
                 continue;
             }
-            if pick(7) < if round < 10_000 { 5 } else { 2 } {
+            if pick(7) < if round < 5_000 { 5 } else { 2 } {
                 let old = tree.insert(&name(&topic), round);
                 assert_eq!(old, model.insert(topic, round));
             } else {
                 assert_eq!(tree.remove(&name(&topic)), model.remove(&topic));
             }
-            if round % 10 == 0 {
+            if round % 20 == 0 {
                 check(&tree, &text);
             }
             assert_eq!(tree.len(), model.len());
         }
-        assert!(model.len() > 300);
+        assert!(model.len() > 300, "{}", model.len());
         let names = tree.iter().map(|(name, &value)| (name.to_string(), value));
         assert!(names.eq(model.iter().map(|(name, value)| (name.clone(), *value))));
         for topic in model.keys() {
@@ -360,23 +360,6 @@ mod tests {
         }
         assert!(tree.is_empty());
         check(&tree, "#");
-    }
-
-    #[test]
-    fn deep_names_cost_no_stack() {
-        let deep = "/".repeat(65_535);
-        let mut tree = TopicTree::new();
-        tree.insert(&name(&deep), 0);
-        tree.insert(&name(&format!("{}a", &deep[..40_000])), 1);
-        let plus = "+/".repeat(32_767);
-        let texts = vec!["#", "/#", "+/#", &deep, &plus];
-        for text in texts {
-            check(&tree, text);
-        }
-        check(&tree, &format!("{}+", &deep[..40_000]));
-        check(&tree, &format!("{}#", &plus[..60_000]));
-        assert_eq!(tree.remove(&name(&deep)), Some(0));
-        assert_eq!(tree.matching_values(&filter("#")).collect::<Vec<_>>(), [&1]);
     }
 
     #[test]

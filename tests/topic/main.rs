@@ -1,5 +1,9 @@
 //! The examples of sections 4.7 and 4.8.2, and what others had wrong: `testdata/topics`.
 
+#![allow(clippy::unwrap_used)]
+
+use std::thread;
+
 use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
 use mqtt_sansio::{TextError, Version};
 
@@ -85,6 +89,77 @@ fn matching_in_full_trees() {
             "line {number}"
         );
     }
+}
+
+/// Runs `work` on a thread whose stack is too small for recursion by levels or by nodes.
+fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
+    let thread = thread::Builder::new().stack_size(32 << 10);
+    thread.spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn deep_filters_cost_no_stack() {
+    on_a_small_stack(|| {
+        let separators = "/".repeat(65_535);
+        let half = &separators[..40_000];
+        let filters = [
+            separators.clone(),
+            "+/".repeat(32_767),
+            format!("{}#", &separators[1..]),
+            format!("{half}+"),
+        ];
+        let filters = filters.map(|text| TopicFilter::try_from(text).unwrap());
+        let mut tree = FilterTree::new();
+        for (value, filter) in filters.iter().enumerate() {
+            assert_eq!(tree.insert(filter, value), None);
+        }
+        let found = |name: &str| {
+            let name = TopicName::new(name).unwrap();
+            let mut found: Vec<_> = tree.matches(&name).copied().collect();
+            found.sort();
+            found
+        };
+        assert_eq!(found(&separators), [0, 2]);
+        assert_eq!(found(&separators[..32_767]), [1]);
+        assert_eq!(found(&separators[1..]), [2]);
+        assert_eq!(found(&separators[2..]), [2]);
+        assert_eq!(found(&separators[3..]), []);
+        assert_eq!(found(&format!("{half}x")), [3]);
+        assert_eq!(found(half), [3]);
+        assert!(tree.clone().iter().eq(tree.iter()));
+        drop(tree.clone());
+        for filter in &filters {
+            assert!(tree.remove(filter).is_some());
+        }
+        assert!(tree.is_empty());
+    });
+}
+
+#[test]
+fn deep_names_cost_no_stack() {
+    on_a_small_stack(|| {
+        let separators = "/".repeat(65_535);
+        let half = format!("{}a", &separators[..40_000]);
+        let mut tree = TopicTree::new();
+        tree.insert(&TopicName::new(&separators).unwrap(), 0);
+        tree.insert(&TopicName::new(&half).unwrap(), 1);
+        let plus = "+/".repeat(32_767);
+        for (filter, expected) in [
+            ("#", &[0, 1][..]),
+            ("/#", &[0, 1]),
+            ("+/#", &[0, 1]),
+            (&format!("{}#", &plus[..60_000]), &[0, 1]),
+            (&separators, &[0]),
+            (&plus, &[]),
+            (&half, &[1]),
+            (&format!("{}+", &separators[..40_000]), &[1]),
+        ] {
+            let filter = TopicFilter::new(filter).unwrap();
+            assert!(tree.matching_values(&filter).eq(expected));
+        }
+        assert_eq!(tree.remove(&TopicName::new(&separators).unwrap()), Some(0));
+        assert_eq!(tree.iter().count(), 1);
+    });
 }
 
 /// The bytes of a text with its escapes.
