@@ -1,8 +1,8 @@
-//! Matching and the topic trees.
+//! Matching, and the topic trees.
 //!
-//! `cargo bench --bench topic` measures look-ups among 1,000, 100,000 and 1,000,000 entries, and first
-//! prints the memory per entry. Each look-up is for another topic, at random, so that at a million
-//! most of the tree is not in the processor's caches.
+//! Look-ups are among 1,000, 100,000 and 1,000,000 entries, and each is for another topic, at
+//! random: at a million most of the tree is not in the processor's caches. The memory for each
+//! entry is printed first.
 
 use std::alloc::System;
 use std::hint::black_box;

@@ -16,16 +16,18 @@ use super::{TopicFilter, TopicName};
 /// let messages: Vec<_> = tree.matching_values(&filter).collect();
 /// assert_eq!(messages, [&"2", &"on"]);
 ///
-/// let (name, message) = tree.matching(&TopicFilter::new("+/+/light")?).next().unwrap();
+/// let filter = TopicFilter::new("+/+/light")?;
+/// let (name, message) = tree.matching(&filter).next().unwrap();
 /// assert_eq!((name.as_str(), *message), ("home/hall/light", "on"));
 /// # Ok::<(), mqtt_sansio::TextError>(())
 /// ```
 ///
 /// # Cost
 ///
-/// A look-up by filter does not recurse. Down to the first wildcard it costs by the bytes of the filter; a `+` makes
-/// it visit all names that go on in that level, `#` all that follow, which all match. Memory
-/// is as for [`FilterTree`](super::FilterTree).
+/// A look-up by filter does not recurse. Up to the first wildcard it costs by the bytes of the
+/// filter. A `+` makes it visit all names that go on in that level, whether or not the rest
+/// matches; a `#` all that follow, which do match. Memory, and the panic, are as for
+/// [`FilterTree`](super::FilterTree).
 #[derive(Clone)]
 pub struct TopicTree<V> {
     tree: Radix<V>,
@@ -76,8 +78,8 @@ impl<V> TopicTree<V> {
         self.len() == 0
     }
 
-    /// The names that `filter` [matches](TopicFilter::matches) with their values, in the order of the
-    /// names' bytes.
+    /// The names that `filter` [matches](TopicFilter::matches) with their values, in the order of
+    /// the names' bytes.
     ///
     /// The tree holds the names in pieces: each is put together when its turn comes, which
     /// allocates. [`matching_values`](Self::matching_values) does not.
