@@ -77,7 +77,7 @@ fn matches(filter: &[u8], name: &[u8]) -> bool {
 
 /// How many bytes both start with, eight at a time.
 #[inline]
-pub(super) fn equal_bytes(left: &[u8], right: &[u8]) -> usize {
+fn equal_bytes(left: &[u8], right: &[u8]) -> usize {
     let (mut left, mut right) = (left, right);
     let len = left.len();
     while let (Some((l, left_rest)), Some((r, right_rest))) =

@@ -1,7 +1,7 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-use super::filter::{equal_bytes, level_len};
+use super::filter::level_len;
 use super::radix::{ROOT, Radix};
 use super::{TopicFilter, TopicName};
 
@@ -278,11 +278,15 @@ impl<V> fmt::Debug for Matches<'_, V> {
 /// Compares the text of a node with the name from `at` on.
 #[inline]
 fn fit(text: &[u8], name: &[u8], at: usize) -> Fit {
+    // Most text is equal as a whole.
+    if name.get(at..).is_some_and(|ahead| ahead.starts_with(text)) {
+        return Fit::To(at + text.len());
+    }
     let (mut rest, mut at) = (text, at);
     loop {
         let ahead = name.get(at..).unwrap_or_default();
         // What is equal can hold no wildcard, as the name has none.
-        let equal = equal_bytes(rest, ahead);
+        let equal = rest.iter().zip(ahead).take_while(|(a, b)| a == b).count();
         rest = rest.get(equal..).unwrap_or_default();
         at += equal;
         match rest {
