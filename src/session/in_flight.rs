@@ -295,7 +295,7 @@ mod tests {
         PacketId::new(value).unwrap()
     }
 
-    /// LESSONS 60: order and content survive entries that end in any order.
+    /// Order and content survive entries that end in any order.
     #[test]
     fn equals_a_naive_list() {
         const LANES: [Lane; 3] = [Lane::Message, Lane::Release, Lane::Request];

@@ -262,12 +262,12 @@ mod tests {
         /// What holds between any two calls.
         pub(super) fn check(&self) {
             let lanes = [Lane::Message, Lane::Release, Lane::Request];
-            // LESSONS 69: identifiers in use are exchanges alive.
+            // Identifiers in use are exchanges alive.
             let outbound: Vec<_> = lanes.iter().flat_map(|&l| self.outbound.iter(l)).collect();
             assert_eq!(outbound.len(), usize::from(self.packet_ids_in_use()));
             let inbound: Vec<_> = lanes.iter().flat_map(|&l| self.inbound.iter(l)).collect();
             assert_eq!(inbound.len(), usize::from(self.received()));
-            // LESSONS 65 and 67: what is free and what is in flight make up the maximum.
+            // What is free and what is in flight make up the maximum.
             let sending = outbound.iter().filter(|(_, sent)| sent.counted).count();
             let maximum = self.link.map_or(0, |link| link.send_maximum.get());
             assert!(sending <= usize::from(maximum));
@@ -453,7 +453,7 @@ mod tests {
         }
     }
 
-    /// LESSONS 58, 60 to 62, 65 to 67, 69: two sessions on a link that is cut, and ends that are
+    /// Two sessions on a link that is cut, and ends that are
     /// restored from snapshots, at any moment.
     #[test]
     fn lossy_link() {
@@ -534,7 +534,7 @@ mod tests {
         }
     }
 
-    /// LESSONS 62: the link is cut after every step of the QoS 2 exchange.
+    /// The link is cut after every step of the QoS 2 exchange.
     #[test]
     fn exactly_once_whenever_cut() {
         for version in [Version::V311, Version::V5] {
@@ -566,7 +566,7 @@ mod tests {
         }
     }
 
-    /// LESSONS 66: all that is stored does not go out at once, and order is kept.
+    /// All that is stored does not go out at once, and order is kept.
     #[test]
     fn resume_with_a_smaller_receive_maximum() {
         let mut session = Session::new();
@@ -608,7 +608,7 @@ mod tests {
         assert_eq!(drain(&mut session), [sixth]);
     }
 
-    /// LESSONS 61: the two directions have identifiers of their own.
+    /// The two directions have identifiers of their own.
     #[test]
     fn same_identifier_in_both_directions() {
         for qos in [Delivery::AtLeastOnce, Delivery::ExactlyOnce] {

@@ -282,7 +282,7 @@ mod tests {
         PacketId::new(value).unwrap()
     }
 
-    /// LESSONS 70 and 71: the full range, never 0, never a live one; exhaustion is a value.
+    /// The full range, never 0, never a live one; exhaustion is a value.
     #[test]
     fn all_are_given_then_none() {
         let mut ids = PacketIds::new();
@@ -304,7 +304,7 @@ mod tests {
         assert!(ids.is_empty());
     }
 
-    /// LESSONS 70: the lowest is not used again at once.
+    /// The lowest is not used again at once.
     #[test]
     fn they_rotate() {
         let mut ids = PacketIds::new();

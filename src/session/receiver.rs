@@ -389,7 +389,7 @@ mod tests {
         }
     }
 
-    /// LESSONS 58: the identifier decides; DUP is not even an argument. [MQTT-4.3.3-10]
+    /// The identifier decides; DUP is not even an argument. [MQTT-4.3.3-10]
     #[test]
     fn duplicates_until_pub_rel() {
         for version in [Version::V311, Version::V5] {
@@ -450,7 +450,7 @@ mod tests {
         assert_eq!(session.handle_publish(qos1(5)), Ok(Receipt::New));
     }
 
-    /// LESSONS 64: a refused message frees its identifier and its part of the quota.
+    /// A refused message frees its identifier and its part of the quota.
     #[test]
     fn refused() {
         let mut session = connected(Version::V5, 1);
@@ -492,7 +492,7 @@ mod tests {
         assert_eq!(drain(&mut session), [Wire::PubRec(id(5), OK)]);
     }
 
-    /// LESSONS 65: what counts are QoS 1 and 2 together, and not QoS 0; an excess changes nothing.
+    /// What counts are QoS 1 and 2 together, and not QoS 0; an excess changes nothing.
     #[test]
     fn receive_maximum() {
         let mut session = connected(Version::V5, 2);
@@ -587,7 +587,7 @@ mod tests {
         }
     }
 
-    /// LESSONS 69, for the receiver.
+    ///, for the receiver.
     #[test]
     fn errors_change_nothing() {
         let mut session = connected(Version::V5, 3);

@@ -452,7 +452,7 @@ mod tests {
         assert_eq!(resent, [publish, publish, release, None, None]);
     }
 
-    /// LESSONS 63: every code that PUBREC may carry; 0x10 is a success.
+    /// Every code that PUBREC may carry; 0x10 is a success.
     #[test]
     fn every_code_of_pub_rec() {
         let codes = (0..=255).filter_map(ReasonCode::from_u8);
@@ -477,7 +477,7 @@ mod tests {
         assert_eq!(count, 9);
     }
 
-    /// LESSONS 65 and 67: never more in flight than allowed; every ending gives back exactly one.
+    /// Never more in flight than allowed; every ending gives back exactly one.
     #[test]
     fn the_quota_is_kept() {
         let mut session = connected(2);
@@ -566,7 +566,7 @@ mod tests {
         }
     }
 
-    /// LESSONS 69: what fails leaves everything as it was.
+    /// What fails leaves everything as it was.
     #[test]
     fn errors_change_nothing() {
         let mut session = connected(1);
@@ -611,7 +611,7 @@ mod tests {
         session.check();
     }
 
-    /// LESSONS 71: no identifier is a value, and ends with the next acknowledgement.
+    /// No identifier is a value, and ends with the next acknowledgement.
     #[test]
     fn exhaustion() {
         let mut session = connected(65_535);
@@ -651,7 +651,7 @@ mod tests {
         }
     }
 
-    /// LESSONS 76: one stored message is dropped. [MQTT-4.3.3-7]
+    /// One stored message is dropped. [MQTT-4.3.3-7]
     #[test]
     fn remove_and_abandon() {
         for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {

@@ -172,7 +172,6 @@ mod tests {
         }
     }
 
-    /// LESSONS 59.
     #[test]
     fn restored_as_it_was() {
         let mut session = Session::restore(sample()).unwrap();

@@ -61,19 +61,54 @@ fn matches(filter: &[u8], name: &[u8]) -> bool {
     let (mut filter, mut name) = (filter, name);
     loop {
         // What is equal can hold no wildcard, as the name has none.
-        let equal = filter.iter().zip(name).take_while(|(a, b)| a == b).count();
+        let equal = equal_bytes(filter, name);
         filter = filter.get(equal..).unwrap_or_default();
         name = name.get(equal..).unwrap_or_default();
         match (filter, name) {
             ([], []) | ([b'#'], _) | ([b'/', b'#'], []) => return true,
             ([b'+', rest @ ..], _) => {
-                let level = name.iter().position(|&byte| byte == b'/');
-                name = name.get(level.unwrap_or(name.len())..).unwrap_or_default();
+                name = name.get(level_len(name)..).unwrap_or_default();
                 filter = rest;
             }
             _ => return false,
         }
     }
+}
+
+/// How many bytes both start with, eight at a time.
+#[inline]
+fn equal_bytes(left: &[u8], right: &[u8]) -> usize {
+    let (mut left, mut right) = (left, right);
+    let len = left.len();
+    while let (Some((l, left_rest)), Some((r, right_rest))) =
+        (left.split_first_chunk(), right.split_first_chunk())
+    {
+        let different = u64::from_le_bytes(*l) ^ u64::from_le_bytes(*r);
+        if different != 0 {
+            return len - left.len() + different.trailing_zeros() as usize / 8;
+        }
+        (left, right) = (left_rest, right_rest);
+    }
+    let equal = left.iter().zip(right).take_while(|(l, r)| l == r).count();
+    len - left.len() + equal
+}
+
+/// How many bytes there are before the first `/`, eight at a time.
+#[inline]
+pub(super) fn level_len(topic: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let mut rest = topic;
+    while let Some((word, tail)) = rest.split_first_chunk() {
+        // The lowest byte that is zero has its high bit set; bytes above it may have, too.
+        let word = u64::from_le_bytes(*word) ^ (ONES * b'/' as u64);
+        let zero = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if zero != 0 {
+            return topic.len() - rest.len() + zero.trailing_zeros() as usize / 8;
+        }
+        rest = tail;
+    }
+    let len = rest.iter().position(|&byte| byte == b'/');
+    topic.len() - rest.len() + len.unwrap_or(rest.len())
 }
 
 /// Walks both level by level: `+` covers any one level that is not `#`, `#` covers any rest.
@@ -261,6 +296,27 @@ mod tests {
                     .zip(their_row)
                     .all(|(mine, theirs)| *mine || !theirs);
                 assert_eq!(mine.covers(theirs), subset, "{mine} covers {theirs}");
+            }
+        }
+    }
+
+    /// Every length and place up to three words, with all other bytes behind it.
+    #[test]
+    fn words_agree_with_single_bytes() {
+        for len in 0..25 {
+            let text: Vec<u8> = (0..len).map(|at| b'0' + at).collect();
+            assert_eq!(equal_bytes(&text, &text), text.len());
+            assert_eq!(level_len(&text), text.len());
+            for at in 0..text.len() {
+                assert_eq!(equal_bytes(&text[..at], &text), at);
+                assert_eq!(equal_bytes(&text, &text[..at]), at);
+                for behind in 0..=255 {
+                    let mut other = text.clone();
+                    other[at..].fill(behind);
+                    other[at] = b'/';
+                    assert_eq!(equal_bytes(&text, &other), at);
+                    assert_eq!(level_len(&other), at);
+                }
             }
         }
     }
