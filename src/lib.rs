@@ -11,11 +11,13 @@
 )]
 
 extern crate alloc;
-#[cfg(feature = "arbitrary")]
+#[cfg(any(feature = "arbitrary", feature = "tokio-util"))]
 extern crate std;
 
 #[cfg(feature = "arbitrary")]
 mod arbitrary;
+#[cfg(feature = "tokio-util")]
+mod codec;
 mod error;
 mod frame;
 pub mod packet;
@@ -26,12 +28,17 @@ mod reason;
 #[cfg(feature = "serde")]
 mod serde;
 pub mod session;
+#[cfg(feature = "proptest")]
+mod strategy;
 mod text;
 pub mod topic;
 mod varint;
 mod version;
 mod wire;
 
+#[cfg(feature = "tokio-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio-util")))]
+pub use codec::{FramedError, PacketCodec};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, Field};
 pub use frame::{Frame, FrameDecoder, PacketType};
 #[doc(inline)]
@@ -39,6 +46,9 @@ pub use packet::Packet;
 pub use packet_id::PacketId;
 pub use qos::{Delivery, QoS};
 pub use reason::ReasonCode;
+#[cfg(feature = "proptest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
+pub use strategy::strategy;
 pub use text::{Binary, Text, TextError, TextErrorKind};
 pub use varint::{InvalidVarInt, VarInt, VarIntRangeError};
 pub use version::{Sender, Version};

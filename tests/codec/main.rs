@@ -8,6 +8,7 @@
 mod allocations;
 mod captures;
 mod exhaustive;
+mod framed;
 mod properties;
 #[cfg(feature = "serde")]
 mod serde;
