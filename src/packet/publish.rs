@@ -103,21 +103,20 @@ impl<'a> Publish<&'a [u8]> {
 /// Reads the QoS from the first byte, and the packet identifier that it asks for.
 #[inline]
 fn parse_delivery<'a>(first: u8, frame: &'a [u8], input: &'a [u8]) -> ParseResult<'a, Delivery> {
-    let dup = first & 0b1000 != 0;
-    match QoS::new(first >> 1 & 0b11) {
-        Some(QoS::AtMostOnce) if dup => {
-            wire::fail(frame, DecodeErrorKind::DupAtQoS0, Field::FixedHeader)
-        }
-        Some(QoS::AtMostOnce) => Ok((input, Delivery::AtMostOnce)),
-        Some(QoS::AtLeastOnce) => {
-            let (rest, id) = wire::packet_id(input)?;
-            Ok((rest, Delivery::AtLeastOnce(id)))
-        }
-        Some(QoS::ExactlyOnce) => {
-            let (rest, id) = wire::packet_id(input)?;
-            Ok((rest, Delivery::ExactlyOnce(id)))
-        }
-        None => wire::fail(frame, DecodeErrorKind::InvalidQoS, Field::FixedHeader),
+    let qos = first & 0b0110;
+    if qos == 0 {
+        return match first & 0b1000 {
+            0 => Ok((input, Delivery::AtMostOnce)),
+            _ => wire::fail(frame, DecodeErrorKind::DupAtQoS0, Field::FixedHeader),
+        };
+    }
+    if qos == 0b0110 {
+        return wire::fail(frame, DecodeErrorKind::InvalidQoS, Field::FixedHeader);
+    }
+    let (rest, id) = wire::packet_id(input)?;
+    match qos {
+        0b0010 => Ok((rest, Delivery::AtLeastOnce(id))),
+        _ => Ok((rest, Delivery::ExactlyOnce(id))),
     }
 }
 
