@@ -190,6 +190,11 @@ impl Header {
         input.split_at_checked(self.packet_len())
     }
 
+    /// Whether the length is in its shortest form.
+    const fn is_shortest(self) -> bool {
+        self.len <= 2 || self.body_len >> (7 * (self.len - 2)) != 0
+    }
+
     /// The part of the packet behind this header.
     #[inline]
     pub(crate) fn body(self, frame: &[u8]) -> &[u8] {
@@ -467,12 +472,22 @@ impl FrameDecoder {
         Ok(Context { version, sender })
     }
 
+    /// The version that CONNECT names. It stands once CONNECT is well formed: until then nothing
+    /// else may come.
     #[cold]
     fn find_version(&mut self, header: Header, frame: &[u8]) -> Result<Version, DecodeError> {
         let body = header.body(frame);
         let fault = match connect::protocol_level(body) {
             Ok((rest, level)) => match Version::from_level(level) {
+                // Its length was read by the rule of the laxer version.
+                Some(Version::V5) if !header.is_shortest() => {
+                    let at = frame.get(1..).unwrap_or_default();
+                    let kind = DecodeErrorKind::VarIntNotMinimal;
+                    Fault::new(at, kind, Field::RemainingLength)
+                }
                 Some(version) => {
+                    let sender = self.sender;
+                    Packet::parse(Context { version, sender }, header, frame)?;
                     self.version = Some(version);
                     self.accepted = accepted(self.version, self.sender);
                     return Ok(version);
@@ -610,6 +625,8 @@ impl FrameDecoder {
             (Some(version), _) => version,
             // A client that asks for more than 5.0 reads a CONNACK of 5.0.
             (None, DecodeErrorKind::UnsupportedProtocolLevel(6..)) => Version::V5,
+            // 3.1.1 takes such a length.
+            (None, DecodeErrorKind::VarIntNotMinimal) => Version::V5,
             (None, _) => Version::V311,
         };
         let error = DecodeError::new(kind, field, packet, version, self.sender, offset);

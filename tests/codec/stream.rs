@@ -184,6 +184,40 @@ fn a_server_finds_the_version_in_connect() {
     }
 }
 
+/// A CONNECT that is refused has told no version: nothing but another CONNECT may follow.
+#[test]
+fn a_server_takes_nothing_after_a_malformed_connect() {
+    for (bytes, version) in [(CONNECT_311, Version::V311), (CONNECT_5, Version::V5)] {
+        let mut malformed = bytes.to_vec();
+        malformed[9] |= 1;
+        let mut decoder = FrameDecoder::server();
+        let error = decoder.decode(&mut &malformed[..]).unwrap_err();
+        assert_eq!(error.kind(), DecodeErrorKind::ReservedConnectFlag);
+        assert_eq!((error.version(), decoder.version()), (version, None));
+        let mut again = decoder.clone();
+        assert!(again.decode(&mut &bytes[..]).unwrap().is_some());
+        let error = first_error(decoder, b"\xC0\x00");
+        assert_eq!(error.kind(), DecodeErrorKind::NotConnect(0xC0));
+    }
+}
+
+/// The length comes before the version that says whether it is in order.
+#[test]
+fn a_server_takes_the_shortest_length_alone_in_5() {
+    let longer = |bytes: &[u8]| [&[bytes[0], bytes[1] | 0x80, 0][..], &bytes[2..]].concat();
+    let mut decoder = FrameDecoder::server();
+    let mut buffer = BytesMut::from(&longer(CONNECT_311)[..]);
+    let frame = decoder.decode_frame(&mut buffer).unwrap().unwrap();
+    assert!(matches!(frame.packet(), Packet::Connect(_)));
+
+    let bytes = longer(CONNECT_5);
+    let error = first_error(FrameDecoder::server(), &bytes);
+    assert_eq!(error.kind(), DecodeErrorKind::VarIntNotMinimal);
+    assert_eq!((error.version(), error.offset()), (Version::V5, 1));
+    assert_eq!(error.statement(), Some("MQTT-1.5.5-1"));
+    check::splits(&FrameDecoder::server(), &bytes, &[1]);
+}
+
 #[test]
 fn a_server_takes_nothing_before_connect() {
     for first in (0..=255).filter(|first| first >> 4 != 1) {
