@@ -164,13 +164,18 @@ impl DecodeError {
                 (Field::Password, V311) => "MQTT-3.1.2-21",
                 (Field::Password, V5) => "MQTT-3.1.2-19",
                 (Field::PropertyLength, _) => "MQTT-2.2.2-1",
-                (Field::TopicName, _) => "MQTT-3.3.2-1",
+                (Field::SubscriptionOptions, V311) => "MQTT-3.8.3-3",
+                (Field::SubscriptionOptions, V5) => "MQTT-3.8.3-2",
+                (Field::TopicName | Field::TopicFilter | Field::PacketId, _) => {
+                    return self.of_required_field(packet);
+                }
                 _ if matches!(packet, PacketType::Connect) => "MQTT-3.1.4-1",
                 _ => return None,
             },
             (Kind::Truncated | Kind::TrailingBytes, _) if matches!(packet, PacketType::Connect) => {
                 "MQTT-3.1.4-1"
             }
+            (Kind::Truncated, _) => return self.of_required_field(packet),
             (Kind::Text(TextErrorKind::WildcardInName), version) => match (self.field, packet) {
                 (Field::TopicName, _) => "MQTT-3.3.2-2",
                 (Field::Property(_), PacketType::Publish) => "MQTT-3.3.2-14",
@@ -183,6 +188,7 @@ impl DecodeError {
                     "MQTT-2.3.1-1"
                 }
                 (PacketType::SubAck | PacketType::UnsubAck, V311) => "MQTT-2.3.1-7",
+                (PacketType::PubComp, V311) => "MQTT-4.3.3-2",
                 (_, V311) => "MQTT-2.3.1-6",
                 (PacketType::Publish, V5) if matches!(self.sender, Some(Sender::Server)) => {
                     "MQTT-2.2.1-4"
@@ -228,11 +234,27 @@ impl DecodeError {
                 (PacketType::Subscribe, V311) => "MQTT-3.8.3-3",
                 (PacketType::Subscribe, V5) => "MQTT-3.8.3-2",
                 (PacketType::Unsubscribe, _) => "MQTT-3.10.3-2",
+                (PacketType::SubAck, V311) => "MQTT-3.8.4-5",
                 _ => return None,
             },
             (Kind::ReservedSubscriptionOptions(_), V311) => "MQTT-3.8.3-4",
             (Kind::ReservedSubscriptionOptions(_), V5) => "MQTT-3.8.3-5",
             (Kind::NoLocalOnSharedSubscription, _) => "MQTT-3.8.3-4",
+            _ => return None,
+        })
+    }
+
+    /// The statement that a packet must hold the field, which is not there in full.
+    const fn of_required_field(&self, packet: PacketType) -> Option<&'static str> {
+        Some(match (self.field, packet) {
+            (Field::TopicName, _) => "MQTT-3.3.2-1",
+            (Field::TopicFilter, PacketType::Subscribe) => "MQTT-3.8.3-1",
+            (Field::TopicFilter, _) => "MQTT-3.10.3-1",
+            // 5.0 says only what the sender assigns.
+            (
+                Field::PacketId,
+                PacketType::Publish | PacketType::Subscribe | PacketType::Unsubscribe,
+            ) if matches!(self.version, Version::V311) => "MQTT-2.3.1-1",
             _ => return None,
         })
     }
