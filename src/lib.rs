@@ -20,6 +20,7 @@ mod error;
 mod frame;
 pub mod packet;
 mod packet_id;
+mod packet_type;
 pub mod property;
 mod qos;
 mod reason;
@@ -33,10 +34,11 @@ mod version;
 mod wire;
 
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, Field};
-pub use frame::{Frame, FrameDecoder, PacketType};
+pub use frame::{Frame, FrameDecoder};
 #[doc(inline)]
 pub use packet::Packet;
 pub use packet_id::PacketId;
+pub use packet_type::PacketType;
 pub use qos::{Delivery, QoS};
 pub use reason::ReasonCode;
 pub use text::{Binary, Text, TextError, TextErrorKind};

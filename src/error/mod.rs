@@ -2,7 +2,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::frame::PacketType;
+use crate::packet_type::PacketType;
 use crate::property::PropertyId;
 use crate::reason::ReasonCode;
 use crate::text::TextErrorKind;

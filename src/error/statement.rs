@@ -1,7 +1,7 @@
 //! Which normative statement an error breaks.
 
 use super::{DecodeError, DecodeErrorKind, Field};
-use crate::frame::PacketType;
+use crate::packet_type::PacketType;
 use crate::property::PropertyId;
 use crate::text::TextErrorKind;
 use crate::version::{Sender, Version};

@@ -2,10 +2,11 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, FixedHeader};
+use super::Context;
+use super::encode::{self, Body, FixedHeader};
 use crate::error::{EncodeError, Fault};
-use crate::frame::PacketType;
 use crate::packet_id::PacketId;
+use crate::packet_type::PacketType;
 use crate::property::{AckProperties, Properties};
 use crate::reason::ReasonCode;
 use crate::version::Version;
@@ -108,13 +109,13 @@ pub(super) struct Acked<'a, B>(pub(super) PacketType, pub(super) &'a Ack<B>);
 impl<B: AsRef<[u8]>> Body for Acked<'_, B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         let Self(packet, ack) = self;
-        Ok(2 + super::tail_len(*packet, ack.reason, &ack.properties, version)?)
+        Ok(2 + encode::tail_len(*packet, ack.reason, &ack.properties, version)?)
     }
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         let Self(_, ack) = self;
         header.put_with(ack.packet_id.get(), out);
-        super::put_tail(ack.reason, &ack.properties, version, out);
+        encode::put_tail(ack.reason, &ack.properties, version, out);
     }
 }
 

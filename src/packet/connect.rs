@@ -3,7 +3,8 @@ use core::time::Duration;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, FixedHeader, Packet};
+use super::encode::{Body, FixedHeader};
+use super::{Context, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::property::{ConnectProperties, Properties, PropertyId, WillProperties};
 use crate::qos::QoS;

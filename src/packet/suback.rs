@@ -2,10 +2,11 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, FixedHeader};
+use super::Context;
+use super::encode::{self, Body, FixedHeader};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
-use crate::frame::PacketType;
 use crate::packet_id::PacketId;
+use crate::packet_type::PacketType;
 use crate::property::{AckProperties, Properties};
 use crate::reason::ReasonCode;
 use crate::version::Version;
@@ -110,7 +111,7 @@ impl<B: AsRef<[u8]>> Body for SubAcked<'_, B> {
             _ => suback
                 .reasons
                 .iter()
-                .try_for_each(|reason| super::check_code(packet, reason, version))?,
+                .try_for_each(|reason| encode::check_code(packet, reason, version))?,
         }
         Ok(2 + suback.properties.encoded_len(version)? + reasons)
     }

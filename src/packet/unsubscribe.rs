@@ -3,7 +3,8 @@ use core::iter::FusedIterator;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context, FixedHeader, Packet};
+use super::encode::{Body, FixedHeader};
+use super::{Context, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, UnsubscribeProperties};
