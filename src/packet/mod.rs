@@ -8,6 +8,7 @@ use bytes::{BufMut, Bytes};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
 use crate::frame::{FrameDecoder, Header};
 use crate::packet_type::PacketType;
+use crate::property::{Place, Properties};
 use crate::reason::ReasonCode;
 use crate::version::{Sender, Version};
 use crate::wire::{self, ParseResult};
@@ -349,6 +350,18 @@ impl Context {
         let Fault { at, kind, field } = fault;
         let offset = wire::offset(frame, at);
         DecodeError::new(kind, field, Some(packet), self.version, self.sender, offset)
+    }
+
+    /// Reads properties, which 3.1.1 lacks.
+    #[inline]
+    fn properties<K: Place>(self, input: &[u8]) -> ParseResult<'_, Properties<K, &[u8]>> {
+        match self.version {
+            Version::V311 => Ok((input, Properties::EMPTY)),
+            Version::V5 => {
+                let (rest, (properties, _)) = Properties::parse(input)?;
+                Ok((rest, properties))
+            }
+        }
     }
 
     /// Reads a code that `packet` may carry.

@@ -47,13 +47,7 @@ impl<'a> SubAck<&'a [u8]> {
         body: &'a [u8],
     ) -> Result<Self, Fault<'a>> {
         let (rest, packet_id) = wire::packet_id(body)?;
-        let (rest, properties) = match ctx.version {
-            Version::V311 => (rest, Properties::EMPTY),
-            Version::V5 => {
-                let (rest, (properties, _)) = Properties::parse(rest)?;
-                (rest, properties)
-            }
-        };
+        let (rest, properties) = ctx.properties(rest)?;
         if (ctx.version, packet) == (Version::V311, PacketType::UnsubAck) {
             wire::end(rest)?;
         } else if rest.is_empty() {
