@@ -92,7 +92,6 @@ impl DecodeError {
             (Kind::SessionPresentWithError, V5) => "MQTT-3.2.2-6",
             (Kind::InvalidReasonCode(_), version) => match (packet, version) {
                 (PacketType::SubAck, _) => "MQTT-3.9.3-2",
-                (_, V311) => return None,
                 (PacketType::ConnAck, V5) => "MQTT-3.2.2-8",
                 (PacketType::PubAck, V5) => "MQTT-3.4.2-1",
                 (PacketType::PubRec, V5) => "MQTT-3.5.2-1",

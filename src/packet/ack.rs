@@ -51,6 +51,7 @@ impl<'a> Ack<&'a [u8]> {
         }
     }
 
+    /// Parses what [`parse_short`](Self::parse_short) leaves.
     pub(super) fn parse(
         ctx: Context,
         packet: PacketType,
@@ -58,9 +59,6 @@ impl<'a> Ack<&'a [u8]> {
     ) -> Result<Self, Fault<'a>> {
         let (rest, packet_id) = wire::packet_id(body)?;
         let mut ack = Self::new(packet_id);
-        if rest.is_empty() {
-            return Ok(ack);
-        }
         if ctx.version == Version::V311 {
             wire::end(rest)?;
         }

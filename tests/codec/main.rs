@@ -7,6 +7,7 @@
 
 mod allocations;
 mod captures;
+mod errors;
 mod exhaustive;
 mod properties;
 #[cfg(feature = "serde")]
