@@ -7,6 +7,7 @@
 
 mod allocations;
 mod captures;
+mod encode;
 mod errors;
 mod exhaustive;
 mod properties;
