@@ -166,7 +166,8 @@ impl FrameDecoder {
         Packet::parse(self.context(header, frame)?, header, frame)
     }
 
-    /// Takes a packet from the front of `input` as the bytes it is.
+    /// Takes a packet from the front of `input` as the bytes it is. They share its allocation, and
+    /// keep all of it alive.
     ///
     /// # Errors
     ///
@@ -182,7 +183,8 @@ impl FrameDecoder {
         Ok(Some(Frame { bytes, version }))
     }
 
-    /// Takes a packet from the front of `input`. All its fields share the allocation of `input`.
+    /// Takes a packet from the front of `input`. All its fields share the allocation of `input`, and
+    /// keep all of it alive.
     ///
     /// # Errors
     ///

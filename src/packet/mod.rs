@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes};
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
 use crate::frame::{FrameDecoder, Header};
+use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::property::{Place, Properties};
 use crate::reason::ReasonCode;
@@ -165,7 +166,8 @@ impl<'a> Packet<&'a [u8]> {
 }
 
 impl Packet {
-    /// Decodes one whole packet without copying: every field shares the allocation of `bytes`.
+    /// Decodes one whole packet without copying: every field shares the allocation of `bytes`, and
+    /// keeps all of it alive. [`to_owned`](Packet::to_owned) lets go of it.
     ///
     /// # Errors
     ///
@@ -215,6 +217,26 @@ impl<B> Packet<B> {
             Self::PingResp => PacketType::PingResp,
             Self::Disconnect(_) => PacketType::Disconnect,
             Self::Auth(_) => PacketType::Auth,
+        }
+    }
+
+    /// The packet identifier, which PUBLISH at QoS 0, CONNECT, CONNACK, PINGREQ, PINGRESP,
+    /// DISCONNECT and AUTH lack (section 2.2.1 of 5.0).
+    pub const fn packet_id(&self) -> Option<PacketId> {
+        match self {
+            Self::Publish(publish) => publish.packet_id(),
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
+                Some(ack.packet_id)
+            }
+            Self::Subscribe(subscribe) => Some(subscribe.packet_id),
+            Self::Unsubscribe(unsubscribe) => Some(unsubscribe.packet_id),
+            Self::SubAck(suback) | Self::UnsubAck(suback) => Some(suback.packet_id),
+            Self::Connect(_)
+            | Self::ConnAck(_)
+            | Self::PingReq
+            | Self::PingResp
+            | Self::Disconnect(_)
+            | Self::Auth(_) => None,
         }
     }
 

@@ -2,8 +2,9 @@
 
 use bytes::BytesMut;
 use mqtt_sansio::packet::{
-    Ack, Auth, ConnAck, Connect, Disconnect, KeepAlive, Publish, ReasonCodes, RetainHandling,
-    SubAck, Subscribe, SubscriptionOptions, Subscriptions, TopicFilters, Unsubscribe, Will,
+    Ack, Auth, ConnAck, Connect, Disconnect, InvalidSubscriptions, KeepAlive, Publish, ReasonCodes,
+    RetainHandling, SubAck, Subscribe, SubscriptionOptions, Subscriptions, TopicFilters,
+    Unsubscribe, Will,
 };
 use mqtt_sansio::property::{
     AckProperties, AuthProperties, ConnectProperties, PublishProperties, TopicAlias, WillProperties,
@@ -198,6 +199,13 @@ fn subscribe_and_unsubscribe() {
             "a subscription option other than QoS",
         );
     }
+
+    let shared = TopicFilter::new("$share/group/a").unwrap();
+    assert!(Subscriptions::new([(shared, plain)]).is_ok());
+    let error = InvalidSubscriptions::NoLocalOnSharedSubscription;
+    assert_eq!(Subscriptions::new([(shared, no_local)]), Err(error));
+    let error = InvalidSubscriptions::Empty;
+    assert_eq!(Subscriptions::new([]), Err(error));
 
     // A filter like any other in 3.1.1.
     let kind = TextErrorKind::MissingShareFilter;

@@ -7,6 +7,7 @@
 
 mod allocations;
 mod captures;
+mod debug;
 mod encode;
 mod errors;
 mod exhaustive;
