@@ -7,7 +7,7 @@
 //!
 //! FILE is raw or hex text; `-` is standard input. `auto` reads the version from CONNECT, or from
 //! the first packet of a server. One line a packet: offset, size, type, fields. The exit code is 1 if
-//! something was no packet.
+//! something was no packet, and 2 if FILE cannot be read.
 //!
 //! `--lines` reads one hex string a line, each a stream of its own, and prints for each one line,
 //! with tabs between: `ok`, packet types, bytes encoded again; `incomplete`; or `error`, reason
@@ -15,9 +15,9 @@
 //! a line was not `ok`.
 
 use std::env;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write as _};
 use std::process::ExitCode;
 
 use mqtt_sansio::packet::{Ack, Packet, SubAck, Will};
@@ -26,7 +26,11 @@ use mqtt_sansio::{DecodeError, FrameDecoder, ReasonCode, Sender, Version};
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: inspect [--version auto|3.1.1|5.0] [--lines [--strict]] FILE";
+const USAGE: &str = "usage: inspect [--version auto|3.1.1|5.0] FILE
+       inspect [--version auto|3.1.1|5.0] --lines [--strict] [FILE]
+Prints the MQTT packets in FILE, raw or hex text, as one side of a connection sent them; `-` is
+standard input. --lines reads one hex string a line, each a stream of its own, and prints one line
+each; --strict then exits with 1 if one of them is not ok.";
 
 struct Options {
     version: Option<Version>,
@@ -36,6 +40,10 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    if env::args().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let outcome = Options::parse(env::args().skip(1)).and_then(|options| match options.lines {
         true => lines(&options),
         false => file(&options),
@@ -43,11 +51,17 @@ fn main() -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
+        // Who reads the output has seen enough.
+        Err(error) if kind(&error) == Some(ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("inspect: {error}");
             ExitCode::from(2)
         }
     }
+}
+
+fn kind(error: &Failure) -> Option<ErrorKind> {
+    error.downcast_ref().map(io::Error::kind)
 }
 
 impl Options {
@@ -60,12 +74,17 @@ impl Options {
                         Some("auto") => None,
                         Some("3.1.1") => Some(Version::V311),
                         Some("5.0" | "5") => Some(Version::V5),
-                        _ => return Err(USAGE.into()),
+                        Some(other) => {
+                            return Err(format!("no version {other}: auto, 3.1.1 or 5.0").into());
+                        }
+                        None => return Err(USAGE.into()),
                     }
                 }
                 "--lines" => lines = true,
                 "--strict" => strict = true,
-                flag if flag.starts_with("--") => return Err(USAGE.into()),
+                flag if flag.starts_with('-') && flag != "-" => {
+                    return Err(format!("no option {flag}\n{USAGE}").into());
+                }
                 name if file.is_none() => file = Some(name.to_owned()),
                 _ => return Err(USAGE.into()),
             }
@@ -75,6 +94,9 @@ impl Options {
             None if lines => "-".to_owned(),
             None => return Err(USAGE.into()),
         };
+        if strict && !lines {
+            return Err("--strict goes with --lines".into());
+        }
         Ok(Self {
             version,
             lines,
@@ -97,10 +119,16 @@ impl Options {
 /// Prints a whole file. Whether all of it was packets.
 fn file(options: &Options) -> Result<bool, Failure> {
     let mut bytes = Vec::new();
-    options.open()?.read_to_end(&mut bytes)?;
-    let bytes = match std::str::from_utf8(&bytes).map(unhex) {
-        Ok(Ok(unhexed)) => unhexed,
-        _ => bytes,
+    let read = options.open()?.read_to_end(&mut bytes);
+    read.map_err(|error| format!("{}: {error}", options.file))?;
+    if bytes.is_empty() {
+        return Err(format!("{}: is empty", options.file).into());
+    }
+    let bytes = match unhex(&bytes) {
+        Ok(unhexed) => unhexed,
+        // No packets are hex digits and spaces alone.
+        Err(NotHex::Odd) => return Err(format!("{}: {}", options.file, NotHex::Odd).into()),
+        Err(NotHex::Byte(_)) => bytes,
     };
     let mut out = io::stdout().lock();
     let mut decoder = decoder(options.version, &bytes);
@@ -130,6 +158,10 @@ fn file(options: &Options) -> Result<bool, Failure> {
                     out,
                     "{offset:6}         error at {at}: {error}; answer {code}"
                 )?;
+                // A server has to stop at such a CONNECT; what else the client sent is worth a look.
+                if decoder.version().is_none() && !decoder.has_failed() {
+                    decoder = self::decoder(Some(error.version()), &bytes);
+                }
             }
         }
     }
@@ -140,8 +172,9 @@ fn file(options: &Options) -> Result<bool, Failure> {
 fn lines(options: &Options) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     let mut all_ok = true;
-    for line in options.open()?.lines() {
-        let outcome = match unhex(&line?) {
+    for line in options.open()?.split(b'\n') {
+        let line = line.map_err(|error| format!("{}: {error}", options.file))?;
+        let outcome = match unhex(&line) {
             Ok(bytes) => stream(options.version, &bytes),
             Err(reason) => format!("error\t-\t-\t0\t{reason}"),
         };
@@ -201,7 +234,7 @@ fn fields(packet: &Packet<&[u8]>) -> String {
     out.trim_start().to_owned()
 }
 
-fn write_fields(out: &mut String, packet: &Packet<&[u8]>) -> Result<(), std::fmt::Error> {
+fn write_fields(out: &mut String, packet: &Packet<&[u8]>) -> Result<(), fmt::Error> {
     match packet {
         Packet::Connect(connect) => {
             write!(out, "client_id={:?}", connect.client_id)?;
@@ -303,7 +336,7 @@ fn write_fields(out: &mut String, packet: &Packet<&[u8]>) -> Result<(), std::fmt
     }
 }
 
-fn write_will(out: &mut String, will: &Will<&[u8]>) -> Result<(), std::fmt::Error> {
+fn write_will(out: &mut String, will: &Will<&[u8]>) -> Result<(), fmt::Error> {
     let (topic, qos, retain) = (&will.topic, will.qos.level(), will.retain);
     write!(out, " will=(topic={topic:?} qos={qos} retain={retain}")?;
     write_properties(out, &will.properties)?;
@@ -311,14 +344,14 @@ fn write_will(out: &mut String, will: &Will<&[u8]>) -> Result<(), std::fmt::Erro
     write!(out, ")")
 }
 
-fn write_reason(out: &mut String, reason: ReasonCode) -> Result<(), std::fmt::Error> {
+fn write_reason(out: &mut String, reason: ReasonCode) -> Result<(), fmt::Error> {
     write!(out, " reason={:#04x}({})", reason.to_u8(), reason.name())
 }
 
 fn write_properties<K>(
     out: &mut String,
     properties: &Properties<K, &[u8]>,
-) -> Result<(), std::fmt::Error> {
+) -> Result<(), fmt::Error> {
     for property in properties {
         let name = property.id().to_string().replace(' ', "_");
         match property {
@@ -334,7 +367,7 @@ fn write_properties<K>(
     Ok(())
 }
 
-fn write_payload(out: &mut String, payload: &[u8]) -> Result<(), std::fmt::Error> {
+fn write_payload(out: &mut String, payload: &[u8]) -> Result<(), fmt::Error> {
     const SHOWN: usize = 64;
     let shown = payload.get(..SHOWN).unwrap_or(payload);
     write!(
@@ -353,18 +386,33 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Result<Vec<u8>, String> {
-    let digits = text.bytes().filter(|byte| !byte.is_ascii_whitespace());
-    let digits = digits.map(|byte| match byte {
+/// Why text is not hex.
+enum NotHex {
+    Byte(u8),
+    Odd,
+}
+
+impl fmt::Display for NotHex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Byte(byte) => write!(f, "b'{}' is no hex digit", byte.escape_ascii()),
+            Self::Odd => f.write_str("an odd number of hex digits"),
+        }
+    }
+}
+
+fn unhex(text: &[u8]) -> Result<Vec<u8>, NotHex> {
+    let digits = text.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let digits = digits.map(|&byte| match byte {
         b'0'..=b'9' => Ok(byte - b'0'),
         b'a'..=b'f' => Ok(byte - b'a' + 10),
         b'A'..=b'F' => Ok(byte - b'A' + 10),
-        _ => Err(format!("b'{}' is no hex digit", byte.escape_ascii())),
+        _ => Err(NotHex::Byte(byte)),
     });
     let digits: Vec<u8> = digits.collect::<Result<_, _>>()?;
     let byte = |pair: &[u8]| pair.iter().fold(0, |byte, digit| byte << 4 | digit);
     match digits.len() % 2 {
         0 => Ok(digits.chunks(2).map(byte).collect()),
-        _ => Err("an odd number of hex digits".to_owned()),
+        _ => Err(NotHex::Odd),
     }
 }

@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 
-use crate::frame::{Frame, PacketType};
+use crate::frame::Frame;
 use crate::packet::{
     Ack, Auth, ConnAck, Connect, Disconnect, Packet, Publish, ReasonCodes, SubAck, Subscribe,
     SubscriptionOptions, Subscriptions, TopicFilters, Unsubscribe, Will,
 };
+use crate::packet_type::PacketType;
 use crate::property::{Place, Properties, PropertiesBuilder, Property, PropertyId, SubscriptionId};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;

@@ -22,6 +22,7 @@ mod error;
 mod frame;
 pub mod packet;
 mod packet_id;
+mod packet_type;
 pub mod property;
 mod qos;
 mod reason;
@@ -40,10 +41,11 @@ mod wire;
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio-util")))]
 pub use codec::{FramedError, PacketCodec};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, Field};
-pub use frame::{Frame, FrameDecoder, PacketType};
+pub use frame::{Frame, FrameDecoder};
 #[doc(inline)]
 pub use packet::Packet;
 pub use packet_id::PacketId;
+pub use packet_type::PacketType;
 pub use qos::{Delivery, QoS};
 pub use reason::ReasonCode;
 #[cfg(feature = "proptest")]

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::frame::PacketType;
+use crate::packet_type::PacketType;
 use crate::version::Sender;
 
 /// The outcome of an operation (section 2.4 of 5.0).

@@ -174,6 +174,14 @@ impl<'a> Binary<&'a [u8]> {
     }
 }
 
+impl<'a> TryFrom<&'a [u8]> for Binary<&'a [u8]> {
+    type Error = TextError;
+
+    fn try_from(bytes: &'a [u8]) -> Result<Self, TextError> {
+        Self::new(bytes)
+    }
+}
+
 impl TryFrom<Bytes> for Binary {
     type Error = TextError;
 
@@ -186,6 +194,16 @@ impl<B: AsRef<[u8]>> Binary<B> {
     /// The bytes as they are sent, without the length in front.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_ref()
+    }
+
+    /// The number of bytes, at most 65,535.
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
     }
 
     /// The same bytes, borrowed.
@@ -281,7 +299,7 @@ pub enum TextErrorKind {
 }
 
 impl TextErrorKind {
-    /// The normative statement that is broken.
+    /// The normative statement that is broken. Of shared subscriptions 5.0 alone has any.
     pub const fn statement(self, version: Version) -> &'static str {
         match (self, version) {
             (Self::TooLong, _) => "MQTT-4.7.3-3",
@@ -454,6 +472,9 @@ mod tests {
         assert_eq!(Text::try_from(long.as_slice()), Err(error));
         assert_eq!(Binary::new(long.as_slice()), Err(error));
         assert!(Text::try_from(&long[1..]).is_ok());
+        let longest = Binary::try_from(&long[1..]).unwrap();
+        assert_eq!((longest.len(), longest.is_empty()), (65_535, false));
+        assert!(Binary::<&[u8]>::default().is_empty());
     }
 
     #[test]

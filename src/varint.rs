@@ -82,6 +82,14 @@ impl VarInt {
     }
 }
 
+impl TryFrom<u32> for VarInt {
+    type Error = VarIntRangeError;
+
+    fn try_from(value: u32) -> Result<Self, VarIntRangeError> {
+        Self::new(value)
+    }
+}
+
 impl TryFrom<usize> for VarInt {
     type Error = VarIntRangeError;
 
@@ -187,6 +195,10 @@ mod tests {
             }
         }
         assert_eq!(VarInt::new(1 << 28), Err(VarIntRangeError));
+        assert_eq!(VarInt::try_from(1_u32 << 28), Err(VarIntRangeError));
+        assert_eq!(VarInt::try_from(usize::MAX), Err(VarIntRangeError));
+        assert_eq!(VarInt::from(u16::MAX).get(), 65_535);
+        assert_eq!(VarInt::from(u8::MAX).get(), 255);
     }
 
     #[test]

@@ -2,10 +2,11 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, FixedHeader};
+use super::Context;
+use super::encode::{self, Body, FixedHeader};
 use crate::error::{EncodeError, Fault};
-use crate::frame::PacketType;
 use crate::packet_id::PacketId;
+use crate::packet_type::PacketType;
 use crate::property::{AckProperties, Properties};
 use crate::reason::ReasonCode;
 use crate::version::Version;
@@ -50,6 +51,7 @@ impl<'a> Ack<&'a [u8]> {
         }
     }
 
+    /// Parses what [`parse_short`](Self::parse_short) leaves.
     pub(super) fn parse(
         ctx: Context,
         packet: PacketType,
@@ -57,9 +59,6 @@ impl<'a> Ack<&'a [u8]> {
     ) -> Result<Self, Fault<'a>> {
         let (rest, packet_id) = wire::packet_id(body)?;
         let mut ack = Self::new(packet_id);
-        if rest.is_empty() {
-            return Ok(ack);
-        }
         if ctx.version == Version::V311 {
             wire::end(rest)?;
         }
@@ -108,13 +107,13 @@ pub(super) struct Acked<'a, B>(pub(super) PacketType, pub(super) &'a Ack<B>);
 impl<B: AsRef<[u8]>> Body for Acked<'_, B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         let Self(packet, ack) = self;
-        Ok(2 + super::tail_len(*packet, ack.reason, &ack.properties, version)?)
+        Ok(2 + encode::tail_len(*packet, ack.reason, &ack.properties, version)?)
     }
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         let Self(_, ack) = self;
         header.put_with(ack.packet_id.get(), out);
-        super::put_tail(ack.reason, &ack.properties, version, out);
+        encode::put_tail(ack.reason, &ack.properties, version, out);
     }
 }
 

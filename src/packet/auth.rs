@@ -2,9 +2,10 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, FixedHeader, Packet};
+use super::encode::{self, Body, FixedHeader};
+use super::{Context, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
-use crate::frame::PacketType;
+use crate::packet_type::PacketType;
 use crate::property::{AuthProperties, Properties, PropertyId};
 use crate::reason::ReasonCode;
 use crate::text::Text;
@@ -89,12 +90,12 @@ impl<B: AsRef<[u8]>> Body for Auth<B> {
         if self.properties.authentication_method().is_none() {
             return Err(EncodeError::MissingAuthenticationMethod);
         }
-        super::tail_len(PacketType::Auth, self.reason, &self.properties, version)
+        encode::tail_len(PacketType::Auth, self.reason, &self.properties, version)
     }
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         header.put(out);
-        super::put_tail(self.reason, &self.properties, version, out);
+        encode::put_tail(self.reason, &self.properties, version, out);
     }
 }
 

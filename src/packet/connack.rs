@@ -2,9 +2,10 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, FixedHeader, Packet};
+use super::encode::{self, Body, FixedHeader};
+use super::{Context, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
-use crate::frame::PacketType;
+use crate::packet_type::PacketType;
 use crate::property::{ConnAckProperties, Properties};
 use crate::reason::ReasonCode;
 use crate::version::Version;
@@ -86,7 +87,7 @@ impl<B: AsRef<[u8]>> Body for ConnAck<B> {
         if self.session_present && self.reason != ReasonCode::Success {
             return Err(EncodeError::SessionPresentWithError);
         }
-        super::check_code(PacketType::ConnAck, self.reason, version)?;
+        encode::check_code(PacketType::ConnAck, self.reason, version)?;
         Ok(2 + self.properties.encoded_len(version)?)
     }
 

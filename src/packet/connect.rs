@@ -3,7 +3,8 @@ use core::time::Duration;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, FixedHeader, Packet};
+use super::encode::{Body, FixedHeader};
+use super::{Context, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::property::{ConnectProperties, Properties, PropertyId, WillProperties};
 use crate::qos::QoS;
@@ -218,13 +219,7 @@ fn check_flags(version: Version, flags: u8) -> Result<QoS, DecodeErrorKind> {
 
 impl<'a> Will<&'a [u8]> {
     fn parse(ctx: Context, qos: QoS, retain: bool, input: &'a [u8]) -> ParseResult<'a, Self> {
-        let (rest, properties) = match ctx.version {
-            Version::V311 => (input, Properties::EMPTY),
-            Version::V5 => {
-                let (rest, (properties, _)) = Properties::parse(input)?;
-                (rest, properties)
-            }
-        };
+        let (rest, properties) = ctx.properties(input)?;
         let (rest, topic) = wire::topic_name(rest, Field::WillTopic)?;
         let (rest, payload) = wire::binary(rest, Field::WillPayload)?;
         let will = Self {

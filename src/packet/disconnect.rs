@@ -2,9 +2,10 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, FixedHeader, Packet};
+use super::encode::{self, Body, FixedHeader};
+use super::{Context, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
-use crate::frame::PacketType;
+use crate::packet_type::PacketType;
 use crate::property::{DisconnectProperties, Properties, PropertyId};
 use crate::reason::ReasonCode;
 use crate::version::{Sender, Version};
@@ -87,7 +88,7 @@ impl<B: AsRef<[u8]>> Disconnect<B> {
 
 impl<B: AsRef<[u8]>> Body for Disconnect<B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
-        super::tail_len(
+        encode::tail_len(
             PacketType::Disconnect,
             self.reason,
             &self.properties,
@@ -97,7 +98,7 @@ impl<B: AsRef<[u8]>> Body for Disconnect<B> {
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         header.put(out);
-        super::put_tail(self.reason, &self.properties, version, out);
+        encode::put_tail(self.reason, &self.properties, version, out);
     }
 }
 

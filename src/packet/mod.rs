@@ -6,10 +6,11 @@ use core::fmt;
 use bytes::{BufMut, Bytes};
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
-use crate::frame::{FrameDecoder, Header, PacketType};
-use crate::property::Properties;
+use crate::frame::{FrameDecoder, Header};
+use crate::packet_id::PacketId;
+use crate::packet_type::PacketType;
+use crate::property::{Place, Properties};
 use crate::reason::ReasonCode;
-use crate::varint::VarInt;
 use crate::version::{Sender, Version};
 use crate::wire::{self, ParseResult};
 
@@ -18,6 +19,7 @@ mod auth;
 mod connack;
 pub(crate) mod connect;
 mod disconnect;
+mod encode;
 mod publish;
 mod suback;
 mod subscribe;
@@ -29,6 +31,7 @@ pub use auth::Auth;
 pub use connack::ConnAck;
 pub use connect::{Connect, KeepAlive, Will};
 pub use disconnect::Disconnect;
+use encode::{Body, Empty, FixedHeader};
 pub use publish::Publish;
 use suback::SubAcked;
 pub use suback::{ReasonCodes, SubAck};
@@ -163,7 +166,8 @@ impl<'a> Packet<&'a [u8]> {
 }
 
 impl Packet {
-    /// Decodes one whole packet without copying: every field shares the allocation of `bytes`.
+    /// Decodes one whole packet without copying: every field shares the allocation of `bytes`, and
+    /// keeps all of it alive. [`to_owned`](Packet::to_owned) lets go of it.
     ///
     /// # Errors
     ///
@@ -213,6 +217,26 @@ impl<B> Packet<B> {
             Self::PingResp => PacketType::PingResp,
             Self::Disconnect(_) => PacketType::Disconnect,
             Self::Auth(_) => PacketType::Auth,
+        }
+    }
+
+    /// The packet identifier, which PUBLISH at QoS 0, CONNECT, CONNACK, PINGREQ, PINGRESP,
+    /// DISCONNECT and AUTH lack (section 2.2.1 of 5.0).
+    pub const fn packet_id(&self) -> Option<PacketId> {
+        match self {
+            Self::Publish(publish) => publish.packet_id(),
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
+                Some(ack.packet_id)
+            }
+            Self::Subscribe(subscribe) => Some(subscribe.packet_id),
+            Self::Unsubscribe(unsubscribe) => Some(unsubscribe.packet_id),
+            Self::SubAck(suback) | Self::UnsubAck(suback) => Some(suback.packet_id),
+            Self::Connect(_)
+            | Self::ConnAck(_)
+            | Self::PingReq
+            | Self::PingResp
+            | Self::Disconnect(_)
+            | Self::Auth(_) => None,
         }
     }
 
@@ -266,20 +290,20 @@ impl<B: AsRef<[u8]>> Packet<B> {
                 header.put_with(ack.packet_id.get(), out);
                 Ok(())
             }
-            Self::Connect(connect) => put(first, connect, version, out),
-            Self::ConnAck(connack) => put(first, connack, version, out),
+            Self::Connect(connect) => encode::put(first, connect, version, out),
+            Self::ConnAck(connack) => encode::put(first, connack, version, out),
             Self::Publish(publish) => publish.encode(version, out),
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
-                put(first, &Acked(packet, ack), version, out)
+                encode::put(first, &Acked(packet, ack), version, out)
             }
-            Self::Subscribe(subscribe) => put(first, subscribe, version, out),
-            Self::Unsubscribe(unsubscribe) => put(first, unsubscribe, version, out),
+            Self::Subscribe(subscribe) => encode::put(first, subscribe, version, out),
+            Self::Unsubscribe(unsubscribe) => encode::put(first, unsubscribe, version, out),
             Self::SubAck(suback) | Self::UnsubAck(suback) => {
-                put(first, &SubAcked(packet, suback), version, out)
+                encode::put(first, &SubAcked(packet, suback), version, out)
             }
-            Self::PingReq | Self::PingResp => put(first, &Empty, version, out),
-            Self::Disconnect(disconnect) => put(first, disconnect, version, out),
-            Self::Auth(auth) => put(first, auth, version, out),
+            Self::PingReq | Self::PingResp => encode::put(first, &Empty, version, out),
+            Self::Disconnect(disconnect) => encode::put(first, disconnect, version, out),
+            Self::Auth(auth) => encode::put(first, auth, version, out),
         }
     }
 
@@ -290,7 +314,7 @@ impl<B: AsRef<[u8]>> Packet<B> {
     /// If the packet cannot be encoded in `version`: this is also how to ask whether it can.
     pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
         let packet = self.packet_type();
-        packet_len(match self {
+        encode::packet_len(match self {
             Self::Connect(connect) => connect.body_len(version)?,
             Self::ConnAck(connack) => connack.body_len(version)?,
             Self::Publish(publish) => publish.body_len(version)?,
@@ -350,6 +374,18 @@ impl Context {
         DecodeError::new(kind, field, Some(packet), self.version, self.sender, offset)
     }
 
+    /// Reads properties, which 3.1.1 lacks.
+    #[inline]
+    fn properties<K: Place>(self, input: &[u8]) -> ParseResult<'_, Properties<K, &[u8]>> {
+        match self.version {
+            Version::V311 => Ok((input, Properties::EMPTY)),
+            Version::V5 => {
+                let (rest, (properties, _)) = Properties::parse(input)?;
+                Ok((rest, properties))
+            }
+        }
+    }
+
     /// Reads a code that `packet` may carry.
     fn reason_code(self, packet: PacketType, input: &[u8]) -> ParseResult<'_, ReasonCode> {
         let (rest, value) = wire::u8(input, Field::ReasonCode)?;
@@ -366,142 +402,5 @@ impl Context {
                 wire::fail(input, kind, Field::ReasonCode)
             }
         }
-    }
-}
-
-/// What follows the fixed header.
-pub(crate) trait Body {
-    /// The length; an error if the packet cannot be encoded in `version`.
-    fn body_len(&self, version: Version) -> Result<usize, EncodeError>;
-
-    /// Appends the fixed header and the body. [`body_len`](Self::body_len) has succeeded, and `out`
-    /// has room.
-    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut);
-}
-
-/// A fixed header to be written.
-#[derive(Clone, Copy)]
-pub(crate) struct FixedHeader {
-    first: u8,
-    body_len: VarInt,
-}
-
-impl FixedHeader {
-    /// Succeeds if there is room for the whole packet but its last `apart` bytes.
-    #[inline]
-    fn new(
-        first: u8,
-        body_len: usize,
-        apart: usize,
-        out: &impl BufMut,
-    ) -> Result<Self, EncodeError> {
-        let needed = packet_len(body_len)? - apart;
-        let body_len = VarInt::try_from(body_len).unwrap_or(VarInt::MAX);
-        let available = out.remaining_mut();
-        match available < needed {
-            true => Err(EncodeError::BufferTooSmall { needed, available }),
-            false => Ok(Self { first, body_len }),
-        }
-    }
-
-    fn put(self, out: &mut impl BufMut) {
-        out.put_u8(self.first);
-        self.body_len.encode(out);
-    }
-
-    /// Appends the header and the first two bytes of the body, most often in one go.
-    #[inline]
-    fn put_with(self, next: u16, out: &mut impl BufMut) {
-        let [high, low] = next.to_be_bytes();
-        match self.body_len.get() {
-            len @ 0..=0x7F => out.put_slice(&[self.first, (len & 0x7F) as u8, high, low]),
-            len @ 0x80..=0x3FFF => {
-                let (low7, high7) = ((len & 0x7F) as u8 | 0x80, (len >> 7 & 0x7F) as u8);
-                out.put_slice(&[self.first, low7, high7, high, low]);
-            }
-            _ => {
-                self.put(out);
-                out.put_slice(&[high, low]);
-            }
-        }
-    }
-}
-
-/// The body of PINGREQ and PINGRESP.
-struct Empty;
-
-impl Body for Empty {
-    fn body_len(&self, _: Version) -> Result<usize, EncodeError> {
-        Ok(0)
-    }
-
-    fn put(&self, header: FixedHeader, _: Version, out: &mut impl BufMut) {
-        header.put(out);
-    }
-}
-
-#[inline]
-fn put(
-    first: u8,
-    body: &impl Body,
-    version: Version,
-    out: &mut impl BufMut,
-) -> Result<(), EncodeError> {
-    let header = FixedHeader::new(first, body.body_len(version)?, 0, out)?;
-    body.put(header, version, out);
-    Ok(())
-}
-
-fn packet_len(body_len: usize) -> Result<usize, EncodeError> {
-    match VarInt::try_from(body_len) {
-        Ok(len) => Ok(1 + len.encoded_len() + body_len),
-        Err(_) => Err(EncodeError::TooLarge),
-    }
-}
-
-/// The length of a reason code and properties at the end of a packet, both left out where they say
-/// nothing (sections 3.4.2.1 and 3.14.2.1).
-fn tail_len<K, B: AsRef<[u8]>>(
-    packet: PacketType,
-    reason: ReasonCode,
-    properties: &Properties<K, B>,
-    version: Version,
-) -> Result<usize, EncodeError> {
-    check_code(packet, reason, version)?;
-    match (reason, properties.encoded_len(version)?) {
-        (ReasonCode::Success, _) if properties.is_empty() => Ok(0),
-        _ if properties.is_empty() => Ok(1),
-        (_, len) => Ok(1 + len),
-    }
-}
-
-fn put_tail<K, B: AsRef<[u8]>>(
-    reason: ReasonCode,
-    properties: &Properties<K, B>,
-    version: Version,
-    out: &mut impl BufMut,
-) {
-    let plain = properties.is_empty();
-    if !plain || reason != ReasonCode::Success {
-        out.put_u8(reason.to_u8());
-    }
-    if !plain {
-        properties.put(version, out);
-    }
-}
-
-fn check_code(packet: PacketType, code: ReasonCode, version: Version) -> Result<(), EncodeError> {
-    let known = match version {
-        _ if code == ReasonCode::Success => return Ok(()),
-        Version::V311 => code.to_v311(packet).is_some(),
-        Version::V5 => code.allowed_in(packet, None),
-    };
-    match (known, version) {
-        (true, _) => Ok(()),
-        (false, Version::V5) => Err(EncodeError::InvalidReasonCode { packet, code }),
-        (false, Version::V311) => Err(EncodeError::NotInVersion {
-            what: "this reason code",
-            version,
-        }),
     }
 }

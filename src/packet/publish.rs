@@ -2,10 +2,12 @@ use core::fmt;
 
 use bytes::{Buf, BufMut, Bytes};
 
-use super::{Body, Context, FixedHeader, Packet};
+use super::encode::{self, Body, FixedHeader};
+use super::{Context, Packet};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
-use crate::frame::{Header, PacketType};
+use crate::frame::Header;
 use crate::packet_id::PacketId;
+use crate::packet_type::PacketType;
 use crate::property::{Properties, PropertyId, PublishProperties};
 use crate::qos::{Delivery, QoS};
 use crate::text::Escaped;
@@ -201,7 +203,7 @@ impl<B: AsRef<[u8]>> Publish<B> {
     ///
     /// If the packet breaks a rule of `version` or does not fit; then nothing has been written.
     pub fn encode(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
-        super::put(self.first(), self, version, out)
+        encode::put(self.first(), self, version, out)
     }
 
     /// Appends everything but the payload, which the caller sends right behind it.
@@ -222,7 +224,7 @@ impl<B: AsRef<[u8]>> Publish<B> {
     ///
     /// If the packet cannot be encoded in `version`.
     pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
-        super::packet_len(self.body_len(version)?)
+        encode::packet_len(self.body_len(version)?)
     }
 
     fn put_head(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {

@@ -2,10 +2,11 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use super::{Body, Context, FixedHeader};
+use super::Context;
+use super::encode::{self, Body, FixedHeader};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
-use crate::frame::PacketType;
 use crate::packet_id::PacketId;
+use crate::packet_type::PacketType;
 use crate::property::{AckProperties, Properties};
 use crate::reason::ReasonCode;
 use crate::version::Version;
@@ -46,13 +47,7 @@ impl<'a> SubAck<&'a [u8]> {
         body: &'a [u8],
     ) -> Result<Self, Fault<'a>> {
         let (rest, packet_id) = wire::packet_id(body)?;
-        let (rest, properties) = match ctx.version {
-            Version::V311 => (rest, Properties::EMPTY),
-            Version::V5 => {
-                let (rest, (properties, _)) = Properties::parse(rest)?;
-                (rest, properties)
-            }
-        };
+        let (rest, properties) = ctx.properties(rest)?;
         if (ctx.version, packet) == (Version::V311, PacketType::UnsubAck) {
             wire::end(rest)?;
         } else if rest.is_empty() {
@@ -110,7 +105,7 @@ impl<B: AsRef<[u8]>> Body for SubAcked<'_, B> {
             _ => suback
                 .reasons
                 .iter()
-                .try_for_each(|reason| super::check_code(packet, reason, version))?,
+                .try_for_each(|reason| encode::check_code(packet, reason, version))?,
         }
         Ok(2 + suback.properties.encoded_len(version)? + reasons)
     }

@@ -4,7 +4,8 @@ use core::iter::FusedIterator;
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use super::{Body, Context, FixedHeader, Packet};
+use super::encode::{Body, FixedHeader};
+use super::{Context, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, SubscribeProperties};
@@ -45,13 +46,7 @@ impl<B: Default> Subscribe<B> {
 impl<'a> Subscribe<&'a [u8]> {
     pub(super) fn parse(ctx: Context, body: &'a [u8]) -> Result<Self, Fault<'a>> {
         let (rest, packet_id) = wire::packet_id(body)?;
-        let (rest, properties) = match ctx.version {
-            Version::V311 => (rest, Properties::EMPTY),
-            Version::V5 => {
-                let (rest, (properties, _)) = Properties::parse(rest)?;
-                (rest, properties)
-            }
-        };
+        let (rest, properties) = ctx.properties(rest)?;
         if rest.is_empty() {
             let kind = DecodeErrorKind::EmptyList;
             return Err(Fault::new(rest, kind, Field::TopicFilter));

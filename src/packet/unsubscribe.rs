@@ -3,7 +3,8 @@ use core::iter::FusedIterator;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Body, Context, FixedHeader, Packet};
+use super::encode::{Body, FixedHeader};
+use super::{Context, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, UnsubscribeProperties};
@@ -42,13 +43,7 @@ impl<B: Default> Unsubscribe<B> {
 impl<'a> Unsubscribe<&'a [u8]> {
     pub(super) fn parse(ctx: Context, body: &'a [u8]) -> Result<Self, Fault<'a>> {
         let (rest, packet_id) = wire::packet_id(body)?;
-        let (rest, properties) = match ctx.version {
-            Version::V311 => (rest, Properties::EMPTY),
-            Version::V5 => {
-                let (rest, (properties, _)) = Properties::parse(rest)?;
-                (rest, properties)
-            }
-        };
+        let (rest, properties) = ctx.properties(rest)?;
         if rest.is_empty() {
             let kind = DecodeErrorKind::EmptyList;
             return Err(Fault::new(rest, kind, Field::TopicFilter));

@@ -304,6 +304,10 @@ impl<K: Place> PropertiesBuilder<K> {
     /// Removes every property with this identifier.
     #[must_use]
     pub fn without(mut self, id: PropertyId) -> Self {
+        // Most often called by `with`, for a property that is not there.
+        if PropertyIter(&self.block).all(|property| property.id() != id) {
+            return self;
+        }
         let all = self.block.split().freeze();
         for property in PropertyIter(&all) {
             if property.id() != id {

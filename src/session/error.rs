@@ -1,7 +1,7 @@
 use thiserror::Error;
 
-use crate::frame::PacketType;
 use crate::packet_id::PacketId;
+use crate::packet_type::PacketType;
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
 use crate::version::Version;

@@ -1,8 +1,8 @@
 use super::error::{SessionError, Violation};
 use super::in_flight::Lane;
 use super::{Progress, Session, Transmit};
-use crate::frame::PacketType;
 use crate::packet_id::PacketId;
+use crate::packet_type::PacketType;
 use crate::qos::{Delivery, QoS};
 use crate::reason::ReasonCode;
 use crate::version::Version;

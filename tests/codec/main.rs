@@ -7,6 +7,9 @@
 
 mod allocations;
 mod captures;
+mod debug;
+mod encode;
+mod errors;
 mod exhaustive;
 mod framed;
 mod properties;

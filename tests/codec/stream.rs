@@ -2,7 +2,8 @@
 
 use bytes::BytesMut;
 use mqtt_sansio::{
-    DecodeError, DecodeErrorKind, FrameDecoder, Packet, ReasonCode, Sender, Version,
+    DecodeError, DecodeErrorKind, Field, Frame, FrameDecoder, Packet, ReasonCode, Sender, VarInt,
+    Version,
 };
 use support::check;
 use support::vectors::{self, Expectation};
@@ -127,6 +128,8 @@ fn the_size_limit_holds_from_the_length_alone() {
     publish.truncate(2);
     let error = first_error(limited(8), &publish);
     assert_eq!(error.kind(), DecodeErrorKind::PacketTooLarge(9));
+    let message = "PUBLISH remaining length at byte 1: packet of 9 bytes is above the limit";
+    assert_eq!(error.to_string(), message);
     assert_eq!(error.reason_code(), ReasonCode::PacketTooLarge);
 
     // On by default, in every form, before a byte of the body is there.
@@ -153,7 +156,7 @@ fn lengths_of_each_size_are_read_right() {
         0, 1, 122, 123, 124, 16_378, 16_379, 16_380, 2_097_146, 2_097_147, 2_097_148,
     ] {
         let mut publish = vec![0x30];
-        let len = mqtt_sansio::VarInt::try_from(4 + payload).unwrap();
+        let len = VarInt::try_from(4 + payload).unwrap();
         len.encode(&mut publish);
         publish.extend_from_slice(b"\x00\x01a\x00");
         publish.resize(publish.len() + payload, 0xEE);
@@ -184,12 +187,83 @@ fn a_server_finds_the_version_in_connect() {
     }
 }
 
+/// A CONNECT that is refused has told no version: nothing but another CONNECT may follow.
+#[test]
+fn a_server_takes_nothing_after_a_malformed_connect() {
+    for (bytes, version) in [(CONNECT_311, Version::V311), (CONNECT_5, Version::V5)] {
+        let mut malformed = bytes.to_vec();
+        malformed[9] |= 1;
+        let mut decoder = FrameDecoder::server();
+        let error = decoder.decode(&mut &malformed[..]).unwrap_err();
+        assert_eq!(error.kind(), DecodeErrorKind::ReservedConnectFlag);
+        assert_eq!((error.version(), decoder.version()), (version, None));
+        let mut again = decoder.clone();
+        assert!(again.decode(&mut &bytes[..]).unwrap().is_some());
+        let error = first_error(decoder, b"\xC0\x00");
+        assert_eq!(error.kind(), DecodeErrorKind::NotConnect(0xC0));
+    }
+}
+
+/// The length comes before the version that says whether it is in order.
+#[test]
+fn a_server_takes_the_shortest_length_alone_in_5() {
+    for (connect, version) in [(CONNECT_311, Version::V311), (CONNECT_5, Version::V5)] {
+        for client_id in [0, 115, 16_370] {
+            let mut body = connect[2..connect.len() - 2].to_vec();
+            body.extend_from_slice(&u16::try_from(client_id).unwrap().to_be_bytes());
+            body.resize(body.len() + client_id, b'a');
+            let shortest = VarInt::try_from(body.len()).unwrap().encoded_len();
+            for len in shortest..=4 {
+                let digit = |at| u8::try_from(body.len() >> (7 * at) & 0x7F).unwrap() | 0x80;
+                let mut length: Vec<u8> = (0..len).map(digit).collect();
+                length[len - 1] &= 0x7F;
+                let bytes = [&[0x10], &length[..], &body].concat();
+                check::splits(&FrameDecoder::server(), &bytes, &[1, 100]);
+                let mut buffer = BytesMut::from(&bytes[..]);
+                match FrameDecoder::server().decode_frame(&mut buffer) {
+                    Ok(frame) => {
+                        assert!(len == shortest || version == Version::V311);
+                        assert!(matches!(frame.unwrap().packet(), Packet::Connect(_)));
+                    }
+                    Err(error) => {
+                        assert!(len > shortest && version == Version::V5);
+                        assert_eq!(error.version(), Version::V5);
+                        let message = "CONNECT remaining length at byte 1: variable byte integer \
+                            is not in its shortest form [MQTT-1.5.5-1]";
+                        assert_eq!(error.to_string(), message);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_packet_is_all_there_is() {
+    for (bytes, kind, offset) in [
+        (&b"\xC0\x00\xC0\x00"[..], DecodeErrorKind::TrailingBytes, 2),
+        (b"\xC0", DecodeErrorKind::Truncated, 1),
+        (b"\x30\x05\x00", DecodeErrorKind::Truncated, 3),
+        (b"", DecodeErrorKind::Truncated, 0),
+    ] {
+        let error = Packet::decode(Version::V5, bytes).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (kind, offset));
+        let shared = Packet::decode_shared(Version::V5, bytes.into());
+        assert_eq!(shared, Err(error));
+        assert_eq!(Frame::new(Version::V5, bytes.into()), Err(error));
+    }
+}
+
 #[test]
 fn a_server_takes_nothing_before_connect() {
     for first in (0..=255).filter(|first| first >> 4 != 1) {
         let error = first_error(FrameDecoder::server(), &[first]);
         assert_eq!(error.kind(), DecodeErrorKind::NotConnect(first));
         assert_eq!(error.statement(), Some("MQTT-3.1.0-1"));
+    }
+    for first in (0x11..=0x1F).filter(|&first| first != 0x16) {
+        let error = first_error(FrameDecoder::server(), &[first]);
+        assert_eq!(error.kind(), DecodeErrorKind::InvalidFlags(first));
     }
     let tls = first_error(FrameDecoder::server(), b"\x16\x03\x01");
     assert!(tls.to_string().contains("TLS"), "{tls}");
@@ -224,6 +298,7 @@ fn an_unknown_level_says_how_to_answer() {
             Version::V311
         };
         assert_eq!((error.version(), error.offset()), (version, 8));
+        assert_eq!(error.field(), Field::ProtocolLevel);
     }
     let mqisdp = b"\x10\x0E\x00\x06MQIsdp\x03\x02\x00\x00\x00\x00";
     let error = first_error(FrameDecoder::server(), mqisdp);

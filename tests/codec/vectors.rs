@@ -1,6 +1,14 @@
 use support::check;
 use support::vectors::{self, Expectation, Vector};
 
+/// Vectors that break their numbered rule in a way that the decoder sees as another error, which has
+/// no number: identifiers read as something else, a packet of the other version.
+const SEEN_OTHERWISE: &[&str] = &[
+    "v5-property-identifier-in-2-bytes",
+    "v5-property-identifier-user-property-in-2-bytes",
+    "v5-publish-qos-0-with-id",
+];
+
 /// Runs a vector; says what is wrong with the outcome.
 fn run(vector: &Vector) -> Result<(), String> {
     let (decoded, unread) = check::decode_all(&vector.decoder(), &vector.bytes);
@@ -16,9 +24,12 @@ fn run(vector: &Vector) -> Result<(), String> {
                     return Err(format!("{code:#04x}: {error}"));
                 }
                 let stated = |id: &str| vector.statements.iter().any(|stated| stated == id);
+                let numbered = |id: &String| id.starts_with("MQTT-");
                 return match error.statement() {
-                    Some(id) if !stated(id) => Err(format!("{:?}: {error}", vector.statements)),
-                    _ => Ok(()),
+                    Some(id) if stated(id) => Ok(()),
+                    None if !vector.statements.iter().any(numbered) => Ok(()),
+                    None if SEEN_OTHERWISE.contains(&&vector.name[..]) => Ok(()),
+                    _ => Err(format!("{:?}: {error}", vector.statements)),
                 };
             }
             (Err(error), _) => return Err(error.to_string()),

@@ -64,6 +64,7 @@ pub fn encodes<B: AsRef<[u8]>>(version: Version, packet: &Packet<B>) -> Vec<u8> 
         publish.encode_head(version, &mut head).unwrap();
         head.extend_from_slice(publish.payload.as_ref());
         assert_eq!(head, encoded);
+        assert_eq!(publish.encoded_len(version), Ok(encoded.len()));
     }
     encoded
 }

@@ -1,13 +1,19 @@
 use core::fmt;
 
-use nom::error::{ErrorKind, ParseError};
 use thiserror::Error;
 
-use crate::frame::PacketType;
+use crate::packet_type::PacketType;
 use crate::property::PropertyId;
 use crate::reason::ReasonCode;
 use crate::text::TextErrorKind;
 use crate::version::{Sender, Version};
+
+mod fault;
+mod field;
+mod statement;
+
+pub(crate) use fault::Fault;
+pub use field::Field;
 
 /// Why bytes are not an MQTT packet: always the sender's fault.
 ///
@@ -123,118 +129,6 @@ impl DecodeError {
             ) => ReasonCode::ProtocolError,
             _ => ReasonCode::MalformedPacket,
         }
-    }
-
-    /// The normative statement that is broken, such as `"MQTT-3.8.3-5"`, of the specification of
-    /// [`version`](Self::version). `None` where the rule has no number.
-    pub const fn statement(&self) -> Option<&'static str> {
-        use DecodeErrorKind as Kind;
-        use Version::{V5, V311};
-        let packet = match (self.kind, self.packet) {
-            (Kind::NotConnect(_), _) => return Some("MQTT-3.1.0-1"),
-            (_, Some(packet)) => packet,
-            (_, None) => return None,
-        };
-        Some(match (self.kind, self.version) {
-            (Kind::InvalidFlags(_), version) => match (packet, version) {
-                (PacketType::PubRel, _) => "MQTT-3.6.1-1",
-                (PacketType::Subscribe, _) => "MQTT-3.8.1-1",
-                (PacketType::Unsubscribe, _) => "MQTT-3.10.1-1",
-                (PacketType::Disconnect, _) => "MQTT-3.14.1-1",
-                (PacketType::Auth, _) => "MQTT-3.15.1-1",
-                (_, V311) => "MQTT-2.2.2-1",
-                (_, V5) => "MQTT-2.1.3-1",
-            },
-            (Kind::InvalidQoS, version) => match (self.field, version) {
-                (Field::ConnectFlags, V311) => "MQTT-3.1.2-14",
-                (Field::ConnectFlags, V5) => "MQTT-3.1.2-12",
-                (Field::SubscriptionOptions, V311) => "MQTT-3.8.3-4",
-                (Field::SubscriptionOptions, V5) => return None,
-                _ => "MQTT-3.3.1-4",
-            },
-            (Kind::DupAtQoS0, _) => "MQTT-3.3.1-2",
-            (Kind::VarIntNotMinimal, _) => "MQTT-1.5.5-1",
-            (Kind::UnexpectedProtocolName, _) => "MQTT-3.1.2-1",
-            (Kind::UnsupportedProtocolLevel(_), _) => "MQTT-3.1.2-2",
-            (Kind::Missing, version) => match (self.field, version) {
-                (Field::ClientId, _) => "MQTT-3.1.3-3",
-                (Field::WillTopic | Field::WillPayload, _) => "MQTT-3.1.2-9",
-                (Field::UserName, V311) => "MQTT-3.1.2-19",
-                (Field::UserName, V5) => "MQTT-3.1.2-17",
-                (Field::Password, V311) => "MQTT-3.1.2-21",
-                (Field::Password, V5) => "MQTT-3.1.2-19",
-                (Field::PropertyLength, _) => "MQTT-2.2.2-1",
-                (Field::TopicName, _) => "MQTT-3.3.2-1",
-                _ if matches!(packet, PacketType::Connect) => "MQTT-3.1.4-1",
-                _ => return None,
-            },
-            (Kind::Truncated | Kind::TrailingBytes, _) if matches!(packet, PacketType::Connect) => {
-                "MQTT-3.1.4-1"
-            }
-            (Kind::Text(TextErrorKind::WildcardInName), version) => match (self.field, packet) {
-                (Field::TopicName, _) => "MQTT-3.3.2-2",
-                (Field::Property(_), PacketType::Publish) => "MQTT-3.3.2-14",
-                _ => TextErrorKind::WildcardInName.statement(version),
-            },
-            (Kind::Text(kind), version) => kind.statement(version),
-            (Kind::MissingTopic, _) => "MQTT-4.7.3-1",
-            (Kind::ZeroPacketId, version) => match (packet, version) {
-                (PacketType::Publish | PacketType::Subscribe | PacketType::Unsubscribe, V311) => {
-                    "MQTT-2.3.1-1"
-                }
-                (PacketType::SubAck | PacketType::UnsubAck, V311) => "MQTT-2.3.1-7",
-                (_, V311) => "MQTT-2.3.1-6",
-                (PacketType::Publish, V5) if matches!(self.sender, Some(Sender::Server)) => {
-                    "MQTT-2.2.1-4"
-                }
-                (PacketType::Publish | PacketType::Subscribe | PacketType::Unsubscribe, V5) => {
-                    "MQTT-2.2.1-3"
-                }
-                (PacketType::SubAck | PacketType::UnsubAck, V5) => "MQTT-2.2.1-6",
-                (_, V5) => "MQTT-2.2.1-5",
-            },
-            (Kind::ReservedConnectFlag, _) => "MQTT-3.1.2-3",
-            (Kind::WillQoSWithoutWill, V311) => "MQTT-3.1.2-13",
-            (Kind::WillQoSWithoutWill, V5) => "MQTT-3.1.2-11",
-            (Kind::WillRetainWithoutWill, V311) => "MQTT-3.1.2-15",
-            (Kind::WillRetainWithoutWill, V5) => "MQTT-3.1.2-13",
-            (Kind::PasswordWithoutUserName, _) => "MQTT-3.1.2-22",
-            (Kind::ReservedConnackFlags(_), V5) => "MQTT-3.2.2-1",
-            (Kind::SessionPresentWithError, V311) => "MQTT-3.2.2-4",
-            (Kind::SessionPresentWithError, V5) => "MQTT-3.2.2-6",
-            (Kind::InvalidReasonCode(_), version) => match (packet, version) {
-                (PacketType::SubAck, _) => "MQTT-3.9.3-2",
-                (_, V311) => return None,
-                (PacketType::ConnAck, V5) => "MQTT-3.2.2-8",
-                (PacketType::PubAck, V5) => "MQTT-3.4.2-1",
-                (PacketType::PubRec, V5) => "MQTT-3.5.2-1",
-                (PacketType::PubRel, V5) => "MQTT-3.6.2-1",
-                (PacketType::PubComp, V5) => "MQTT-3.7.2-1",
-                (PacketType::UnsubAck, V5) => "MQTT-3.11.3-2",
-                (PacketType::Disconnect, V5) => "MQTT-3.14.2-1",
-                (PacketType::Auth, V5) => "MQTT-3.15.2-1",
-                _ => return None,
-            },
-            (Kind::PropertyOutOfRange, _) => match self.field {
-                Field::Property(PropertyId::TopicAlias) => "MQTT-3.3.2-8",
-                _ => return None,
-            },
-            (Kind::PropertyFromWrongSender, _) => match self.field {
-                Field::Property(PropertyId::SubscriptionIdentifier) => "MQTT-3.3.4-6",
-                Field::Property(PropertyId::SessionExpiryInterval) => "MQTT-3.14.2-2",
-                _ => return None,
-            },
-            (Kind::EmptyList, version) => match (packet, version) {
-                (PacketType::Subscribe, V311) => "MQTT-3.8.3-3",
-                (PacketType::Subscribe, V5) => "MQTT-3.8.3-2",
-                (PacketType::Unsubscribe, _) => "MQTT-3.10.3-2",
-                _ => return None,
-            },
-            (Kind::ReservedSubscriptionOptions(_), V311) => "MQTT-3.8.3-4",
-            (Kind::ReservedSubscriptionOptions(_), V5) => "MQTT-3.8.3-5",
-            (Kind::NoLocalOnSharedSubscription, _) => "MQTT-3.8.3-4",
-            _ => return None,
-        })
     }
 }
 
@@ -370,116 +264,6 @@ const fn foreign_protocol(first: u8) -> &'static str {
         TLS_HANDSHAKE => " (a TLS handshake starts so)",
         b'G' | b'H' | b'P' | b'O' | b'D' => " (an HTTP request or PROXY line may start so)",
         _ => "",
-    }
-}
-
-/// The fields in which a [`DecodeError`] lies.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum Field {
-    /// The first byte.
-    FixedHeader,
-    /// The length in the fixed header.
-    RemainingLength,
-    /// The packet as a whole.
-    Packet,
-    /// `MQTT` in CONNECT.
-    ProtocolName,
-    /// The protocol level, or version, in CONNECT.
-    ProtocolLevel,
-    /// The connect flags.
-    ConnectFlags,
-    /// Keep alive in CONNECT.
-    KeepAlive,
-    /// The client identifier.
-    ClientId,
-    /// The will topic.
-    WillTopic,
-    /// The will payload.
-    WillPayload,
-    /// The user name.
-    UserName,
-    /// The password.
-    Password,
-    /// The connect acknowledge flags.
-    ConnackFlags,
-    /// A reason code or return code.
-    ReasonCode,
-    /// The packet identifier.
-    PacketId,
-    /// The topic name of PUBLISH.
-    TopicName,
-    /// A topic filter of SUBSCRIBE or UNSUBSCRIBE.
-    TopicFilter,
-    /// The subscription options, or requested QoS, behind a topic filter.
-    SubscriptionOptions,
-    /// The length of the properties.
-    PropertyLength,
-    /// The identifier of a property.
-    PropertyId,
-    /// The value of a property.
-    Property(PropertyId),
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::FixedHeader => "fixed header",
-            Self::RemainingLength => "remaining length",
-            Self::Packet => "packet",
-            Self::ProtocolName => "protocol name",
-            Self::ProtocolLevel => "protocol level",
-            Self::ConnectFlags => "connect flags",
-            Self::KeepAlive => "keep alive",
-            Self::ClientId => "client identifier",
-            Self::WillTopic => "will topic",
-            Self::WillPayload => "will payload",
-            Self::UserName => "user name",
-            Self::Password => "password",
-            Self::ConnackFlags => "connect acknowledge flags",
-            Self::ReasonCode => "reason code",
-            Self::PacketId => "packet identifier",
-            Self::TopicName => "topic name",
-            Self::TopicFilter => "topic filter",
-            Self::SubscriptionOptions => "subscription options",
-            Self::PropertyLength => "property length",
-            Self::PropertyId => "property identifier",
-            Self::Property(id) => return id.fmt(f),
-        })
-    }
-}
-
-/// A [`DecodeError`] in the making: knows the place as the bytes that were not read any more.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Fault<'a> {
-    pub(crate) at: &'a [u8],
-    pub(crate) kind: DecodeErrorKind,
-    pub(crate) field: Field,
-}
-
-impl<'a> Fault<'a> {
-    #[cold]
-    pub(crate) const fn new(at: &'a [u8], kind: DecodeErrorKind, field: Field) -> Self {
-        Self { at, kind, field }
-    }
-}
-
-impl<'a> ParseError<&'a [u8]> for Fault<'a> {
-    fn from_error_kind(at: &'a [u8], _: ErrorKind) -> Self {
-        Self::new(at, DecodeErrorKind::Truncated, Field::Packet)
-    }
-
-    fn append(_: &'a [u8], _: ErrorKind, other: Self) -> Self {
-        other
-    }
-}
-
-impl<'a> From<nom::Err<Self>> for Fault<'a> {
-    fn from(error: nom::Err<Self>) -> Self {
-        match error {
-            nom::Err::Error(fault) | nom::Err::Failure(fault) => fault,
-            nom::Err::Incomplete(_) => Self::new(&[], DecodeErrorKind::Truncated, Field::Packet),
-        }
     }
 }
 

@@ -1,124 +1,12 @@
-use core::fmt;
-
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::{Frame, Header};
 use crate::error::{DecodeError, DecodeErrorKind, Fault, Field, TLS_HANDSHAKE};
 use crate::packet::{Context, Packet, connect};
+use crate::packet_type::{PacketType, accepted};
 use crate::varint::{InvalidVarInt, PartialVarInt};
 use crate::version::{Sender, Version};
 use crate::wire;
-
-/// The fifteen packet types (table 2-1).
-#[expect(clippy::exhaustive_enums, reason = "MQTT has exactly fifteen")]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Deserialize, serde::Serialize),
-    serde(rename_all = "lowercase")
-)]
-#[repr(u8)]
-pub enum PacketType {
-    /// CONNECT.
-    Connect = 1,
-    /// CONNACK.
-    ConnAck = 2,
-    /// PUBLISH.
-    Publish = 3,
-    /// PUBACK.
-    PubAck = 4,
-    /// PUBREC.
-    PubRec = 5,
-    /// PUBREL.
-    PubRel = 6,
-    /// PUBCOMP.
-    PubComp = 7,
-    /// SUBSCRIBE.
-    Subscribe = 8,
-    /// SUBACK.
-    SubAck = 9,
-    /// UNSUBSCRIBE.
-    Unsubscribe = 10,
-    /// UNSUBACK.
-    UnsubAck = 11,
-    /// PINGREQ.
-    PingReq = 12,
-    /// PINGRESP.
-    PingResp = 13,
-    /// DISCONNECT.
-    Disconnect = 14,
-    /// AUTH; reserved in 3.1.1.
-    Auth = 15,
-}
-
-impl PacketType {
-    /// Succeeds iff `value` is from 1 to 15.
-    #[inline]
-    pub const fn new(value: u8) -> Option<Self> {
-        Some(match value {
-            1 => Self::Connect,
-            2 => Self::ConnAck,
-            3 => Self::Publish,
-            4 => Self::PubAck,
-            5 => Self::PubRec,
-            6 => Self::PubRel,
-            7 => Self::PubComp,
-            8 => Self::Subscribe,
-            9 => Self::SubAck,
-            10 => Self::Unsubscribe,
-            11 => Self::UnsubAck,
-            12 => Self::PingReq,
-            13 => Self::PingResp,
-            14 => Self::Disconnect,
-            15 => Self::Auth,
-            _ => return None,
-        })
-    }
-
-    /// The only first byte that the packet may have; PUBLISH adds its flags (table 2-2).
-    pub(crate) const fn first_byte(self) -> u8 {
-        let flags = match self {
-            Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
-            _ => 0,
-        };
-        (self as u8) << 4 | flags
-    }
-
-    /// The one side that may send this packet; `None` for both (table 2-1).
-    const fn only_from(self, version: Version) -> Option<Sender> {
-        match self {
-            Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::PingReq => {
-                Some(Sender::Client)
-            }
-            Self::Disconnect if matches!(version, Version::V311) => Some(Sender::Client),
-            Self::ConnAck | Self::SubAck | Self::UnsubAck | Self::PingResp => Some(Sender::Server),
-            _ => None,
-        }
-    }
-}
-
-/// The name as the specification writes it.
-impl fmt::Display for PacketType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Connect => "CONNECT",
-            Self::ConnAck => "CONNACK",
-            Self::Publish => "PUBLISH",
-            Self::PubAck => "PUBACK",
-            Self::PubRec => "PUBREC",
-            Self::PubRel => "PUBREL",
-            Self::PubComp => "PUBCOMP",
-            Self::Subscribe => "SUBSCRIBE",
-            Self::SubAck => "SUBACK",
-            Self::Unsubscribe => "UNSUBSCRIBE",
-            Self::UnsubAck => "UNSUBACK",
-            Self::PingReq => "PINGREQ",
-            Self::PingResp => "PINGRESP",
-            Self::Disconnect => "DISCONNECT",
-            Self::Auth => "AUTH",
-        })
-    }
-}
 
 /// Splits a stream of bytes into packets, of which it holds none itself.
 ///
@@ -163,83 +51,6 @@ enum State {
     Failed(DecodeError),
 }
 
-/// A fixed header (section 2.1 of 5.0, 2.2 of 3.1.1).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Header {
-    pub(crate) packet: PacketType,
-    pub(crate) first: u8,
-    /// Its own length, as far as it is known: two to five in the end.
-    len: u8,
-    body_len: u32,
-}
-
-impl Header {
-    #[inline]
-    const fn packet_len(self) -> usize {
-        self.len as usize + self.body_len as usize
-    }
-
-    /// The packet alone.
-    fn frame(self, input: &[u8]) -> &[u8] {
-        self.split(input).unwrap_or_default().0
-    }
-
-    /// The packet and what is behind it.
-    #[inline]
-    fn split(self, input: &[u8]) -> Option<(&[u8], &[u8])> {
-        input.split_at_checked(self.packet_len())
-    }
-
-    /// The part of the packet behind this header.
-    #[inline]
-    pub(crate) fn body(self, frame: &[u8]) -> &[u8] {
-        frame.get(usize::from(self.len)..).unwrap_or_default()
-    }
-}
-
-/// The packet types that may come: bit 1 for CONNECT to bit 15 for AUTH.
-const fn accepted(version: Option<Version>, sender: Option<Sender>) -> u16 {
-    const CLIENT: Option<Sender> = Some(Sender::Client);
-    const SERVER: Option<Sender> = Some(Sender::Server);
-    const V311: [u16; 3] = [
-        select(Version::V311, None),
-        select(Version::V311, CLIENT),
-        select(Version::V311, SERVER),
-    ];
-    const V5: [u16; 3] = [
-        select(Version::V5, None),
-        select(Version::V5, CLIENT),
-        select(Version::V5, SERVER),
-    ];
-    let [both, client, server] = match version {
-        Some(Version::V311) => V311,
-        Some(Version::V5) => V5,
-        None => return 1 << PacketType::Connect as u8,
-    };
-    match sender {
-        None => both,
-        Some(Sender::Client) => client,
-        Some(Sender::Server) => server,
-    }
-}
-
-/// Asks every packet type; run at compile time.
-const fn select(version: Version, sender: Option<Sender>) -> u16 {
-    let (mut types, mut value) = (0, 1);
-    while let Some(packet) = PacketType::new(value) {
-        let may = match (packet.only_from(version), sender) {
-            _ if matches!((packet, version), (PacketType::Auth, Version::V311)) => false,
-            (Some(only), Some(sender)) => only as u8 == sender as u8,
-            _ => true,
-        };
-        if may {
-            types |= 1 << value;
-        }
-        value += 1;
-    }
-    types
-}
-
 impl FrameDecoder {
     /// How large a packet may be unless the caller says otherwise: 1 MiB.
     pub const DEFAULT_MAX_PACKET_SIZE: u32 = 1 << 20;
@@ -259,7 +70,7 @@ impl FrameDecoder {
     }
 
     /// Reads what a server receives from a client: first CONNECT [MQTT-3.1.0-1], which says the
-    /// version.
+    /// version. After one that is malformed nothing but CONNECT may come, either.
     pub const fn server() -> Self {
         Self::of(None, Some(Sender::Client))
     }
@@ -355,7 +166,8 @@ impl FrameDecoder {
         Packet::parse(self.context(header, frame)?, header, frame)
     }
 
-    /// Takes a packet from the front of `input` as the bytes it is.
+    /// Takes a packet from the front of `input` as the bytes it is. They share its allocation, and
+    /// keep all of it alive.
     ///
     /// # Errors
     ///
@@ -371,7 +183,8 @@ impl FrameDecoder {
         Ok(Some(Frame { bytes, version }))
     }
 
-    /// Takes a packet from the front of `input`. All its fields share the allocation of `input`.
+    /// Takes a packet from the front of `input`. All its fields share the allocation of `input`, and
+    /// keep all of it alive.
     ///
     /// # Errors
     ///
@@ -467,12 +280,22 @@ impl FrameDecoder {
         Ok(Context { version, sender })
     }
 
+    /// The version that CONNECT names. It stands once CONNECT is well formed: until then nothing
+    /// else may come.
     #[cold]
     fn find_version(&mut self, header: Header, frame: &[u8]) -> Result<Version, DecodeError> {
         let body = header.body(frame);
         let fault = match connect::protocol_level(body) {
             Ok((rest, level)) => match Version::from_level(level) {
+                // Its length was read by the rule of the laxer version.
+                Some(Version::V5) if !header.is_shortest() => {
+                    let at = frame.get(1..).unwrap_or_default();
+                    let kind = DecodeErrorKind::VarIntNotMinimal;
+                    Fault::new(at, kind, Field::RemainingLength)
+                }
                 Some(version) => {
+                    let sender = self.sender;
+                    Packet::parse(Context { version, sender }, header, frame)?;
                     self.version = Some(version);
                     self.accepted = accepted(self.version, self.sender);
                     return Ok(version);
@@ -610,58 +433,12 @@ impl FrameDecoder {
             (Some(version), _) => version,
             // A client that asks for more than 5.0 reads a CONNACK of 5.0.
             (None, DecodeErrorKind::UnsupportedProtocolLevel(6..)) => Version::V5,
+            // 3.1.1 takes such a length.
+            (None, DecodeErrorKind::VarIntNotMinimal) => Version::V5,
             (None, _) => Version::V311,
         };
         let error = DecodeError::new(kind, field, packet, version, self.sender, offset);
         self.state = State::Failed(error);
         error
-    }
-}
-
-/// One whole packet as the bytes it is: checked once, held by one reference count.
-///
-/// This is the form to queue, store, resend and fan out: reading it again with
-/// [`packet`](Self::packet) costs less than the reference counts of a `Packet<Bytes>`.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Frame {
-    bytes: Bytes,
-    version: Version,
-}
-
-impl Frame {
-    /// Checks bytes that are one whole packet of `version`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Packet::decode`].
-    pub fn new(version: Version, bytes: Bytes) -> Result<Self, DecodeError> {
-        Packet::decode(version, &bytes)?;
-        Ok(Self { bytes, version })
-    }
-
-    /// The packet, borrowed.
-    pub fn packet(&self) -> Packet<&[u8]> {
-        Packet::decode(self.version, &self.bytes).expect("checked when the frame was made")
-    }
-
-    /// The packet. Its fields share the allocation.
-    pub fn to_packet(&self) -> Packet {
-        let packet = Packet::decode_shared(self.version, self.bytes.clone());
-        packet.expect("checked when the frame was made")
-    }
-
-    /// The version that the packet is written in.
-    pub const fn version(&self) -> Version {
-        self.version
-    }
-
-    /// The bytes as they were received.
-    pub const fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// The bytes as they were received.
-    pub fn into_bytes(self) -> Bytes {
-        self.bytes
     }
 }

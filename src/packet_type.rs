@@ -1,0 +1,158 @@
+use core::fmt;
+
+use crate::version::{Sender, Version};
+
+/// The fifteen packet types (table 2-1).
+#[expect(clippy::exhaustive_enums, reason = "MQTT has exactly fifteen")]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
+#[repr(u8)]
+pub enum PacketType {
+    /// CONNECT.
+    Connect = 1,
+    /// CONNACK.
+    ConnAck = 2,
+    /// PUBLISH.
+    Publish = 3,
+    /// PUBACK.
+    PubAck = 4,
+    /// PUBREC.
+    PubRec = 5,
+    /// PUBREL.
+    PubRel = 6,
+    /// PUBCOMP.
+    PubComp = 7,
+    /// SUBSCRIBE.
+    Subscribe = 8,
+    /// SUBACK.
+    SubAck = 9,
+    /// UNSUBSCRIBE.
+    Unsubscribe = 10,
+    /// UNSUBACK.
+    UnsubAck = 11,
+    /// PINGREQ.
+    PingReq = 12,
+    /// PINGRESP.
+    PingResp = 13,
+    /// DISCONNECT.
+    Disconnect = 14,
+    /// AUTH; reserved in 3.1.1.
+    Auth = 15,
+}
+
+impl PacketType {
+    /// Succeeds iff `value` is from 1 to 15.
+    #[inline]
+    pub const fn new(value: u8) -> Option<Self> {
+        Some(match value {
+            1 => Self::Connect,
+            2 => Self::ConnAck,
+            3 => Self::Publish,
+            4 => Self::PubAck,
+            5 => Self::PubRec,
+            6 => Self::PubRel,
+            7 => Self::PubComp,
+            8 => Self::Subscribe,
+            9 => Self::SubAck,
+            10 => Self::Unsubscribe,
+            11 => Self::UnsubAck,
+            12 => Self::PingReq,
+            13 => Self::PingResp,
+            14 => Self::Disconnect,
+            15 => Self::Auth,
+            _ => return None,
+        })
+    }
+
+    /// The only first byte that the packet may have; PUBLISH adds its flags (table 2-2).
+    pub(crate) const fn first_byte(self) -> u8 {
+        let flags = match self {
+            Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
+            _ => 0,
+        };
+        (self as u8) << 4 | flags
+    }
+
+    /// The one side that may send this packet; `None` for both (table 2-1).
+    const fn only_from(self, version: Version) -> Option<Sender> {
+        match self {
+            Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::PingReq => {
+                Some(Sender::Client)
+            }
+            Self::Disconnect if matches!(version, Version::V311) => Some(Sender::Client),
+            Self::ConnAck | Self::SubAck | Self::UnsubAck | Self::PingResp => Some(Sender::Server),
+            _ => None,
+        }
+    }
+}
+
+/// The name as the specification writes it.
+impl fmt::Display for PacketType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Connect => "CONNECT",
+            Self::ConnAck => "CONNACK",
+            Self::Publish => "PUBLISH",
+            Self::PubAck => "PUBACK",
+            Self::PubRec => "PUBREC",
+            Self::PubRel => "PUBREL",
+            Self::PubComp => "PUBCOMP",
+            Self::Subscribe => "SUBSCRIBE",
+            Self::SubAck => "SUBACK",
+            Self::Unsubscribe => "UNSUBSCRIBE",
+            Self::UnsubAck => "UNSUBACK",
+            Self::PingReq => "PINGREQ",
+            Self::PingResp => "PINGRESP",
+            Self::Disconnect => "DISCONNECT",
+            Self::Auth => "AUTH",
+        })
+    }
+}
+
+/// The packet types that may come: bit 1 for CONNECT to bit 15 for AUTH.
+pub(crate) const fn accepted(version: Option<Version>, sender: Option<Sender>) -> u16 {
+    const CLIENT: Option<Sender> = Some(Sender::Client);
+    const SERVER: Option<Sender> = Some(Sender::Server);
+    const V311: [u16; 3] = [
+        select(Version::V311, None),
+        select(Version::V311, CLIENT),
+        select(Version::V311, SERVER),
+    ];
+    const V5: [u16; 3] = [
+        select(Version::V5, None),
+        select(Version::V5, CLIENT),
+        select(Version::V5, SERVER),
+    ];
+    let [both, client, server] = match version {
+        Some(Version::V311) => V311,
+        Some(Version::V5) => V5,
+        None => return 1 << PacketType::Connect as u8,
+    };
+    match sender {
+        None => both,
+        Some(Sender::Client) => client,
+        Some(Sender::Server) => server,
+    }
+}
+
+/// Asks every packet type; run at compile time.
+const fn select(version: Version, sender: Option<Sender>) -> u16 {
+    let (mut types, mut value) = (0, 1);
+    while let Some(packet) = PacketType::new(value) {
+        let may = match (packet.only_from(version), sender) {
+            _ if matches!((packet, version), (PacketType::Auth, Version::V311)) => false,
+            (Some(only), Some(sender)) => only as u8 == sender as u8,
+            _ => true,
+        };
+        if may {
+            types |= 1 << value;
+        }
+        value += 1;
+    }
+    types
+}
