@@ -1,4 +1,4 @@
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
 use super::{Frame, Header};
 use crate::error::{DecodeError, DecodeErrorKind, Fault, Field, TLS_HANDSHAKE};
@@ -190,17 +190,15 @@ impl FrameDecoder {
     ///
     /// As [`decode`](Self::decode).
     pub fn decode_shared(&mut self, input: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
+        if let Some((_, header, frame, _)) = self.whole(input) {
+            if let Some(packet) = Packet::parse_short(header.packet, header.body(frame)) {
+                input.advance(header.packet_len());
+                return Ok(Some(packet));
+            }
+        }
         let Some(header) = self.next_header(input)? else {
             return Ok(None);
         };
-        // No packet of such a body has a field to share, so the buffer need not be split.
-        if header.body_len <= 2 {
-            let frame = header.frame(input);
-            let packet = Packet::parse(self.context(header, frame)?, header, frame);
-            let packet = packet.map(|packet| packet.map(|packet| packet.map(|_| Bytes::new())));
-            input.advance(header.packet_len());
-            return packet;
-        }
         let bytes = input.split_to(header.packet_len()).freeze();
         Packet::parse_shared(self.context(header, &bytes)?, header, bytes)
     }

@@ -25,11 +25,6 @@ impl Header {
         self.len as usize + self.body_len as usize
     }
 
-    /// The packet alone.
-    fn frame(self, input: &[u8]) -> &[u8] {
-        self.split(input).unwrap_or_default().0
-    }
-
     /// The packet and what is behind it.
     #[inline]
     fn split(self, input: &[u8]) -> Option<(&[u8], &[u8])> {

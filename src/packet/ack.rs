@@ -42,16 +42,7 @@ impl<'a> Ack<&'a [u8]> {
         }
     }
 
-    /// The form of nearly every acknowledgement: a packet identifier and no more.
-    #[inline]
-    pub(super) fn parse_short(body: &[u8]) -> Option<Self> {
-        match *body {
-            [high, low] => PacketId::new(u16::from_be_bytes([high, low])).map(Self::new),
-            _ => None,
-        }
-    }
-
-    /// Parses what [`parse_short`](Self::parse_short) leaves.
+    /// Parses what [`parse_short`](Ack::parse_short) leaves.
     pub(super) fn parse(
         ctx: Context,
         packet: PacketType,
@@ -70,6 +61,19 @@ impl<'a> Ack<&'a [u8]> {
             ack.properties = properties;
         }
         Ok(ack)
+    }
+}
+
+impl<B: Default> Ack<B> {
+    /// The form of nearly every acknowledgement: a packet identifier and no more.
+    #[inline]
+    pub(super) fn parse_short(body: &[u8]) -> Option<Self> {
+        let &[high, low] = body else { return None };
+        Some(Self {
+            packet_id: PacketId::new(u16::from_be_bytes([high, low]))?,
+            reason: ReasonCode::Success,
+            properties: Properties::default(),
+        })
     }
 }
 

@@ -124,12 +124,9 @@ impl<'a> Packet<&'a [u8]> {
         let body = header.body(frame);
         match header.packet {
             PacketType::Publish => Publish::parse(ctx, header, frame),
-            packet => match (packet, Ack::parse_short(body)) {
-                (PacketType::PubAck, Some(ack)) => Ok(Some(Self::PubAck(ack))),
-                (PacketType::PubRec, Some(ack)) => Ok(Some(Self::PubRec(ack))),
-                (PacketType::PubRel, Some(ack)) => Ok(Some(Self::PubRel(ack))),
-                (PacketType::PubComp, Some(ack)) => Ok(Some(Self::PubComp(ack))),
-                _ => Self::parse_other(ctx, header, frame),
+            packet => match Self::parse_short(packet, body) {
+                Some(packet) => Ok(Some(packet)),
+                None => Self::parse_other(ctx, header, frame),
             },
         }
     }
@@ -162,6 +159,21 @@ impl<'a> Packet<&'a [u8]> {
         parsed
             .map(Some)
             .map_err(|fault| ctx.error(packet, frame, fault))
+    }
+}
+
+impl<B: Default> Packet<B> {
+    /// Parses an acknowledgement that is a packet identifier and no more: half of all packets, and
+    /// nothing in them to borrow or share.
+    #[inline]
+    pub(crate) fn parse_short(packet: PacketType, body: &[u8]) -> Option<Self> {
+        match packet {
+            PacketType::PubAck => Ack::parse_short(body).map(Self::PubAck),
+            PacketType::PubRec => Ack::parse_short(body).map(Self::PubRec),
+            PacketType::PubRel => Ack::parse_short(body).map(Self::PubRel),
+            PacketType::PubComp => Ack::parse_short(body).map(Self::PubComp),
+            _ => None,
+        }
     }
 }
 
