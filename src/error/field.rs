@@ -2,7 +2,7 @@ use core::fmt;
 
 use crate::property::PropertyId;
 
-/// The fields in which a [`DecodeError`] lies.
+/// The fields in which a [`DecodeError`](super::DecodeError) lies.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Field {

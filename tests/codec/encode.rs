@@ -144,7 +144,8 @@ fn publish() {
 
 #[test]
 fn acknowledgements() {
-    let wraps: [(fn(Ack) -> Packet, _, _); 4] = [
+    type Wrap = fn(Ack) -> Packet;
+    let wraps: [(Wrap, _, _); 4] = [
         (
             Packet::PubAck,
             PacketType::PubAck,
