@@ -6,6 +6,8 @@ use std::thread;
 
 use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
 use mqtt_sansio::{TextError, Version};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 /// The lines of a file that are cases, as four fields, with their numbers.
 fn cases(text: &str) -> Vec<(usize, [&str; 4])> {
@@ -215,5 +217,44 @@ fn validity() {
             }
         }
         assert_ne!(seen, 0, "line {number}: {versions}");
+    }
+}
+
+/// Text in which a wildcard, a separator and a line feed are as likely as a letter.
+fn topic_like() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        4 => Just("/"),
+        3 => Just("+"),
+        1 => Just("#"),
+        2 => Just("a"),
+        1 => Just("b"),
+        1 => Just("é"),
+        1 => Just("$"),
+        1 => Just("$share/g/"),
+        1 => Just("a-level-and-more/"),
+    ];
+    vec(part, 0..8).prop_map(|parts| parts.concat().into_bytes())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn any_bytes_match_as_the_rules_say(bytes in vec(any::<u8>(), 0..60)) {
+        support::topic::matching(&bytes);
+    }
+
+    #[test]
+    fn topics_match_as_the_rules_say(fields in [topic_like(), topic_like(), topic_like()]) {
+        support::topic::matching(&fields.join(&b'\n'));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn trees_equal_a_scan(bytes in vec(any::<u8>(), 0..1_200)) {
+        support::topic::trees(&bytes);
     }
 }
