@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../examples/inspect/topics.rs"]
+mod inspect;
+
 use std::thread;
 
 use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
@@ -90,6 +93,56 @@ fn matching_in_full_trees() {
             expected == "yes",
             "line {number}"
         );
+    }
+}
+
+/// `inspect --topics` on the same files: a line of which only the filter or the name is a case has
+/// a plain one for the other.
+#[test]
+fn inspect_says_what_the_vectors_say() {
+    for (number, [filter, name, expected, _]) in
+        cases(include_str!("../../testdata/topics/match.txt"))
+    {
+        let expected = if expected == "yes" { "match" } else { "no" };
+        let line = format!("{filter}\t{name}");
+        assert_eq!(inspect::verdict(line.as_bytes()), expected, "line {number}");
+    }
+    for (number, [text, versions, expected, _]) in
+        cases(include_str!("../../testdata/topics/valid.txt"))
+    {
+        if versions == "3.1.1" || bytes(text).contains(&b'\t') {
+            continue;
+        }
+        let (line, invalid) = match text.strip_prefix("name ") {
+            Some(name) => ([b"#\t", &bytes(name)[..]].concat(), "invalid-topic"),
+            None => {
+                let filter = text.strip_prefix("filter ").unwrap();
+                ([&bytes(filter)[..], b"\t/x"].concat(), "invalid-filter")
+            }
+        };
+        let invalid = (expected != "ok").then_some(invalid);
+        let found = inspect::verdict(&line);
+        let found = Some(found).filter(|found| found.starts_with("invalid"));
+        assert_eq!(found, invalid, "line {number}");
+    }
+}
+
+#[test]
+fn inspect_splits_at_the_first_tab() {
+    for (line, expected) in [
+        ("a/#\ta/b\tc", "match"),
+        ("a\ta\r", "no"),
+        ("a", "invalid-topic"),
+        ("a\t", "invalid-topic"),
+        ("", "invalid-filter"),
+        ("\ta", "invalid-filter"),
+        ("a#\ta#", "invalid-filter"),
+        ("$share/g/#\t$SYS", "no"),
+        ("$share/g/+\tx", "match"),
+        ("$share/g\tx", "invalid-filter"),
+        ("$share/g", "invalid-filter"),
+    ] {
+        assert_eq!(inspect::verdict(line.as_bytes()), expected, "{line:?}");
     }
 }
 
