@@ -258,24 +258,25 @@ impl<'a, V> Iterator for Matches<'a, V> {
 
     fn next(&mut self) -> Option<&'a V> {
         loop {
-            let found = match self.step {
-                Step::Value => {
-                    self.step = if self.level_starts() {
-                        Step::Hash
-                    } else {
-                        Step::Literal
-                    };
-                    if self.at == self.name.len() {
-                        self.tree.value(self.node)
-                    } else {
-                        None
+            if let Step::Value = self.step {
+                self.step = if self.level_starts() {
+                    Step::Hash
+                } else {
+                    Step::Literal
+                };
+                if self.at == self.name.len() {
+                    if let Some(value) = self.tree.value(self.node) {
+                        return Some(value);
                     }
                 }
-                Step::Hash => {
-                    self.step = Step::Plus;
-                    let child = self.tree.child(self.node, b'#');
-                    child.and_then(|child| self.tree.value(child))
+            }
+            if let Step::Hash = self.step {
+                self.step = Step::Plus;
+                if let Some(child) = self.tree.child(self.node, b'#') {
+                    return self.tree.value(child);
                 }
+            }
+            let found = match self.step {
                 Step::Plus => {
                     self.step = Step::Literal;
                     let child = self.tree.child(self.node, b'+');
@@ -285,8 +286,8 @@ impl<'a, V> Iterator for Matches<'a, V> {
                     self.step = Step::Up;
                     self.literal().and_then(|child| self.enter(child))
                 }
-                Step::Up if self.detours.open == 0 => return None,
-                Step::Up => self.leave(),
+                _ if self.detours.open == 0 => return None,
+                _ => self.leave(),
             };
             if found.is_some() {
                 return found;
