@@ -55,8 +55,10 @@ impl<B: AsRef<[u8]>> TopicFilter<B> {
 
 /// Walks both from the left. `+` skips to the next `/` of the name; all else must be equal.
 fn matches(filter: &[u8], name: &[u8]) -> bool {
-    if matches!(filter, [b'+' | b'#', ..]) && matches!(name, [b'$', ..]) {
-        return false;
+    match (filter, name) {
+        ([b'+' | b'#', ..], [b'$', ..]) => return false,
+        ([b'#'], _) => return true,
+        _ => {}
     }
     let (mut filter, mut name) = (filter, name);
     loop {
@@ -77,7 +79,7 @@ fn matches(filter: &[u8], name: &[u8]) -> bool {
 
 /// How many bytes both start with, eight at a time.
 #[inline]
-fn equal_bytes(left: &[u8], right: &[u8]) -> usize {
+pub(super) fn equal_bytes(left: &[u8], right: &[u8]) -> usize {
     let (mut left, mut right) = (left, right);
     let len = left.len();
     while let (Some((l, left_rest)), Some((r, right_rest))) =
@@ -117,8 +119,8 @@ fn covers(filter: &[u8], other: &[u8]) -> bool {
     if matches!(filter, [b'+' | b'#', ..]) && matches!(other, [b'$', ..]) {
         return false;
     }
-    // Every name has a first level, so for the whole filter these two are one.
-    if (filter, other) == (b"+/#", b"#") {
+    // No name is empty, so each that `#` or `/#` matches has the level that `+` wants.
+    if let (b"+/#", b"#") | (b"/+/#", b"/#") = (filter, other) {
         return true;
     }
     let (mut mine, mut theirs) = (Levels::new(filter), Levels::new(other));
@@ -288,7 +290,7 @@ mod tests {
         let short = filters
             .iter()
             .zip(&matched)
-            .filter(|(filter, _)| filter.len() <= 3);
+            .filter(|(filter, _)| filter.len() <= 4);
         for (mine, my_row) in short.clone() {
             for (theirs, their_row) in short.clone() {
                 let subset = my_row

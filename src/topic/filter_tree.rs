@@ -1,7 +1,7 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-use super::filter::level_len;
+use super::filter::{equal_bytes, level_len};
 use super::radix::{ROOT, Radix};
 use super::{TopicFilter, TopicName};
 
@@ -34,8 +34,9 @@ use super::{TopicFilter, TopicName};
 /// in all combinations, can make one look-up visit them all. Limit the filters of a client.
 ///
 /// The tree is a radix tree over the bytes of the filters. It compares and does not hash, so
-/// nobody can choose filters that collide. A filter takes some 110 to 170 bytes of memory, its
-/// text included, the value not. Memory is given back as filters are removed.
+/// nobody can choose filters that collide. A filter of 40 bytes takes some 110 to 170 bytes of
+/// memory, its text included, the value not; a longer one about 1.3 for each byte it does not
+/// share. Memory is given back as filters are removed.
 ///
 /// # Panics
 ///
@@ -98,7 +99,7 @@ impl<V> FilterTree<V> {
             node: ROOT,
             at: 0,
             step: Step::Value,
-            detours: 0,
+            detours: Detours::default(),
         }
     }
 
@@ -127,8 +128,7 @@ impl<V: fmt::Debug> fmt::Debug for FilterTree<V> {
 /// Iterator over the values whose filter matches a topic name, from [`FilterTree::matches`].
 ///
 /// Goes depth first. Where a node has both a child `+` and the child that the name spells out, it
-/// takes the first, and the second on the way back. Of the way it remembers only how many such
-/// detours are open: the tree and the name say the rest.
+/// takes the first, and the second later.
 pub struct Matches<'a, V> {
     tree: &'a Radix<V>,
     name: &'a [u8],
@@ -138,7 +138,38 @@ pub struct Matches<'a, V> {
     /// only `/#` may match.
     at: usize,
     step: Step,
-    detours: usize,
+    detours: Detours,
+}
+
+/// The children that the name spells out and that are still to be entered.
+///
+/// Of all but the latest, only the number is known: they are found by going up again, as the tree
+/// and the name say where they are.
+#[derive(Clone, Copy, Default)]
+struct Detours {
+    open: usize,
+    /// How many of the open ones `latest` has.
+    known: usize,
+    /// The child, and how much of the name matches above it. The `n`th to be open is at `n`, modulo
+    /// the length.
+    latest: [(u32, usize); 8],
+}
+
+impl Detours {
+    fn push(&mut self, child: u32, at: usize) {
+        let len = self.latest.len();
+        if let Some(slot) = self.latest.get_mut(self.open % len) {
+            *slot = (child, at);
+        }
+        self.open += 1;
+        self.known = len.min(self.known + 1);
+    }
+
+    fn pop(&mut self) -> Option<(u32, usize)> {
+        self.known = self.known.checked_sub(1)?;
+        self.open -= 1;
+        self.latest.get(self.open % self.latest.len()).copied()
+    }
 }
 
 /// What the walk looks at next.
@@ -196,23 +227,30 @@ impl<'a, V> Matches<'a, V> {
     }
 
     fn enter_plus(&mut self, child: u32) -> Option<&'a V> {
-        let detour = self.literal().is_some();
+        let (literal, at) = (self.literal(), self.at);
         let found = self.enter(child);
-        if detour && matches!(self.step, Step::Value) {
-            self.detours += 1;
+        if let (Some(literal), Step::Value) = (literal, self.step) {
+            self.detours.push(literal, at);
         }
         found
     }
 
-    /// Goes back to the parent of this node. Where that was left for a `+`, the other way is next.
-    fn leave(&mut self) {
+    /// Goes to where the latest detour began, or on the way up to there, and enters it.
+    fn leave(&mut self) -> Option<&'a V> {
+        if let Some((child, at)) = self.detours.pop() {
+            self.node = self.tree.parent(child);
+            self.at = at;
+            return self.enter(child);
+        }
         let text = self.tree.text(self.node);
         self.at = unfit(text, self.name, self.at);
         self.node = self.tree.parent(self.node);
-        if text.first() == Some(&b'+') && self.literal().is_some() {
-            self.detours -= 1;
-            self.step = Step::Literal;
+        if text.first() != Some(&b'+') {
+            return None;
         }
+        let child = self.literal()?;
+        self.detours.open -= 1;
+        self.enter(child)
     }
 }
 
@@ -221,24 +259,25 @@ impl<'a, V> Iterator for Matches<'a, V> {
 
     fn next(&mut self) -> Option<&'a V> {
         loop {
-            let found = match self.step {
-                Step::Value => {
-                    self.step = if self.level_starts() {
-                        Step::Hash
-                    } else {
-                        Step::Literal
-                    };
-                    if self.at == self.name.len() {
-                        self.tree.value(self.node)
-                    } else {
-                        None
+            if let Step::Value = self.step {
+                self.step = if self.level_starts() {
+                    Step::Hash
+                } else {
+                    Step::Literal
+                };
+                if self.at == self.name.len() {
+                    if let Some(value) = self.tree.value(self.node) {
+                        return Some(value);
                     }
                 }
-                Step::Hash => {
-                    self.step = Step::Plus;
-                    let child = self.tree.child(self.node, b'#');
-                    child.and_then(|child| self.tree.value(child))
+            }
+            if let Step::Hash = self.step {
+                self.step = Step::Plus;
+                if let Some(child) = self.tree.child(self.node, b'#') {
+                    return self.tree.value(child);
                 }
+            }
+            let found = match self.step {
                 Step::Plus => {
                     self.step = Step::Literal;
                     let child = self.tree.child(self.node, b'+');
@@ -248,11 +287,8 @@ impl<'a, V> Iterator for Matches<'a, V> {
                     self.step = Step::Up;
                     self.literal().and_then(|child| self.enter(child))
                 }
-                Step::Up if self.detours == 0 => return None,
-                Step::Up => {
-                    self.leave();
-                    None
-                }
+                _ if self.detours.open == 0 => return None,
+                _ => self.leave(),
             };
             if found.is_some() {
                 return found;
@@ -286,7 +322,7 @@ fn fit(text: &[u8], name: &[u8], at: usize) -> Fit {
     loop {
         let ahead = name.get(at..).unwrap_or_default();
         // What is equal can hold no wildcard, as the name has none.
-        let equal = rest.iter().zip(ahead).take_while(|(a, b)| a == b).count();
+        let equal = equal_bytes(rest, ahead);
         rest = rest.get(equal..).unwrap_or_default();
         at += equal;
         match rest {
@@ -307,6 +343,11 @@ fn fit(text: &[u8], name: &[u8], at: usize) -> Fit {
 
 /// Where the text of a node started to match the name, if it did up to `at`.
 fn unfit(text: &[u8], name: &[u8], at: usize) -> usize {
+    // What is equal holds no wildcard.
+    let equal = at.checked_sub(text.len());
+    if let Some(start) = equal.filter(|&start| name.get(start..at) == Some(text)) {
+        return start;
+    }
     text.iter().rev().fold(at, |at, &byte| match byte {
         b'+' => {
             let before = name.get(..at).unwrap_or_default();

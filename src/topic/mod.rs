@@ -6,6 +6,7 @@ mod filter_tree;
 mod name;
 mod node;
 mod radix;
+mod shape;
 mod share;
 mod topic_tree;
 

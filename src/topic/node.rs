@@ -92,8 +92,10 @@ impl Node {
     #[inline]
     pub(super) fn child(&self, first: u8) -> Option<u32> {
         let (firsts, places) = self.halves();
-        let at = firsts.iter().position(|&byte| byte == first)?;
-        place(places, at)
+        // They are sorted, and most of them come after the wildcards.
+        let at = firsts.iter().position(|&byte| byte >= first)?;
+        let found = firsts.get(at) == Some(&first);
+        found.then(|| place(places, at)).flatten()
     }
 
     /// The first child that starts with `from` or a greater byte, if there is no table.

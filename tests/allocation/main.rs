@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod codec;
+
 use std::alloc::System;
 
 use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
@@ -23,7 +25,17 @@ const FILTERS: [&str; 9] = [
 ];
 
 fn main() {
+    the_counter_counts();
+    codec::neither_decoding_nor_encoding_allocates();
     topics();
+}
+
+/// Else nothing here could fail.
+fn the_counter_counts() {
+    let region = Region::new(ALLOCATOR);
+    let bytes = vec![0_u8; 10];
+    assert_eq!((region.change().allocations, held(&region)), (1, 10));
+    drop(bytes);
 }
 
 fn topics() {

@@ -5,7 +5,6 @@
     reason = "a failed test panics"
 )]
 
-mod allocations;
 mod captures;
 mod debug;
 mod encode;

@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../examples/inspect/topics.rs"]
+mod inspect;
+
 use std::thread;
 
 use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
 use mqtt_sansio::{TextError, Version};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 /// The lines of a file that are cases, as four fields, with their numbers.
 fn cases(text: &str) -> Vec<(usize, [&str; 4])> {
@@ -88,6 +93,56 @@ fn matching_in_full_trees() {
             expected == "yes",
             "line {number}"
         );
+    }
+}
+
+/// `inspect --topics` on the same files: a line of which only the filter or the name is a case has
+/// a plain one for the other.
+#[test]
+fn inspect_says_what_the_vectors_say() {
+    for (number, [filter, name, expected, _]) in
+        cases(include_str!("../../testdata/topics/match.txt"))
+    {
+        let expected = if expected == "yes" { "match" } else { "no" };
+        let line = format!("{filter}\t{name}");
+        assert_eq!(inspect::verdict(line.as_bytes()), expected, "line {number}");
+    }
+    for (number, [text, versions, expected, _]) in
+        cases(include_str!("../../testdata/topics/valid.txt"))
+    {
+        if versions == "3.1.1" || bytes(text).contains(&b'\t') {
+            continue;
+        }
+        let (line, invalid) = match text.strip_prefix("name ") {
+            Some(name) => ([b"#\t", &bytes(name)[..]].concat(), "invalid-topic"),
+            None => {
+                let filter = text.strip_prefix("filter ").unwrap();
+                ([&bytes(filter)[..], b"\t/x"].concat(), "invalid-filter")
+            }
+        };
+        let invalid = (expected != "ok").then_some(invalid);
+        let found = inspect::verdict(&line);
+        let found = Some(found).filter(|found| found.starts_with("invalid"));
+        assert_eq!(found, invalid, "line {number}");
+    }
+}
+
+#[test]
+fn inspect_splits_at_the_first_tab() {
+    for (line, expected) in [
+        ("a/#\ta/b\tc", "match"),
+        ("a\ta\r", "no"),
+        ("a", "invalid-topic"),
+        ("a\t", "invalid-topic"),
+        ("", "invalid-filter"),
+        ("\ta", "invalid-filter"),
+        ("a#\ta#", "invalid-filter"),
+        ("$share/g/#\t$SYS", "no"),
+        ("$share/g/+\tx", "match"),
+        ("$share/g\tx", "invalid-filter"),
+        ("$share/g", "invalid-filter"),
+    ] {
+        assert_eq!(inspect::verdict(line.as_bytes()), expected, "{line:?}");
     }
 }
 
@@ -215,5 +270,44 @@ fn validity() {
             }
         }
         assert_ne!(seen, 0, "line {number}: {versions}");
+    }
+}
+
+/// Text in which a wildcard, a separator and a line feed are as likely as a letter.
+fn topic_like() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        4 => Just("/"),
+        3 => Just("+"),
+        1 => Just("#"),
+        2 => Just("a"),
+        1 => Just("b"),
+        1 => Just("é"),
+        1 => Just("$"),
+        1 => Just("$share/g/"),
+        1 => Just("a-level-and-more/"),
+    ];
+    vec(part, 0..8).prop_map(|parts| parts.concat().into_bytes())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn any_bytes_match_as_the_rules_say(bytes in vec(any::<u8>(), 0..60)) {
+        support::topic::matching(&bytes);
+    }
+
+    #[test]
+    fn topics_match_as_the_rules_say(fields in [topic_like(), topic_like(), topic_like()]) {
+        support::topic::matching(&fields.join(&b'\n'));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn trees_equal_a_scan(bytes in vec(any::<u8>(), 0..1_200)) {
+        support::topic::trees(&bytes);
     }
 }

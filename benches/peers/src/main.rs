@@ -1,4 +1,4 @@
-//! Compares `mqtt-sansio` with other MQTT codecs: the same bytes, in one process.
+//! Compares `mqtt-sansio` with other MQTT crates: the same bytes and topics, in one process.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/peers/Cargo.toml
@@ -6,11 +6,12 @@
 //! ```
 //!
 //! `--quick` runs fewer and shorter rounds, `--row SUBSTRING` only the rows whose name has the
-//! substring, and both can be given.
+//! substring, and both can be given. `--topics` leaves the packets out.
 //!
 //! # How to read the tables
 //!
-//! There is one table for each of borrowed decode, owned decode and encode, and one row a packet.
+//! There is one table for each of borrowed decode, owned decode and encode, and one row a packet;
+//! and one each for matching topics and for an index of filters (see [`topics`]).
 //! A cell `118 (3)` is the median of 118 ns a packet and 3 heap allocations a packet; `-` means
 //! that the codec has no such form or not that version. The last columns divide the median of
 //! ours by that of the fastest peer of the row, so below 1 is faster. `floor` is what no decoder
@@ -30,6 +31,7 @@ mod packets;
 mod peers;
 mod table;
 mod timing;
+mod topics;
 
 use alloc_counter::AllocCounterSystem;
 use timing::Effort;
@@ -40,20 +42,23 @@ static ALLOCATOR: AllocCounterSystem = AllocCounterSystem;
 fn main() {
     let mut effort = Effort::FULL;
     let mut filter = String::new();
+    let mut packets = true;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => effort = Effort::QUICK,
+            "--topics" => packets = false,
             "--row" => filter = arguments.next().expect("--row needs a substring"),
             other => panic!("unknown argument {other}; see the comment of main.rs"),
         }
     }
     let cases: Vec<_> = packets::cases()
         .into_iter()
-        .filter(|case| case.name.contains(&filter))
+        .filter(|case| packets && case.name.contains(&filter))
         .collect();
     table::print_versions();
-    for group in peers::GROUPS {
+    for group in peers::GROUPS.iter().filter(|_| packets) {
         table::print(group, &cases, effort);
     }
+    topics::print(&filter, effort);
 }

@@ -2,7 +2,8 @@
 
 use crate::packets::Case;
 use crate::peers::{Candidate, Group};
-use crate::timing::{self, Effort, Figures};
+use crate::timing::{self, Effort, Figures, Run};
+use crate::topics;
 
 /// Prints the version of each peer that the lock file has.
 pub fn print_versions() {
@@ -13,7 +14,7 @@ pub fn print_versions() {
             let name = pair[0].strip_prefix("name = ")?.trim_matches('"');
             let version = pair[1].strip_prefix("version = ")?.trim_matches('"');
             let all = crate::peers::GROUPS.iter().flat_map(|group| group.peers);
-            let mut names = all.map(|candidate| candidate.name);
+            let mut names = all.map(|candidate| candidate.name).chain(topics::PEERS);
             names
                 .any(|peer| peer == name)
                 .then(|| format!("{name} {version}"))
@@ -23,52 +24,66 @@ pub fn print_versions() {
 }
 
 pub fn print(group: &Group, cases: &[Case], effort: Effort) {
-    let ours = group.floor.len()..group.floor.len() + group.ours.len();
-    let peers = ours.end..ours.end + group.peers.len();
-    let candidates: Vec<&Candidate> = group
-        .floor
-        .iter()
-        .chain(group.ours)
-        .chain(group.peers)
-        .collect();
-
-    println!("\n## {}\n", group.title);
-    println!("ns a packet (heap allocations a packet)\n");
-    let names = candidates
-        .iter()
-        .map(|candidate| candidate.name.to_string());
-    let ratios = group
-        .ours
-        .iter()
-        .map(|ours| format!("{} / best peer", ours.name));
-    let head: Vec<_> = ["packet".to_string()]
-        .into_iter()
-        .chain(names)
-        .chain(ratios)
-        .collect();
-    println!("| {} |", head.join(" | "));
-    println!("|---|{}", "--:|".repeat(head.len() - 1));
-
+    let names = |candidates: &[Candidate]| -> Vec<_> {
+        candidates.iter().map(|candidate| candidate.name).collect()
+    };
+    let columns = Columns {
+        first: "packet",
+        floor: names(group.floor),
+        ours: names(group.ours),
+        peers: names(group.peers),
+    };
+    columns.print(group.title, "ns a packet (heap allocations a packet)");
+    let candidates = group.floor.iter().chain(group.ours).chain(group.peers);
     for case in cases {
-        let mut runs: Vec<_> = candidates
-            .iter()
-            .map(|candidate| (candidate.run)(case))
-            .collect();
-        let figures = timing::compare(&mut runs, effort);
+        let runs = candidates.clone().map(|candidate| (candidate.run)(case));
+        columns.row(&case.name, &mut runs.collect::<Vec<_>>(), effort);
+    }
+}
+
+/// The head of a table; a row has a candidate for each of its names, in their order.
+pub struct Columns {
+    first: &'static str,
+    floor: Vec<&'static str>,
+    ours: Vec<&'static str>,
+    peers: Vec<&'static str>,
+}
+
+impl Columns {
+    pub fn new(first: &'static str, ours: &[&'static str], peers: &[&'static str]) -> Self {
+        Self {
+            first,
+            floor: Vec::new(),
+            ours: ours.to_vec(),
+            peers: peers.to_vec(),
+        }
+    }
+
+    pub fn print(&self, title: &str, unit: &str) {
+        println!("\n## {title}\n\n{unit}\n");
+        let names = self.floor.iter().chain(&self.ours).chain(&self.peers);
+        let names = names.map(|name| name.to_string());
+        let ratios = self.ours.iter().map(|ours| format!("{ours} / best peer"));
+        let head: Vec<_> = names.chain(ratios).collect();
+        println!("| {} | {} |", self.first, head.join(" | "));
+        println!("|---|{}", "--:|".repeat(head.len()));
+    }
+
+    pub fn row(&self, name: &str, runs: &mut [Option<Run>], effort: Effort) {
+        let figures = timing::compare(runs, effort);
+        let (_, measured) = figures.split_at(self.floor.len());
+        let (ours, peers) = measured.split_at(self.ours.len());
         let time = |figures: &Option<Figures>| figures.as_ref().map(|f| f.nanoseconds);
-        let best = figures[peers.clone()]
-            .iter()
-            .filter_map(time)
-            .min_by(f64::total_cmp);
+        let best = peers.iter().filter_map(time).min_by(f64::total_cmp);
         let cells = figures.iter().map(|figures| figures.as_ref().map(cell));
-        let ratios = figures[ours.clone()]
+        let ratios = ours
             .iter()
             .map(|ours| Some(format!("{:.2}", time(ours)? / best?)));
         let row: Vec<_> = cells
             .chain(ratios)
             .map(|cell| cell.unwrap_or_else(|| "-".to_string()))
             .collect();
-        println!("| {} | {} |", case.name, row.join(" | "));
+        println!("| {name} | {} |", row.join(" | "));
     }
 }
 

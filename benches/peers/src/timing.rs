@@ -23,7 +23,8 @@ pub struct Meter {
 }
 
 impl Meter {
-    fn measure(&mut self, packets: usize, batch: impl FnOnce()) {
+    /// Runs a batch of so many packets, or whatever it is that is counted.
+    pub fn measure(&mut self, packets: usize, batch: impl FnOnce()) {
         self.packets += packets;
         if self.counting {
             let ((allocations, reallocations, _), ()) = count_alloc(batch);

@@ -2,7 +2,7 @@
 
 use mqtt_sansio::Version;
 
-use crate::check;
+use crate::{check, topic};
 
 /// Any bytes decode or are refused, in every form and role.
 pub fn decode(bytes: &[u8]) {
@@ -21,6 +21,16 @@ pub fn stream(bytes: &[u8]) {
     check::stream(bytes);
 }
 
+/// Topics are valid, match and cover each other as the rules say in plain words.
+pub fn matching(bytes: &[u8]) {
+    topic::matching(bytes);
+}
+
+/// Both topic trees hold and find what a scan finds, and nothing once they are emptied.
+pub fn trees(bytes: &[u8]) {
+    topic::trees(bytes);
+}
+
 /// What a fuzzer calls.
 pub type Target = fn(&[u8]);
 
@@ -29,6 +39,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("decode", decode),
     ("round_trip", round_trip),
     ("stream", stream),
+    ("matching", matching),
+    ("trees", trees),
 ];
 
 /// Runs a target on the files that the command line names: how to look at what a fuzzer found.

@@ -1,8 +1,9 @@
-//! Prints the packets in the bytes that one side of a connection sent.
+//! Prints the packets in the bytes that one side of a connection sent, or which topics match.
 //!
 //! ```text
 //! inspect [--version auto|3.1.1|5.0] FILE
 //! inspect [--version auto|3.1.1|5.0] --lines [--strict] [FILE]
+//! inspect --topics [FILE]
 //! ```
 //!
 //! FILE is raw or hex text; `-` is standard input. `auto` reads the version from CONNECT, or from
@@ -13,30 +14,48 @@
 //! with tabs between: `ok`, packet types, bytes encoded again; `incomplete`; or `error`, reason
 //! code, statement or `-`, offset in the stream, message. The exit code is 0, with `--strict` 1 if
 //! a line was not `ok`.
+//!
+//! `--topics` reads a topic filter, a tab and a topic name a line and prints for each one line:
+//! `match`, `no`, `invalid-filter` or, if the filter is valid, `invalid-topic`. A shared
+//! subscription is matched by its inner filter, as 5.0 reads it; one with a mistake in its share is
+//! an `invalid-filter`. Only the first tab and the line feed divide: all other bytes, further tabs
+//! and carriage returns with them, belong to the topics. Without a tab the topic is empty, so
+//! invalid. The exit code is 0.
+
+mod fields;
+mod topics;
 
 use std::env;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write as _};
 use std::process::ExitCode;
 
-use mqtt_sansio::packet::{Ack, Packet, SubAck, Will};
-use mqtt_sansio::property::{Properties, Property};
-use mqtt_sansio::{DecodeError, FrameDecoder, ReasonCode, Sender, Version};
+use fields::fields;
+use mqtt_sansio::{DecodeError, FrameDecoder, Sender, Version};
 
 type Failure = Box<dyn std::error::Error>;
 
 const USAGE: &str = "usage: inspect [--version auto|3.1.1|5.0] FILE
        inspect [--version auto|3.1.1|5.0] --lines [--strict] [FILE]
+       inspect --topics [FILE]
 Prints the MQTT packets in FILE, raw or hex text, as one side of a connection sent them; `-` is
 standard input. --lines reads one hex string a line, each a stream of its own, and prints one line
-each; --strict then exits with 1 if one of them is not ok.";
+each; --strict then exits with 1 if one of them is not ok. --topics reads a topic filter, a tab and
+a topic name a line, and prints match, no, invalid-filter or invalid-topic.";
 
 struct Options {
     version: Option<Version>,
-    lines: bool,
+    mode: Mode,
     strict: bool,
     file: String,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    File,
+    Lines,
+    Topics,
 }
 
 fn main() -> ExitCode {
@@ -44,9 +63,10 @@ fn main() -> ExitCode {
         println!("{USAGE}");
         return ExitCode::SUCCESS;
     }
-    let outcome = Options::parse(env::args().skip(1)).and_then(|options| match options.lines {
-        true => lines(&options),
-        false => file(&options),
+    let outcome = Options::parse(env::args().skip(1)).and_then(|options| match options.mode {
+        Mode::File => file(&options),
+        Mode::Lines => lines(&options),
+        Mode::Topics => topics(&options),
     });
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -66,7 +86,7 @@ fn kind(error: &Failure) -> Option<ErrorKind> {
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, Failure> {
-        let (mut version, mut lines, mut strict, mut file) = (None, false, false, None);
+        let (mut version, mut mode, mut strict, mut file) = (None, Mode::File, false, None);
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--version" => {
@@ -80,7 +100,8 @@ impl Options {
                         None => return Err(USAGE.into()),
                     }
                 }
-                "--lines" => lines = true,
+                "--lines" if mode == Mode::File => mode = Mode::Lines,
+                "--topics" if mode == Mode::File => mode = Mode::Topics,
                 "--strict" => strict = true,
                 flag if flag.starts_with('-') && flag != "-" => {
                     return Err(format!("no option {flag}\n{USAGE}").into());
@@ -91,15 +112,15 @@ impl Options {
         }
         let file = match file {
             Some(file) => file,
-            None if lines => "-".to_owned(),
+            None if mode != Mode::File => "-".to_owned(),
             None => return Err(USAGE.into()),
         };
-        if strict && !lines {
+        if strict && mode != Mode::Lines {
             return Err("--strict goes with --lines".into());
         }
         Ok(Self {
             version,
-            lines,
+            mode,
             strict,
             file,
         })
@@ -184,6 +205,15 @@ fn lines(options: &Options) -> Result<bool, Failure> {
     Ok(all_ok || !options.strict)
 }
 
+/// Prints a line for each line. It is a success whatever they say.
+fn topics(options: &Options) -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
+    for line in options.open()?.split(b'\n') {
+        writeln!(out, "{}", topics::verdict(&line?))?;
+    }
+    Ok(true)
+}
+
 /// Decodes a stream and encodes its packets again.
 fn stream(version: Option<Version>, bytes: &[u8]) -> String {
     let mut decoder = decoder(version, bytes);
@@ -225,161 +255,6 @@ fn decoder(version: Option<Version>, stream: &[u8]) -> FrameDecoder {
         (None, _) => FrameDecoder::server(),
     };
     decoder.max_packet_size(u32::MAX).max_connect_size(u32::MAX)
-}
-
-fn fields(packet: &Packet<&[u8]>) -> String {
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = write_fields(&mut out, packet);
-    out.trim_start().to_owned()
-}
-
-fn write_fields(out: &mut String, packet: &Packet<&[u8]>) -> Result<(), fmt::Error> {
-    match packet {
-        Packet::Connect(connect) => {
-            write!(out, "client_id={:?}", connect.client_id)?;
-            write!(out, " clean_start={}", connect.clean_start)?;
-            write!(out, " keep_alive={}", connect.keep_alive.as_secs())?;
-            if let Some(user_name) = &connect.user_name {
-                write!(out, " user_name={user_name:?}")?;
-            }
-            if let Some(password) = &connect.password {
-                write!(out, " password={password:?}")?;
-            }
-            write_properties(out, &connect.properties)?;
-            connect
-                .will
-                .as_ref()
-                .map_or(Ok(()), |will| write_will(out, will))
-        }
-        Packet::ConnAck(connack) => {
-            write!(out, "session_present={}", connack.session_present)?;
-            write_reason(out, connack.reason)?;
-            write_properties(out, &connack.properties)
-        }
-        Packet::Publish(publish) => {
-            match &publish.topic {
-                Some(topic) => write!(out, "topic={topic:?}")?,
-                None => write!(out, "topic=\"\"")?,
-            }
-            write!(out, " qos={}", publish.qos().level())?;
-            if let Some(id) = publish.packet_id() {
-                write!(out, " id={id} dup={}", publish.dup)?;
-            }
-            write!(out, " retain={}", publish.retain)?;
-            write_properties(out, &publish.properties)?;
-            write_payload(out, publish.payload)
-        }
-        Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
-            let Ack {
-                packet_id,
-                reason,
-                properties,
-                ..
-            } = ack;
-            write!(out, "id={packet_id}")?;
-            write_reason(out, *reason)?;
-            write_properties(out, properties)
-        }
-        Packet::Subscribe(subscribe) => {
-            write!(out, "id={}", subscribe.packet_id)?;
-            write_properties(out, &subscribe.properties)?;
-            for subscription in &subscribe.subscriptions {
-                let options = subscription.options;
-                write!(
-                    out,
-                    " {:?}:qos={}",
-                    subscription.filter,
-                    options.maximum_qos.level()
-                )?;
-                if options.no_local {
-                    write!(out, ",no_local")?;
-                }
-                if options.retain_as_published {
-                    write!(out, ",retain_as_published")?;
-                }
-                match options.retain_handling as u8 {
-                    0 => {}
-                    handling => write!(out, ",retain_handling={handling}")?,
-                }
-            }
-            Ok(())
-        }
-        Packet::SubAck(suback) | Packet::UnsubAck(suback) => {
-            let SubAck {
-                packet_id,
-                properties,
-                reasons,
-                ..
-            } = suback;
-            write!(out, "id={packet_id}")?;
-            write_properties(out, properties)?;
-            reasons
-                .iter()
-                .try_for_each(|reason| write_reason(out, reason))
-        }
-        Packet::Unsubscribe(unsubscribe) => {
-            write!(out, "id={}", unsubscribe.packet_id)?;
-            write_properties(out, &unsubscribe.properties)?;
-            let mut filters = unsubscribe.filters.iter();
-            filters.try_for_each(|filter| write!(out, " {filter:?}"))
-        }
-        Packet::PingReq | Packet::PingResp => Ok(()),
-        Packet::Disconnect(disconnect) => {
-            write_reason(out, disconnect.reason)?;
-            write_properties(out, &disconnect.properties)
-        }
-        Packet::Auth(auth) => {
-            write_reason(out, auth.reason)?;
-            write_properties(out, &auth.properties)
-        }
-    }
-}
-
-fn write_will(out: &mut String, will: &Will<&[u8]>) -> Result<(), fmt::Error> {
-    let (topic, qos, retain) = (&will.topic, will.qos.level(), will.retain);
-    write!(out, " will=(topic={topic:?} qos={qos} retain={retain}")?;
-    write_properties(out, &will.properties)?;
-    write_payload(out, will.payload.as_bytes())?;
-    write!(out, ")")
-}
-
-fn write_reason(out: &mut String, reason: ReasonCode) -> Result<(), fmt::Error> {
-    write!(out, " reason={:#04x}({})", reason.to_u8(), reason.name())
-}
-
-fn write_properties<K>(
-    out: &mut String,
-    properties: &Properties<K, &[u8]>,
-) -> Result<(), fmt::Error> {
-    for property in properties {
-        let name = property.id().to_string().replace(' ', "_");
-        match property {
-            Property::UserProperty((key, value)) => write!(out, " {name}={key:?}:{value:?}")?,
-            other => {
-                let value = format!("{other:?}");
-                // `Name(value)`: the name is already there.
-                let inner = value.split_once('(').map_or("", |(_, inner)| inner);
-                write!(out, " {name}={}", inner.strip_suffix(')').unwrap_or(inner))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn write_payload(out: &mut String, payload: &[u8]) -> Result<(), fmt::Error> {
-    const SHOWN: usize = 64;
-    let shown = payload.get(..SHOWN).unwrap_or(payload);
-    write!(
-        out,
-        " payload({})=b\"{}\"",
-        payload.len(),
-        shown.escape_ascii()
-    )?;
-    match payload.len() {
-        0..=SHOWN => Ok(()),
-        _ => write!(out, "..."),
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,0 +1,296 @@
+//! Properties of topics, each written once: proptests and fuzz targets call them. The rules stand
+//! here a second time, level by level over `&str`, as plainly as they can be said.
+
+use std::collections::BTreeMap;
+
+use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
+use mqtt_sansio::{TextError, TextErrorKind};
+
+/// Bytes as a filter, another filter and a name, with line feeds between them.
+///
+/// Each is read as a filter and as a name. What is valid is matched and covered with the others.
+pub fn matching(bytes: &[u8]) {
+    let fields: Vec<_> = bytes.splitn(3, |&byte| byte == b'\n').collect();
+    for field in &fields {
+        validates(field);
+        let Ok(filter) = TopicFilter::try_from(*field) else {
+            continue;
+        };
+        splits(filter);
+        for other in &fields {
+            if let Ok(name) = TopicName::try_from(*other) {
+                let expected = is_match(filter.as_str(), name.as_str());
+                assert_eq!(filter.matches(&name), expected, "{filter:?} {name:?}");
+            }
+            if let Ok(other) = TopicFilter::try_from(*other) {
+                let gap = witness(filter.as_str(), other.as_str());
+                assert_eq!(
+                    filter.covers(&other),
+                    gap.is_none(),
+                    "{filter:?} {other:?} {gap:?}"
+                );
+            }
+        }
+    }
+    if let [filter, other, name] = fields[..] {
+        covers(filter, other, name);
+    }
+}
+
+/// What is valid, and that an error points at what it names.
+fn validates(bytes: &[u8]) {
+    let text = std::str::from_utf8(bytes).ok();
+    let text = text.filter(|text| (1..=65_535).contains(&text.len()) && !text.contains('\0'));
+    let name = text.filter(|text| !text.contains(['+', '#']));
+    let filter = text.filter(|text| {
+        let levels: Vec<_> = text.split('/').collect();
+        let last = levels.len() - 1;
+        levels.iter().enumerate().all(|(at, &level)| match level {
+            "+" => true,
+            "#" => at == last,
+            other => !other.contains(['+', '#']),
+        })
+    });
+    let found = TopicName::try_from(bytes);
+    assert_eq!(found.as_ref().ok().map(TopicName::as_str), name);
+    points(bytes, found.err());
+    let found = TopicFilter::try_from(bytes);
+    assert_eq!(found.as_ref().ok().map(TopicFilter::as_str), filter);
+    points(bytes, found.err());
+}
+
+fn points(bytes: &[u8], error: Option<TextError>) {
+    let Some(error) = error else { return };
+    let at = bytes.get(error.offset);
+    let holds = match error.kind {
+        TextErrorKind::TooLong => bytes.len() > 65_535,
+        TextErrorKind::Empty => bytes.is_empty(),
+        TextErrorKind::NotUtf8 => {
+            let valid = std::str::from_utf8(bytes).map_err(|error| error.valid_up_to());
+            valid == Err(error.offset)
+        }
+        TextErrorKind::NullCharacter => at == Some(&0),
+        TextErrorKind::WildcardInName => matches!(at, Some(b'+' | b'#')),
+        TextErrorKind::MisplacedHash => at == Some(&b'#'),
+        TextErrorKind::MisplacedPlus => at == Some(&b'+'),
+        _ => false,
+    };
+    assert!(holds, "{error:?} {}", bytes.escape_ascii());
+}
+
+/// The parts of a shared subscription.
+fn splits(filter: TopicFilter<&[u8]>) {
+    let shared = filter.shared();
+    let Some(rest) = filter.as_str().strip_prefix("$share/") else {
+        assert_eq!(shared, Ok(None));
+        return;
+    };
+    let parts = rest.split_once('/').filter(|(name, inner)| {
+        !name.is_empty() && !name.contains(['+', '#']) && !inner.is_empty()
+    });
+    match (shared, parts) {
+        (Ok(Some(shared)), Some((name, inner))) => {
+            assert_eq!((shared.share_name, shared.filter.as_str()), (name, inner));
+        }
+        (Err(error), None) => assert!(error.offset <= filter.len()),
+        (shared, parts) => panic!("{filter:?}: {shared:?}, not {parts:?}"),
+    }
+}
+
+/// What a covered filter matches, the one that covers it matches.
+fn covers(filter: &[u8], other: &[u8], name: &[u8]) {
+    let (Ok(filter), Ok(other), Ok(name)) = (
+        TopicFilter::try_from(filter),
+        TopicFilter::try_from(other),
+        TopicName::try_from(name),
+    ) else {
+        return;
+    };
+    if filter.covers(&other) && other.matches(&name) {
+        assert!(filter.matches(&name), "{filter:?} {other:?} {name:?}");
+    }
+}
+
+/// The words of section 4.7, over levels.
+pub fn is_match(filter: &str, name: &str) -> bool {
+    if filter.starts_with(['+', '#']) && name.starts_with('$') {
+        return false;
+    }
+    let filter: Vec<_> = filter.split('/').collect();
+    let name: Vec<_> = name.split('/').collect();
+    let one = |(filter, name): (&&str, &&str)| *filter == "+" || filter == name;
+    match filter.split_last() {
+        Some((&"#", parents)) => name.len() >= parents.len() && parents.iter().zip(&name).all(one),
+        _ => name.len() == filter.len() && filter.iter().zip(&name).all(one),
+    }
+}
+
+/// A name that `other` matches and `filter` does not, if there is one.
+///
+/// It is enough to try the plainest names that `other` matches: with a level that is not in
+/// `filter` for each `+`, and for `#` none of them, one, or more than `filter` has levels.
+fn witness(filter: &str, other: &str) -> Option<String> {
+    let levels: Vec<_> = filter.split('/').collect();
+    let mut fresh = (0..).map(|n: usize| n.to_string());
+    let fresh = fresh.find(|level| !levels.contains(&level.as_str()))?;
+    let names = [0, 1, levels.len() + 1].map(|rest| {
+        let name = other.split('/').flat_map(|level| match level {
+            "+" => vec![fresh.as_str()],
+            "#" => vec![fresh.as_str(); rest],
+            level => vec![level],
+        });
+        name.collect::<Vec<_>>().join("/")
+    });
+    names.into_iter().find(|name| {
+        // `#` alone stands for one level at least.
+        !name.is_empty() && is_match(other, name) && !is_match(filter, name)
+    })
+}
+
+/// Levels that part in the middle of nodes and at their ends, that need more than one node, and
+/// that are enough for a table of children.
+const LEVELS: [&str; 29] = [
+    "", "+", "+", "+", "#", "a", "ab", "abc", "abd", "b", "$a", "$", "é", "0", "1", "2", "3", "4",
+    "5", "6", "7", "8", "9", "c/d/e/f", "c/d/e/g", "/", "c/+/e", LONG, LONGER,
+];
+const LONG: &str = "about-half-of-the-text-of-a-node";
+const LONGER: &str = "one-level-with-more-text-than-one-node-of-the-tree-has-room-for-so-far";
+
+/// Bytes as a stream of changes and look-ups: both trees agree with maps that are scanned.
+///
+/// Each step is a byte that says what to do, a byte for the number of levels, and these.
+pub fn trees(bytes: &[u8]) {
+    let mut input = bytes.iter().copied();
+    let (mut filters, mut names) = (FilterTree::new(), TopicTree::new());
+    let (mut filter_model, mut name_model) = (Model::new(), Model::new());
+    let mut steps = 0;
+    while let Some(step) = input.next() {
+        steps += 1;
+        let levels = 1 + input.next().unwrap_or_default() % 6;
+        let levels = input.by_ref().take(usize::from(levels));
+        let levels = levels.map(|byte| LEVELS[usize::from(byte) % LEVELS.len()]);
+        let text = levels.collect::<Vec<_>>().join("/");
+        let topic = text.replace(['+', '#'], "a");
+        // Half of what is removed or read is there.
+        let known = |model: &Model, text: &str| match step & 8 {
+            0 => text.to_owned(),
+            _ => {
+                let at = usize::from(step >> 4) % model.len().max(1);
+                let known = model.keys().nth(at);
+                known.cloned().unwrap_or_else(|| text.to_owned())
+            }
+        };
+        match step & 7 {
+            0 | 1 => {
+                if let Ok(filter) = TopicFilter::new(&text) {
+                    let old = filters.insert(&filter, steps);
+                    assert_eq!(old, filter_model.insert(text, steps));
+                }
+                if let Ok(name) = TopicName::new(&topic) {
+                    let old = names.insert(&name, steps);
+                    assert_eq!(old, name_model.insert(topic, steps));
+                }
+            }
+            2 => {
+                if let Ok(filter) = TopicFilter::new(&text) {
+                    let value = filters.get_or_insert_with(&filter, || steps);
+                    assert_eq!(value, filter_model.entry(text).or_insert(steps));
+                }
+                if let Ok(name) = TopicName::new(&topic) {
+                    let value = names.get_or_insert_with(&name, || steps);
+                    assert_eq!(value, name_model.entry(topic).or_insert(steps));
+                }
+            }
+            3 | 4 => {
+                let (text, topic) = (known(&filter_model, &text), known(&name_model, &topic));
+                if let Ok(filter) = TopicFilter::new(&text) {
+                    assert_eq!(filters.remove(&filter), filter_model.remove(&text));
+                }
+                if let Ok(name) = TopicName::new(&topic) {
+                    assert_eq!(names.remove(&name), name_model.remove(&topic));
+                }
+            }
+            5 => {
+                let (text, topic) = (known(&filter_model, &text), known(&name_model, &topic));
+                if let Ok(filter) = TopicFilter::new(&text) {
+                    assert_eq!(filters.get(&filter), filter_model.get(&text));
+                    assert_eq!(filters.get_mut(&filter), filter_model.get_mut(&text));
+                }
+                if let Ok(name) = TopicName::new(&topic) {
+                    assert_eq!(names.get(&name), name_model.get(&topic));
+                    assert_eq!(names.get_mut(&name), name_model.get_mut(&topic));
+                }
+            }
+            _ => {
+                found_by_name(&filters, &filter_model, &topic);
+                found_by_filter(&names, &name_model, &text);
+            }
+        }
+        assert_eq!(filters.len(), filter_model.len());
+        assert_eq!(names.len(), name_model.len());
+    }
+    empties(filters, filter_model, names, name_model);
+}
+
+type Model = BTreeMap<String, usize>;
+
+fn found_by_name(tree: &FilterTree<usize>, model: &Model, topic: &str) {
+    let Ok(name) = TopicName::new(topic) else {
+        return;
+    };
+    let mut found: Vec<_> = tree.matches(&name).collect();
+    found.sort();
+    let matching = model.iter().filter(|(filter, _)| is_match(filter, topic));
+    let mut expected: Vec<_> = matching.map(|(_, value)| value).collect();
+    expected.sort();
+    assert_eq!(found, expected, "{topic}");
+}
+
+fn found_by_filter(tree: &TopicTree<usize>, model: &Model, text: &str) {
+    let Ok(filter) = TopicFilter::new(text) else {
+        return;
+    };
+    let found: Vec<_> = tree.matching(&filter).collect();
+    let found = found.iter().map(|(name, value)| (name.as_str(), *value));
+    let matching = model.iter().filter(|(name, _)| is_match(text, name));
+    let expected = matching.map(|(name, value)| (name.as_str(), value));
+    assert!(found.eq(expected.clone()), "{text}");
+    let values = tree.matching_values(&filter);
+    assert!(values.eq(expected.map(|(_, value)| value)), "{text}");
+}
+
+/// Both trees hold what the models do, in their order, and nothing once that is removed.
+fn empties(
+    mut filters: FilterTree<usize>,
+    filter_model: Model,
+    mut names: TopicTree<usize>,
+    name_model: Model,
+) {
+    let entries: Vec<_> = filters.iter().collect();
+    let entries = entries
+        .iter()
+        .map(|(filter, value)| (filter.as_str(), *value));
+    assert!(
+        entries.eq(filter_model
+            .iter()
+            .map(|(filter, value)| (filter.as_str(), value)))
+    );
+    let entries: Vec<_> = names.iter().collect();
+    let entries = entries.iter().map(|(name, value)| (name.as_str(), *value));
+    assert!(
+        entries.eq(name_model
+            .iter()
+            .map(|(name, value)| (name.as_str(), value)))
+    );
+    for (text, value) in &filter_model {
+        assert_eq!(
+            filters.remove(&TopicFilter::new(text).unwrap()),
+            Some(*value)
+        );
+    }
+    for (text, value) in &name_model {
+        assert_eq!(names.remove(&TopicName::new(text).unwrap()), Some(*value));
+    }
+    assert!(filters.is_empty() && filters.iter().next().is_none());
+    assert!(names.is_empty() && names.iter().next().is_none());
+}
