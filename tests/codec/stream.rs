@@ -208,7 +208,7 @@ fn a_server_takes_nothing_after_a_malformed_connect() {
 #[test]
 fn a_server_takes_the_shortest_length_alone_in_5() {
     for (connect, version) in [(CONNECT_311, Version::V311), (CONNECT_5, Version::V5)] {
-        for client_id in [0, 115, 16_370] {
+        for client_id in [0, 115, 17_000] {
             let mut body = connect[2..connect.len() - 2].to_vec();
             body.extend_from_slice(&u16::try_from(client_id).unwrap().to_be_bytes());
             body.resize(body.len() + client_id, b'a');
@@ -242,6 +242,11 @@ fn a_server_takes_the_shortest_length_alone_in_5() {
 fn one_packet_is_all_there_is() {
     for (bytes, kind, offset) in [
         (&b"\xC0\x00\xC0\x00"[..], DecodeErrorKind::TrailingBytes, 2),
+        (
+            b"\x30\x04\x00\x01a\x00\xC0\x00",
+            DecodeErrorKind::TrailingBytes,
+            6,
+        ),
         (b"\xC0", DecodeErrorKind::Truncated, 1),
         (b"\x30\x05\x00", DecodeErrorKind::Truncated, 3),
         (b"", DecodeErrorKind::Truncated, 0),
