@@ -119,10 +119,12 @@ fn covers(filter: &[u8], other: &[u8]) -> bool {
     if matches!(filter, [b'+' | b'#', ..]) && matches!(other, [b'$', ..]) {
         return false;
     }
-    // No name is empty, so each that `#` or `/#` matches has the level that `+` wants.
-    if let (b"+/#", b"#") | (b"/+/#", b"/#") = (filter, other) {
-        return true;
-    }
+    // No name is empty, so each that these match has one level more than they say.
+    let other: &[u8] = match other {
+        b"#" => b"+/#",
+        b"/#" => b"/+/#",
+        _ => other,
+    };
     let (mut mine, mut theirs) = (Levels::new(filter), Levels::new(other));
     loop {
         match (mine.next(), theirs.next()) {
@@ -290,7 +292,7 @@ mod tests {
         let short = filters
             .iter()
             .zip(&matched)
-            .filter(|(filter, _)| filter.len() <= 4);
+            .filter(|(filter, _)| filter.len() <= 5);
         for (mine, my_row) in short.clone() {
             for (theirs, their_row) in short.clone() {
                 let subset = my_row
