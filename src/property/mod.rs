@@ -396,6 +396,40 @@ mod tests {
     }
 
     #[test]
+    fn equal_blocks_are_equal_and_hash_alike() {
+        let id = |id| {
+            let builder = SubscribeProperties::builder();
+            let id = SubscriptionId::new(id).unwrap();
+            builder.subscription_identifier(id).build()
+        };
+        let (one, two) = (id(1), id(2));
+        assert_eq!(one.subscription_identifier(), SubscriptionId::new(1));
+        assert_eq!(
+            SubscribeProperties::<Bytes>::default().subscription_identifier(),
+            None
+        );
+        assert_ne!(one, two);
+        assert_eq!(one, one.to_builder().build());
+
+        struct Hashed(Vec<u8>);
+        impl Hasher for Hashed {
+            fn finish(&self) -> u64 {
+                0
+            }
+            fn write(&mut self, bytes: &[u8]) {
+                self.0.extend_from_slice(bytes);
+            }
+        }
+        let hashed = |properties: &SubscribeProperties| {
+            let mut hasher = Hashed(Vec::new());
+            properties.hash(&mut hasher);
+            hasher.0
+        };
+        assert_eq!(hashed(&one), hashed(&id(1)));
+        assert_ne!(hashed(&one), hashed(&two));
+    }
+
+    #[test]
     fn repeats() {
         let twice = b"\x04\x0b\x01\x0b\x01";
         assert!(parse::<InPublish>(twice).is_ok());

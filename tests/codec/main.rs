@@ -15,4 +15,5 @@ mod properties;
 #[cfg(feature = "serde")]
 mod serde;
 mod stream;
+mod values;
 mod vectors;

@@ -1,0 +1,115 @@
+//! The values of properties: what is set is what is sent, and what is read.
+
+use core::num::{NonZeroU16, NonZeroU32};
+
+use mqtt_sansio::packet::{ConnAck, Connect, Publish, Will};
+use mqtt_sansio::property::{
+    ConnAckProperties, ConnectProperties, MaximumQoS, PayloadFormat, PublishProperties,
+    SubscriptionId, TopicAlias, WillProperties,
+};
+use mqtt_sansio::{Binary, Delivery, Packet, ReasonCode, Text, Version};
+use support::{check, hex};
+
+/// Encodes to these properties, behind all that comes before them, and prints them so.
+#[track_caller]
+fn holds(packet: impl Into<Packet>, bytes: &str, printed: &str) {
+    let packet = packet.into();
+    let encoded = check::encodes(Version::V5, &packet);
+    let bytes = hex::parse(bytes);
+    let found = encoded.windows(bytes.len()).any(|part| part == bytes);
+    assert!(found, "{encoded:02x?}");
+    let decoded = format!("{:?}", Packet::decode(Version::V5, &encoded).unwrap());
+    assert!(decoded.contains(printed), "{decoded}");
+}
+
+#[test]
+fn flags_are_one_or_zero() {
+    for (set, byte) in [(true, "01"), (false, "00")] {
+        let properties = ConnAckProperties::builder()
+            .retain_available(set)
+            .wildcard_subscription_available(set)
+            .subscription_identifier_available(set)
+            .shared_subscription_available(set)
+            .maximum_qos(match set {
+                true => MaximumQoS::AtLeastOnce,
+                false => MaximumQoS::AtMostOnce,
+            });
+        let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+        connack.properties = properties.build();
+        let qos = if set { "AtLeastOnce" } else { "AtMostOnce" };
+        holds(
+            connack,
+            &format!("0a 25 {byte} 28 {byte} 29 {byte} 2a {byte} 24 {byte}"),
+            &format!(
+                "[RetainAvailable({set}), WildcardSubscriptionAvailable({set}), \
+                 SubscriptionIdentifierAvailable({set}), SharedSubscriptionAvailable({set}), \
+                 MaximumQoS({qos})]"
+            ),
+        );
+
+        let mut connect = Connect::new("".parse::<Text>().unwrap());
+        connect.properties = ConnectProperties::builder()
+            .request_problem_information(set)
+            .request_response_information(set)
+            .build();
+        let format = match set {
+            true => PayloadFormat::Utf8,
+            false => PayloadFormat::Unspecified,
+        };
+        let payload = Binary::new(b"").unwrap().to_owned();
+        let mut will = Will::new("t".parse().unwrap(), payload);
+        let properties = WillProperties::builder().will_delay_interval(258);
+        will.properties = properties.payload_format_indicator(format).build();
+        connect.will = Some(will);
+        holds(
+            connect,
+            &format!("04 17 {byte} 19 {byte} 00 00 07 18 00 00 01 02 01 {byte}"),
+            &format!("[RequestProblemInformation({set}), RequestResponseInformation({set})]"),
+        );
+    }
+}
+
+#[test]
+fn numbers_are_what_they_are() {
+    let properties = ConnAckProperties::builder()
+        .session_expiry_interval(u32::MAX)
+        .server_keep_alive(258)
+        .receive_maximum(NonZeroU16::new(772).unwrap())
+        .topic_alias_maximum(1_286)
+        .maximum_packet_size(NonZeroU32::new(16_909_060).unwrap());
+    let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+    connack.properties = properties.build();
+    holds(
+        connack,
+        "13 11 ff ff ff ff 13 01 02 21 03 04 22 05 06 27 01 02 03 04",
+        "[SessionExpiryInterval(4294967295), ServerKeepAlive(258), ReceiveMaximum(772), \
+         TopicAliasMaximum(1286), MaximumPacketSize(16909060)]",
+    );
+
+    let (alias, id) = (TopicAlias::new(258), SubscriptionId::new(268_435_455));
+    let (alias, id) = (alias.unwrap(), id.unwrap());
+    assert_eq!((alias.get(), id.get()), (258, 268_435_455));
+    assert_eq!(SubscriptionId::new(268_435_456), None);
+    let topic = "t".parse().unwrap();
+    let mut publish = Publish::new(Delivery::AtMostOnce, topic, Default::default());
+    publish.properties = PublishProperties::builder()
+        .topic_alias(alias)
+        .subscription_identifier(id)
+        .payload_format_indicator(PayloadFormat::Utf8)
+        .build();
+    holds(
+        publish,
+        "0a 23 01 02 0b ff ff ff 7f 01 01",
+        "[TopicAlias(258), SubscriptionIdentifier(268435455), PayloadFormatIndicator(Utf8)]",
+    );
+}
+
+#[test]
+fn values_print_as_numbers_and_names() {
+    let alias = TopicAlias::new(7).unwrap();
+    let id = SubscriptionId::new(8).unwrap();
+    assert_eq!(format!("{alias} {alias:?} {id} {id:?}"), "7 7 8 8");
+    let code = ReasonCode::ServerBusy;
+    assert_eq!((code.name(), code.to_u8()), ("Server busy", 0x89));
+    assert_eq!(code.to_string(), "0x89 Server busy");
+}
