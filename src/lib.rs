@@ -16,6 +16,7 @@ extern crate std;
 
 #[cfg(feature = "arbitrary")]
 mod arbitrary;
+pub mod connection;
 mod error;
 mod frame;
 pub mod packet;

@@ -459,7 +459,11 @@ mod tests {
             assert!(found.into_iter().eq(first..first + (1 << 10)));
         }
         for other in ["z", "", "x/y"] {
-            assert!(both(&tree, &format!("{}{other}", "a/".repeat(10))).0.is_empty());
+            assert!(
+                both(&tree, &format!("{}{other}", "a/".repeat(10)))
+                    .0
+                    .is_empty()
+            );
         }
         assert_eq!(
             both(&tree, &format!("b/{}x", "a/".repeat(9))).0.len(),
