@@ -377,7 +377,9 @@ impl Connection {
         let properties = &connack.properties;
         self.core.check_method(properties.authentication_method())?;
         let session_present = connack.session_present;
-        if session_present && (self.clean_start || !self.known) {
+        // 3.1.1 lets a client without a session go on with the server's.
+        let unknown = !self.known && self.core.version == Version::V5;
+        if session_present && (self.clean_start || unknown) {
             return Err(Violation::SessionPresent);
         }
         if !session_present {

@@ -8,4 +8,5 @@
 pub mod check;
 pub mod fuzz;
 pub mod hex;
+pub mod link;
 pub mod vectors;

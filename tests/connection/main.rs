@@ -1,0 +1,9 @@
+//! Connections of both sides, as a user of the crate drives them.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a failed test panics"
+)]
+
+mod model;
