@@ -6,4 +6,7 @@
     reason = "a failed test panics"
 )]
 
+mod alias;
+mod driver;
+mod keep_alive;
 mod model;
