@@ -53,7 +53,11 @@ pub(crate) fn connecting(version: Version, connect: Connect) -> client::Connecti
 }
 
 /// A client that is accepted.
-pub(crate) fn connected(version: Version, connect: Connect, connack: ConnAck) -> client::Connection {
+pub(crate) fn connected(
+    version: Version,
+    connect: Connect,
+    connack: ConnAck,
+) -> client::Connection {
     let mut client = connecting(version, connect);
     let _ = client.handle_packet(&Packet::ConnAck(connack)).unwrap();
     assert!(matches!(client.poll_event(), Some(Event::Connected { .. })));

@@ -9,4 +9,6 @@
 mod alias;
 mod driver;
 mod keep_alive;
+mod life_cycle;
 mod model;
+mod wrong_time;
