@@ -314,6 +314,11 @@ impl Connection {
         }
     }
 
+    /// Gives memory back that is kept for further messages: for a connection that is idle.
+    pub fn shrink_to_fit(&mut self) {
+        self.core.shrink_to_fit();
+    }
+
     /// The version that is spoken.
     pub const fn version(&self) -> Version {
         self.core.version

@@ -128,6 +128,12 @@ impl Core {
         }
     }
 
+    fn shrink_to_fit(&mut self) {
+        self.queue.shrink_to_fit();
+        self.events.shrink_to_fit();
+        self.session.shrink_to_fit();
+    }
+
     /// Remembers what CONNECT says, whichever side sent it. Returns the limits in it.
     fn begin<B: AsRef<[u8]>>(&mut self, version: Version, connect: &Connect<B>) -> Limits {
         self.version = version;

@@ -304,6 +304,11 @@ impl Connection {
         }
     }
 
+    /// Gives memory back that is kept for further messages: for a connection that is idle.
+    pub fn shrink_to_fit(&mut self) {
+        self.core.shrink_to_fit();
+    }
+
     /// The version that CONNECT asked for.
     pub const fn version(&self) -> Version {
         self.core.version
