@@ -55,12 +55,7 @@ impl Core {
         Ok(Input::Done)
     }
 
-    pub(super) fn progress(
-        &mut self,
-        id: PacketId,
-        reason: ReasonCode,
-        progress: &Progress<Publish>,
-    ) {
+    fn progress(&mut self, id: PacketId, reason: ReasonCode, progress: &Progress<Publish>) {
         match progress {
             Progress::Received(_) => self.events.push_back(Event::Received(id)),
             Progress::Completed(_) => self.events.push_back(Event::Completed(id, reason)),
@@ -86,7 +81,7 @@ impl Core {
         qos: QoS,
         mut message: Publish,
     ) -> Result<Option<PacketId>, ConnectionError> {
-        if message.topic.is_none() || message.properties.topic_alias().is_some() {
+        if !is_whole(&message) {
             return Err(ConnectionError::TopicAlias);
         }
         message.dup = false;
@@ -96,7 +91,7 @@ impl Core {
             _ => Delivery::AtMostOnce,
         };
         if self.state == State::Connected {
-            self.check_message(&message)?;
+            self.check_message(&message.as_borrowed())?;
         } else if qos == QoS::AtMostOnce || self.role == Sender::Server {
             return Err(ConnectionError::WrongState);
         }
@@ -110,7 +105,10 @@ impl Core {
     }
 
     /// Whether the peer takes a message.
-    pub(super) fn check_message(&self, message: &Publish) -> Result<(), ConnectionError> {
+    fn check_message(&self, message: &Publish<&[u8]>) -> Result<(), ConnectionError> {
+        if !is_whole(message) {
+            return Err(ConnectionError::TopicAlias);
+        }
         if self.role == Sender::Client {
             let checked = self.peer.check_publish(message.qos(), message.retain);
             checked.map_err(ConnectionError::NotSupported)?;
@@ -152,7 +150,7 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn fits(&self, packet: &Packet) -> Result<bool, ConnectionError> {
+    fn fits(&self, packet: &Packet) -> Result<bool, ConnectionError> {
         Ok(self.peer.fit(packet.encoded_len(self.version)?))
     }
 
@@ -206,12 +204,17 @@ impl Core {
     /// Gives up the next messages, as long as they were queued before the limits were known and
     /// break them [MQTT-3.1.2-25].
     #[cold]
-    pub(super) fn drop_unsendable(&mut self) {
+    fn drop_unsendable(&mut self) {
         if self.state != State::Connected {
             return;
         }
         while let Some((id, message)) = self.session.next_message() {
-            if self.check_message(message).is_ok() {
+            let mut publish = message.as_borrowed();
+            // Who queued it in the session itself may have left this open.
+            if publish.delivery == Delivery::AtMostOnce {
+                publish.delivery = Delivery::AtLeastOnce(id);
+            }
+            if self.check_message(&publish).is_ok() {
                 return;
             }
             // The message is there, so that it can be taken.
@@ -220,6 +223,11 @@ impl Core {
         }
         self.unchecked = false;
     }
+}
+
+/// Whether a message has its topic, and no alias of some connection.
+fn is_whole<B: AsRef<[u8]>>(message: &Publish<B>) -> bool {
+    message.topic.is_some() && message.properties.topic_alias().is_none()
 }
 
 /// Whether there is a Reason String or a User Property.

@@ -161,8 +161,10 @@ fn server_answers_to_what_is_no_packet() {
     const CONNECT_311: &[u8] = b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01c";
     const CONNECT_5: &[u8] = b"\x10\x0E\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01c";
     use ReasonCode::*;
+    // What came before, what comes, and the answer.
+    type Case<'a> = (&'a [u8], &'a [u8], Option<(u8, ReasonCode)>);
     #[rustfmt::skip]
-    let cases: [(&[u8], &[u8], Option<(u8, ReasonCode)>); 14] = [
+    let cases: [Case<'_>; 14] = [
         (b"", b"\x40\x02\x00\x01",                                     None),
         (b"", b"GET / HTTP/1.1\r\n",                                   None),
         (b"", b"\x10\x0C\x00\x04MQTX\x05\x02\x00\x00\x00\x00",         Some((2, UnsupportedProtocolVersion))),
@@ -291,5 +293,22 @@ fn closed_at_every_state() {
             assert_eq!(closed(server.poll_event()), Some(Closed::Lost));
             assert_eq!(server.poll_event(), None);
         }
+    }
+}
+
+/// Random packets and commands in random order; a fuzz target does the same.
+#[test]
+fn random_sequences() {
+    let mut seed = 1_u64;
+    for len in (0..6_000).map(|step| step % 600 * 4) {
+        let bytes: Vec<u8> = (0..len)
+            .map(|_| {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                (seed >> 40) as u8
+            })
+            .collect();
+        support::fuzz::connection(&bytes);
     }
 }
