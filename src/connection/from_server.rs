@@ -42,7 +42,7 @@ impl Connection {
         self.core.session_expiry = properties
             .session_expiry_interval()
             .unwrap_or(self.core.asked_expiry);
-        self.core.peer = Limits::new(properties);
+        self.core.peer = Limits::new(self.core.version, properties);
         // The server's replaces this side's [MQTT-3.1.2-21] [MQTT-3.2.2-21].
         let keep_alive = match properties.server_keep_alive() {
             Some(seconds) => KeepAlive::from_secs(seconds),

@@ -154,7 +154,7 @@ impl Core {
                 _ => {}
             }
         }
-        Limits::new(&connect.properties)
+        Limits::new(version, &connect.properties)
     }
 
     /// CONNACK is accepted, or about to be sent.

@@ -107,7 +107,7 @@ impl Connection {
         } else if connack.properties.authentication_method().is_some() {
             return Err(ConnectionError::Authentication);
         }
-        let own = Limits::new(&connack.properties);
+        let own = Limits::new(self.core.version, &connack.properties);
         let keep_alive = match connack.properties.server_keep_alive() {
             Some(seconds) => KeepAlive::from_secs(seconds),
             None => self.keep_alive,

@@ -164,10 +164,8 @@ fn drive_client(u: &mut Unstructured<'_>) -> Result<()> {
                 now += Duration::from_millis(u64::from(u.arbitrary::<u16>()?));
                 client.handle_timeout(now);
             }
-            10 => {
-                if client.connect(version, u.arbitrary()?).is_ok() {
-                    client_sent = Sent::default();
-                }
+            10 if client.connect(version, u.arbitrary()?).is_ok() => {
+                client_sent = Sent::default();
             }
             11 => {
                 let mut connack: mqtt_sansio::packet::ConnAck = u.arbitrary()?;
