@@ -8,6 +8,7 @@
 
 mod alias;
 mod driver;
+mod exchange;
 mod keep_alive;
 mod life_cycle;
 mod model;

@@ -306,7 +306,7 @@ fn random_sequences() {
                 seed ^= seed << 13;
                 seed ^= seed >> 7;
                 seed ^= seed << 17;
-                (seed >> 40) as u8
+                u8::try_from(seed >> 56).unwrap()
             })
             .collect();
         support::fuzz::connection(&bytes);
