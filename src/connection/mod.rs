@@ -239,6 +239,10 @@ impl Core {
     }
 
     fn handle_decode_error(&mut self, error: DecodeError) {
+        // What is to be sent last is decided.
+        if self.state == State::Closing {
+            return;
+        }
         if self.state == State::Idle {
             self.version = error.version();
         }
