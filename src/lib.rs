@@ -18,6 +18,7 @@ extern crate std;
 mod arbitrary;
 #[cfg(feature = "tokio-util")]
 mod codec;
+pub mod connection;
 mod error;
 mod frame;
 pub mod packet;

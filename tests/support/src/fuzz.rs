@@ -2,7 +2,7 @@
 
 use mqtt_sansio::Version;
 
-use crate::{check, topic};
+use crate::{check, drive, topic};
 
 /// Any bytes decode or are refused, in every form and role.
 pub fn decode(bytes: &[u8]) {
@@ -31,6 +31,12 @@ pub fn trees(bytes: &[u8]) {
     topic::trees(bytes);
 }
 
+/// Connections keep the rules, whatever comes and in whatever order.
+pub fn connection(bytes: &[u8]) {
+    drive::server(bytes);
+    drive::client(bytes);
+}
+
 /// What a fuzzer calls.
 pub type Target = fn(&[u8]);
 
@@ -41,6 +47,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("stream", stream),
     ("matching", matching),
     ("trees", trees),
+    ("connection", connection),
 ];
 
 /// Runs a target on the files that the command line names: how to look at what a fuzzer found.

@@ -6,7 +6,9 @@
 )]
 
 pub mod check;
+pub mod drive;
 pub mod fuzz;
 pub mod hex;
+pub mod link;
 pub mod topic;
 pub mod vectors;

@@ -1,0 +1,15 @@
+//! Connections of both sides, as a user of the crate drives them.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a failed test panics"
+)]
+
+mod alias;
+mod driver;
+mod exchange;
+mod keep_alive;
+mod life_cycle;
+mod model;
+mod wrong_time;
