@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `--quick` runs fewer and shorter rounds, `--row SUBSTRING` only the rows whose name has the
-//! substring, and both can be given. `--topics` leaves the packets out.
+//! substring, and both can be given. `--topics` and `--exchanges` leave the rest out.
 //!
 //! # How to read the tables
 //!
@@ -27,6 +27,7 @@
 //! change in the machine's speed reaches all of them; the median is over the rounds. Dropping what
 //! was decoded is inside the loop, preparing the input is not (see [`timing`]).
 
+mod exchanges;
 mod packets;
 mod peers;
 mod table;
@@ -42,12 +43,13 @@ static ALLOCATOR: AllocCounterSystem = AllocCounterSystem;
 fn main() {
     let mut effort = Effort::FULL;
     let mut filter = String::new();
-    let mut packets = true;
+    let (mut packets, mut topics, mut exchanges) = (true, true, true);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => effort = Effort::QUICK,
-            "--topics" => packets = false,
+            "--topics" => (packets, exchanges) = (false, false),
+            "--exchanges" => (packets, topics) = (false, false),
             "--row" => filter = arguments.next().expect("--row needs a substring"),
             other => panic!("unknown argument {other}; see the comment of main.rs"),
         }
@@ -60,5 +62,10 @@ fn main() {
     for group in peers::GROUPS.iter().filter(|_| packets) {
         table::print(group, &cases, effort);
     }
-    topics::print(&filter, effort);
+    if topics {
+        topics::print(&filter, effort);
+    }
+    if exchanges {
+        exchanges::print(&filter, effort);
+    }
 }
