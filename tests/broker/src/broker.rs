@@ -122,10 +122,9 @@ impl Broker {
         if room {
             self.pending.insert(id);
         }
-        if self.pending.len() > self.config.max_pending {
-            if let Some(oldest) = self.pending.first().copied() {
-                self.close(oldest, ReasonCode::ServerBusy);
-            }
+        let crowded = self.pending.len() > self.config.max_pending;
+        if let Some(oldest) = self.pending.first().copied().filter(|_| crowded) {
+            self.close(oldest, ReasonCode::ServerBusy);
         }
         self.settle(id);
         id
@@ -154,10 +153,9 @@ impl Broker {
         }
         let read = input.len() - unread.len();
         input.advance(read);
-        if let Some(link) = self.links.get_mut(&id) {
-            if !input.is_empty() {
-                link.input = input;
-            }
+        let link = self.links.get_mut(&id);
+        if let Some(link) = link.filter(|_| !input.is_empty()) {
+            link.input = input;
         }
     }
 
