@@ -6,7 +6,7 @@ use super::limits::Limits;
 use crate::packet::Publish;
 use crate::property::{PropertyId, TopicAlias};
 use crate::topic::TopicName;
-use crate::version::Version;
+use crate::version::{Sender, Version};
 
 /// The topics for which the peer's aliases stand, on this network connection alone
 /// [MQTT-3.3.2-7].
@@ -26,6 +26,7 @@ impl Inbound {
     /// the maximum are taken [MQTT-3.3.2-10] [MQTT-3.3.2-12].
     pub(super) fn resolve<B: AsRef<[u8]>>(
         &mut self,
+        sender: Sender,
         publish: &Publish<B>,
     ) -> Result<Option<TopicName>, Violation> {
         let Some(alias) = publish.properties.topic_alias() else {
@@ -35,7 +36,7 @@ impl Inbound {
             };
         };
         if alias.get() > self.maximum {
-            return Err(Violation::TopicAliasTooLarge);
+            return Err(Violation::TopicAliasTooLarge(sender));
         }
         let known = self.topics.get(&alias);
         match (&publish.topic, known) {

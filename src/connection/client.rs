@@ -7,8 +7,8 @@ use super::keep_alive::{Due, Pinger};
 use super::{Closed, ConnectionError, Core, Event, Input, Limits, Queued, State, Turn, Violation};
 use crate::error::DecodeError;
 use crate::packet::{
-    Auth, ConnAck, Connect, Disconnect, KeepAlive, Packet, Publish, Subscribe, Subscriptions,
-    TopicFilters, Unsubscribe,
+    Auth, Connect, Disconnect, KeepAlive, Packet, Publish, Subscribe, Subscriptions, TopicFilters,
+    Unsubscribe,
 };
 use crate::packet_id::PacketId;
 use crate::property::{SubscribeProperties, TopicAlias, UnsubscribeProperties};
@@ -41,13 +41,13 @@ use crate::version::{Sender, Version};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Connection {
-    core: Core,
-    pinger: Pinger,
+    pub(super) core: Core,
+    pub(super) pinger: Pinger,
     /// Keep Alive of CONNECT.
-    keep_alive: KeepAlive,
-    clean_start: bool,
+    pub(super) keep_alive: KeepAlive,
+    pub(super) clean_start: bool,
     /// Whether the server should have this session.
-    known: bool,
+    pub(super) known: bool,
 }
 
 impl Connection {
@@ -314,6 +314,11 @@ impl Connection {
         }
     }
 
+    /// Gives memory back that is kept for further messages: for a connection that is idle.
+    pub fn shrink_to_fit(&mut self) {
+        self.core.shrink_to_fit();
+    }
+
     /// The version that is spoken.
     pub const fn version(&self) -> Version {
         self.core.version
@@ -355,82 +360,6 @@ impl Connection {
         let mut session = self.core.session;
         session.disconnect();
         session
-    }
-
-    /// A packet before CONNACK, which may be AUTH or CONNACK [MQTT-3.2.0-1].
-    fn handle_answer<B: AsRef<[u8]>>(&mut self, packet: &Packet<B>) -> Result<Input, Violation> {
-        match packet {
-            Packet::ConnAck(connack) => self.handle_conn_ack(connack),
-            Packet::Auth(auth) => self.core.handle_auth(auth),
-            _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
-        }
-    }
-
-    fn handle_conn_ack<B: AsRef<[u8]>>(
-        &mut self,
-        connack: &ConnAck<B>,
-    ) -> Result<Input, Violation> {
-        if connack.reason != ReasonCode::Success {
-            self.core.end(Closed::Refused(connack.reason), None);
-            return Ok(Input::Done);
-        }
-        let properties = &connack.properties;
-        self.core.check_method(properties.authentication_method())?;
-        let session_present = connack.session_present;
-        // 3.1.1 lets a client without a session go on with the server's.
-        let unknown = !self.known && self.core.version == Version::V5;
-        if session_present && (self.clean_start || unknown) {
-            return Err(Violation::SessionPresent);
-        }
-        if !session_present {
-            // [MQTT-3.2.2-5] [MQTT-3.1.2-4]
-            self.core.session.reset();
-        }
-        self.known = true;
-        self.core.session_expiry = properties
-            .session_expiry_interval()
-            .unwrap_or(self.core.asked_expiry);
-        self.core.peer = Limits::new(properties);
-        // The server's replaces this side's [MQTT-3.1.2-21] [MQTT-3.2.2-21].
-        let keep_alive = match properties.server_keep_alive() {
-            Some(seconds) => KeepAlive::from_secs(seconds),
-            None => self.keep_alive,
-        };
-        self.pinger.keep_alive(keep_alive.interval());
-        self.core.establish();
-        let event = Event::Connected { session_present };
-        self.core.events.push_back(event);
-        Ok(Input::Done)
-    }
-
-    /// A packet on an established connection.
-    fn handle<B: AsRef<[u8]>>(&mut self, packet: &Packet<B>) -> Result<Input, Violation> {
-        let core = &mut self.core;
-        match packet {
-            Packet::SubAck(ack) => {
-                core.check_problem_information(&ack.properties)?;
-                let (id, codes) = (ack.packet_id, ack.reasons.iter().len());
-                core.session
-                    .handle_sub_ack(id, codes)
-                    .map_err(Violation::Session)?;
-                core.events.push_back(Event::Subscribed(id));
-            }
-            Packet::UnsubAck(ack) => {
-                core.check_problem_information(&ack.properties)?;
-                let (id, codes) = (ack.packet_id, ack.reasons.iter().len());
-                core.session
-                    .handle_unsub_ack(id, codes)
-                    .map_err(Violation::Session)?;
-                core.events.push_back(Event::Unsubscribed(id));
-            }
-            Packet::PingResp => self.pinger.answered(),
-            Packet::Disconnect(disconnect) if core.version == Version::V5 => {
-                core.end(Closed::Disconnected(disconnect.reason), None);
-            }
-            Packet::Auth(auth) => return core.handle_auth(auth),
-            _ => return core.handle_exchange(packet),
-        }
-        Ok(Input::Done)
     }
 
     fn check_connected(&self) -> Result<(), ConnectionError> {

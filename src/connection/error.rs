@@ -5,7 +5,7 @@ use crate::frame::PacketType;
 use crate::reason::ReasonCode;
 use crate::session;
 use crate::session::SessionError;
-use crate::version::Version;
+use crate::version::{Sender, Version};
 
 /// The peer sent a well-formed packet that does not fit what went before.
 ///
@@ -22,12 +22,15 @@ pub enum Violation {
     /// CONNECT of 3.1.1 without a client identifier and without a clean session.
     #[error("empty client identifier for a session that is to be kept")]
     EmptyClientId,
+    /// The packet identifier of a request is that of another without an answer.
+    #[error("packet identifier of a new request is in use")]
+    RequestInUse,
     /// The server has a session of which this client knows nothing.
     #[error("session is present at the server alone")]
     SessionPresent,
-    /// A topic alias above what this side takes.
+    /// A topic alias above what this side takes, from that sender.
     #[error("topic alias is above the maximum")]
-    TopicAliasTooLarge,
+    TopicAliasTooLarge(Sender),
     /// A topic alias that stands for nothing.
     #[error("topic alias stands for no topic")]
     UnknownTopicAlias,
@@ -53,7 +56,7 @@ impl Violation {
     pub const fn reason_code(self) -> ReasonCode {
         match self {
             Self::Session(violation) => violation.reason_code(),
-            Self::TopicAliasTooLarge => ReasonCode::TopicAliasInvalid,
+            Self::TopicAliasTooLarge(_) => ReasonCode::TopicAliasInvalid,
             Self::NotSupported(reason) => reason,
             Self::EmptyClientId => ReasonCode::ClientIdentifierNotValid,
             _ => ReasonCode::ProtocolError,
@@ -66,11 +69,15 @@ impl Violation {
         Some(match self {
             Self::Session(violation) => return violation.statement(version),
             Self::UnexpectedPacket(Connect) => "MQTT-3.1.0-2",
-            Self::UnexpectedPacket(Disconnect) => "MQTT-3.14.0-1",
-            Self::UnexpectedPacket(_) => "MQTT-3.2.0-1",
+            Self::UnexpectedPacket(Disconnect) if matches!(version, Version::V5) => "MQTT-3.14.0-1",
             Self::EmptyClientId => "MQTT-3.1.3-8",
+            Self::RequestInUse => match version {
+                Version::V311 => "MQTT-2.3.1-2",
+                Version::V5 => "MQTT-2.2.1-3",
+            },
             Self::SessionPresent => "MQTT-3.2.2-4",
-            Self::TopicAliasTooLarge => "MQTT-3.3.2-9",
+            Self::TopicAliasTooLarge(Sender::Client) => "MQTT-3.3.2-9",
+            Self::TopicAliasTooLarge(Sender::Server) => "MQTT-3.3.2-11",
             Self::NotSupported(ReasonCode::QoSNotSupported) => "MQTT-3.2.2-11",
             Self::NotSupported(ReasonCode::RetainNotSupported) => "MQTT-3.2.2-14",
             Self::AuthenticationMethod => "MQTT-4.12.0-5",

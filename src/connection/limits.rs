@@ -4,6 +4,7 @@ use crate::packet::Subscribe;
 use crate::property::{MaximumQoS, Properties, Property};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
+use crate::version::Version;
 
 /// What one side takes on a connection, as its CONNECT or CONNACK says (sections 3.1.2.11 and
 /// 3.2.2.3). In 3.1.1 nothing is limited, and there are no topic aliases.
@@ -42,8 +43,11 @@ impl Limits {
     };
 
     /// What the properties of CONNECT or CONNACK say.
-    pub(super) fn new<K, B: AsRef<[u8]>>(properties: &Properties<K, B>) -> Self {
+    pub(super) fn new<K, B: AsRef<[u8]>>(version: Version, properties: &Properties<K, B>) -> Self {
         let mut limits = Self::DEFAULT;
+        if version == Version::V311 {
+            return limits;
+        }
         for property in properties {
             match property {
                 Property::ReceiveMaximum(value) => limits.receive_maximum = value,

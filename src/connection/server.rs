@@ -8,12 +8,12 @@ use super::keep_alive::Watch;
 use super::{Closed, ConnectionError, Core, Event, Input, Limits, State, Turn, Violation};
 use crate::error::DecodeError;
 use crate::frame::PacketType;
-use crate::packet::{Auth, ConnAck, Connect, Disconnect, KeepAlive, Packet, Publish, SubAck, Will};
+use crate::packet::{Auth, ConnAck, Disconnect, KeepAlive, Packet, Publish, SubAck, Will};
 use crate::packet_id::PacketId;
-use crate::property::{Properties, TopicAlias};
+use crate::property::TopicAlias;
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
-use crate::session::{self, Session, SessionError};
+use crate::session::{Session, SessionError};
 use crate::topic::TopicName;
 use crate::version::{Sender, Version};
 
@@ -38,15 +38,15 @@ use crate::version::{Sender, Version};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Connection {
-    core: Core,
+    pub(super) core: Core,
     watch: Watch,
-    keep_alive: KeepAlive,
-    clean_start: bool,
+    pub(super) keep_alive: KeepAlive,
+    pub(super) clean_start: bool,
     /// Whether CONNACK says success.
     accepted: bool,
-    will: Option<Box<Will>>,
+    pub(super) will: Option<Box<Will>>,
     /// SUBSCRIBE and UNSUBSCRIBE that are not answered, with the number of topic filters.
-    requests: Vec<(PacketId, PacketType, usize)>,
+    pub(super) requests: Vec<(PacketId, PacketType, usize)>,
 }
 
 impl Connection {
@@ -107,7 +107,7 @@ impl Connection {
         } else if connack.properties.authentication_method().is_some() {
             return Err(ConnectionError::Authentication);
         }
-        let own = Limits::new(&connack.properties);
+        let own = Limits::new(self.core.version, &connack.properties);
         let keep_alive = match connack.properties.server_keep_alive() {
             Some(seconds) => KeepAlive::from_secs(seconds),
             None => self.keep_alive,
@@ -160,20 +160,18 @@ impl Connection {
 
     /// Answers SUBSCRIBE, with one code for each topic filter [MQTT-3.8.4-2].
     pub fn sub_ack(&mut self, suback: SubAck) -> Result<(), ConnectionError> {
-        let codes = suback.reasons.iter().len();
-        let at = self.request(PacketType::Subscribe, suback.packet_id, codes)?;
-        self.core.send(Packet::SubAck(suback))?;
-        self.requests.swap_remove(at);
-        Ok(())
+        let answered = (suback.packet_id, suback.reasons.iter().len());
+        self.answer(PacketType::Subscribe, answered, Packet::SubAck(suback))
     }
 
     /// Answers UNSUBSCRIBE, with one code for each topic filter, or none in 3.1.1.
     pub fn unsub_ack(&mut self, unsuback: SubAck) -> Result<(), ConnectionError> {
-        let codes = unsuback.reasons.iter().len();
-        let at = self.request(PacketType::Unsubscribe, unsuback.packet_id, codes)?;
-        self.core.send(Packet::UnsubAck(unsuback))?;
-        self.requests.swap_remove(at);
-        Ok(())
+        let answered = (unsuback.packet_id, unsuback.reasons.iter().len());
+        self.answer(
+            PacketType::Unsubscribe,
+            answered,
+            Packet::UnsubAck(unsuback),
+        )
     }
 
     /// Answers a delivered message of QoS 1 or 2: see [`Session::acknowledge`].
@@ -306,6 +304,11 @@ impl Connection {
         }
     }
 
+    /// Gives memory back that is kept for further messages: for a connection that is idle.
+    pub fn shrink_to_fit(&mut self) {
+        self.core.shrink_to_fit();
+    }
+
     /// The version that CONNECT asked for.
     pub const fn version(&self) -> Version {
         self.core.version
@@ -359,124 +362,20 @@ impl Connection {
         (self.accepted && self.core.session_expiry > 0).then_some(session)
     }
 
-    fn handle_connect<B: AsRef<[u8]>>(
+    fn answer(
         &mut self,
-        version: Version,
-        connect: &Connect<B>,
-    ) -> Result<Input, Violation> {
-        self.core.peer = self.core.begin(version, connect);
-        if version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start {
-            return Err(Violation::EmptyClientId);
-        }
-        if self.core.method.is_some() {
-            self.core.turn = Turn::Own;
-        }
-        self.keep_alive = connect.keep_alive;
-        self.clean_start = connect.clean_start;
-        self.will = connect.will.as_ref().map(|will| {
-            let mut owned = Will::new(will.topic.to_owned(), will.payload.to_owned());
-            (owned.qos, owned.retain) = (will.qos, will.retain);
-            owned.properties = Properties::to_owned(&will.properties);
-            Box::new(owned)
-        });
-        Ok(Input::Answer)
-    }
-
-    /// A packet between CONNECT and CONNACK.
-    fn handle_early<B: AsRef<[u8]>>(&mut self, packet: &Packet<B>) -> Result<Input, Violation> {
-        match packet {
-            Packet::Auth(auth) => self.core.handle_auth(auth),
-            Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
-            Packet::Publish(_)
-            | Packet::PubAck(_)
-            | Packet::PubRec(_)
-            | Packet::PubRel(_)
-            | Packet::PubComp(_)
-            | Packet::Subscribe(_)
-            | Packet::Unsubscribe(_)
-            | Packet::PingReq
-                // [MQTT-3.1.2-30]
-                if self.core.method.is_none() =>
-            {
-                Ok(Input::Early)
-            }
-            _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
-        }
-    }
-
-    /// A packet on an established connection.
-    fn handle<B: AsRef<[u8]>>(&mut self, packet: &Packet<B>) -> Result<Input, Violation> {
-        match packet {
-            Packet::Subscribe(subscribe) => {
-                let checked = self.core.own.check_subscribe(subscribe);
-                checked.map_err(Violation::NotSupported)?;
-                let filters = subscribe.subscriptions.iter().count();
-                self.handle_request(PacketType::Subscribe, subscribe.packet_id, filters)
-            }
-            Packet::Unsubscribe(unsubscribe) => {
-                let filters = match self.core.version {
-                    // UNSUBACK has no codes.
-                    Version::V311 => 0,
-                    Version::V5 => unsubscribe.filters.iter().count(),
-                };
-                self.handle_request(PacketType::Unsubscribe, unsubscribe.packet_id, filters)
-            }
-            Packet::PingReq => {
-                self.core.pongs = self.core.pongs.saturating_add(1);
-                Ok(Input::Done)
-            }
-            Packet::Disconnect(disconnect) => self.handle_disconnect(disconnect),
-            Packet::Auth(auth) => self.core.handle_auth(auth),
-            _ => self.core.handle_exchange(packet),
-        }
-    }
-
-    fn handle_disconnect<B: AsRef<[u8]>>(
-        &mut self,
-        disconnect: &Disconnect<B>,
-    ) -> Result<Input, Violation> {
-        if let Some(seconds) = disconnect.properties.session_expiry_interval() {
-            if self.core.asked_expiry == 0 && seconds > 0 {
-                return Err(Violation::SessionExpiry);
-            }
-            self.core.session_expiry = seconds;
-        }
-        // [MQTT-3.1.2-10] [MQTT-3.14.4-3]
-        if disconnect.reason == ReasonCode::Success {
-            self.will = None;
-        }
-        self.core.end(Closed::Disconnected(disconnect.reason), None);
-        Ok(Input::Done)
-    }
-
-    fn handle_request(
-        &mut self,
-        packet: PacketType,
-        id: PacketId,
-        filters: usize,
-    ) -> Result<Input, Violation> {
-        if self.requests.iter().any(|request| request.0 == id) {
-            let in_use = session::Violation::PacketIdInUse(QoS::AtMostOnce);
-            return Err(Violation::Session(in_use));
-        }
-        self.requests.push((id, packet, filters));
-        Ok(Input::Answer)
-    }
-
-    /// Where the request is that a packet answers.
-    fn request(
-        &self,
-        packet: PacketType,
-        id: PacketId,
-        codes: usize,
-    ) -> Result<usize, ConnectionError> {
+        request: PacketType,
+        (id, codes): (PacketId, usize),
+        answer: Packet,
+    ) -> Result<(), ConnectionError> {
         if self.core.state != State::Connected {
             return Err(ConnectionError::WrongState);
         }
-        let at = self
-            .requests
-            .iter()
-            .position(|request| *request == (id, packet, codes));
-        at.ok_or(ConnectionError::NoSuchRequest)
+        let request = (id, request, codes);
+        let at = self.requests.iter().position(|other| *other == request);
+        let at = at.ok_or(ConnectionError::NoSuchRequest)?;
+        self.core.send(answer)?;
+        self.requests.swap_remove(at);
+        Ok(())
     }
 }

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::alloc::System;
+use std::time::Duration;
 
+use mqtt_sansio::connection::{Input, client, server};
+use mqtt_sansio::packet::{ConnAck, Connect, KeepAlive, Publish};
 use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
+use mqtt_sansio::{Delivery, Packet, QoS, ReasonCode, Version};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -24,6 +28,84 @@ const FILTERS: [&str; 9] = [
 
 fn main() {
     topics();
+    connections();
+}
+
+/// An idle connection with its session, and messages in the steady state.
+fn connections() {
+    let now = Duration::ZERO;
+    let message = Publish::new(Delivery::AtMostOnce, "a/b/c".parse().unwrap(), "x".into());
+    for version in [Version::V311, Version::V5] {
+        let region = Region::new(ALLOCATOR);
+        let mut client = client::Connection::new();
+        let mut server = server::Connection::new(now, Duration::MAX);
+        let made = region.change();
+        assert_eq!(made.allocations, 0, "connections of nobody");
+
+        let mut connect = Connect::new("c".parse().unwrap());
+        connect.keep_alive = KeepAlive::from_secs(60);
+        client.connect(version, connect).unwrap();
+        while let Some(packet) = client.poll_transmit(now) {
+            let _ = server.handle_packet(now, version, &packet).unwrap();
+        }
+        let clients = held(&region);
+        let before = held(&region);
+        let connack = ConnAck::new(ReasonCode::Success).to_owned();
+        server.accept(now, connack, None).unwrap();
+        while let Some(packet) = server.poll_transmit() {
+            let _ = client.handle_packet(&packet).unwrap();
+        }
+        while client.poll_event().is_some() {}
+        let servers = held(&region) - before;
+
+        let mut exchange = || {
+            for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+                client.publish(qos, message.clone()).unwrap();
+                server.publish(qos, message.clone()).unwrap();
+            }
+            loop {
+                let mut idle = true;
+                while let Some(packet) = client.poll_transmit(now) {
+                    idle = false;
+                    if let (Input::Deliver(_), Packet::Publish(publish)) =
+                        (server.handle_packet(now, version, &packet).unwrap(), packet)
+                    {
+                        let id = publish.packet_id();
+                        id.map(|id| server.acknowledge(id, ReasonCode::Success));
+                    }
+                }
+                while let Some(packet) = server.poll_transmit() {
+                    idle = false;
+                    if let (Input::Deliver(_), Packet::Publish(publish)) =
+                        (client.handle_packet(&packet).unwrap(), packet)
+                    {
+                        let id = publish.packet_id();
+                        id.map(|id| client.acknowledge(id, ReasonCode::Success));
+                    }
+                }
+                while client.poll_event().is_some() {}
+                while server.poll_event().is_some() {}
+                if idle {
+                    return;
+                }
+            }
+        };
+        exchange();
+        let steady = Region::new(ALLOCATOR);
+        for _ in 0..1_000 {
+            exchange();
+        }
+        let change = steady.change();
+        assert_eq!(change.allocations, 0, "6,000 messages");
+        // The tables of identifiers grow with the numbers in them.
+        assert!(change.reallocations < 10, "{}", change.reallocations);
+        assert!(client.session().is_empty() && server.session().is_empty());
+        client.shrink_to_fit();
+        server.shrink_to_fit();
+        let both = held(&region);
+        println!("{version}: idle client {clients}, server {servers}; both after messages {both}");
+        assert!(clients < 1024 && servers < 1024 && both < 1024);
+    }
 }
 
 fn topics() {

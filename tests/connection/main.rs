@@ -6,4 +6,10 @@
     reason = "a failed test panics"
 )]
 
+mod alias;
+mod driver;
+mod exchange;
+mod keep_alive;
+mod life_cycle;
 mod model;
+mod wrong_time;

@@ -243,7 +243,7 @@ impl World {
         assert!(self.client.poll_transmit(self.link.now).is_none());
         assert!(self.server.poll_transmit().is_none());
         let server = self.server.clone().into_session();
-        self.stored = server.or(self.stored.take());
+        self.stored = server.or_else(|| self.stored.take());
         for side in 0..2 {
             let crash = self.rng.below(3) == 0;
             match side {

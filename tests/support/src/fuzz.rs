@@ -2,7 +2,7 @@
 
 use mqtt_sansio::Version;
 
-use crate::check;
+use crate::{check, drive};
 
 /// Any bytes decode or are refused, in every form and role.
 pub fn decode(bytes: &[u8]) {
@@ -21,6 +21,12 @@ pub fn stream(bytes: &[u8]) {
     check::stream(bytes);
 }
 
+/// Connections keep the rules, whatever comes and in whatever order.
+pub fn connection(bytes: &[u8]) {
+    drive::server(bytes);
+    drive::client(bytes);
+}
+
 /// What a fuzzer calls.
 pub type Target = fn(&[u8]);
 
@@ -29,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("decode", decode),
     ("round_trip", round_trip),
     ("stream", stream),
+    ("connection", connection),
 ];
 
 /// Runs a target on the files that the command line names: how to look at what a fuzzer found.

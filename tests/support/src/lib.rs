@@ -6,6 +6,7 @@
 )]
 
 pub mod check;
+pub mod drive;
 pub mod fuzz;
 pub mod hex;
 pub mod link;
