@@ -253,9 +253,8 @@ impl Net {
     /// What the broker sends, but for messages and their exchanges, which wait.
     fn answers(&mut self, peer: &mut Peer) -> Vec<Packet> {
         let packets = self.receive(peer).into_iter();
-        let (messages, answers) = packets.partition(|packet| {
-            matches!(packet, Packet::Publish(_) | Packet::PubRel(_))
-        });
+        let (messages, answers) =
+            packets.partition(|packet| matches!(packet, Packet::Publish(_) | Packet::PubRel(_)));
         peer.unread = messages;
         answers
     }
