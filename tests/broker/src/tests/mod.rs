@@ -17,6 +17,7 @@ use mqtt_sansio::{
 
 use crate::{Broker, Config, ConnectionId, Policy};
 
+mod chaos;
 mod exchanges;
 mod faults;
 mod limits;
