@@ -74,17 +74,22 @@ impl Client {
     pub(crate) fn take_shared(&mut self, may: impl Fn(&Arc<Share>) -> bool) -> Vec<Outgoing> {
         let goes = |outgoing: &Outgoing| outgoing.share.as_ref().is_some_and(&may);
         let mut taken = Vec::new();
-        if let Some(session) = &mut self.session {
-            let unacknowledged = session.messages().map(|(id, _, sent)| (id, sent));
-            let unacknowledged: Vec<_> = unacknowledged.collect();
-            for (id, sent) in unacknowledged {
-                let Some(outgoing) = self.in_flight.get(&id) else {
-                    continue;
-                };
-                let bound = sent && outgoing.qos == QoS::ExactlyOnce;
-                if !bound && goes(outgoing) && session.abandon(id).is_ok() {
-                    taken.extend(self.in_flight.remove(&id));
+        let in_flight = self.in_flight.iter();
+        let leaving = in_flight.filter(|(_, outgoing)| goes(outgoing));
+        let leaving: Vec<_> = leaving.map(|(id, outgoing)| (*id, outgoing.qos)).collect();
+        for (id, qos) in leaving {
+            let free = match &mut self.session {
+                Some(session) => {
+                    let mut sent = session.messages();
+                    let unsent = sent.any(|(each, _, sent)| each == id && !sent);
+                    drop(sent);
+                    (unsent || qos == QoS::AtLeastOnce) && session.abandon(id).is_ok()
                 }
+                // It ended with its connection, to which nothing is handed over before it is sent.
+                None => qos == QoS::AtLeastOnce,
+            };
+            if free {
+                taken.extend(self.in_flight.remove(&id));
             }
         }
         taken.extend(self.queue.take_if(goes));

@@ -28,7 +28,7 @@ pub struct Config {
     pub shared: bool,
     /// The longest that a session outlives its connection, in seconds; `u32::MAX` is for ever.
     pub max_session_expiry: u32,
-    /// How often the `$SYS` topics are published; `None` is never.
+    /// How often the `$SYS` topics are published, at most once a second; `None` is never.
     pub sys_interval: Option<Duration>,
     /// Connections at once.
     pub max_connections: usize,

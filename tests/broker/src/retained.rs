@@ -10,6 +10,8 @@ use crate::message::Message;
 pub(crate) struct Retained {
     topics: TopicTree<Arc<Message>>,
     bytes: usize,
+    /// When to look for expired messages again, as that is a walk over all.
+    purge_at: Duration,
 }
 
 impl Retained {
@@ -26,7 +28,7 @@ impl Retained {
             self.remove(&message.topic);
             return true;
         }
-        if !self.has_room(message, max_count, max_bytes) {
+        if now >= self.purge_at && !self.has_room(message, max_count, max_bytes) {
             self.purge(now);
         }
         if !self.has_room(message, max_count, max_bytes) {
@@ -65,6 +67,7 @@ impl Retained {
 
     /// Removes what has expired.
     pub(crate) fn purge(&mut self, now: Duration) {
+        self.purge_at = now.saturating_add(Duration::from_secs(1));
         let expired = self.topics.iter().filter(|(_, m)| m.is_expired(now));
         let expired: Vec<_> = expired.map(|(topic, _)| topic).collect();
         for topic in expired {

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mqtt_sansio::QoS;
@@ -27,8 +28,10 @@ impl Broker {
         let Some(interval) = self.config.sys_interval else {
             return;
         };
-        self.timers
-            .set(self.now.saturating_add(interval), Timer::Sys);
+        let next = self
+            .now
+            .saturating_add(interval.max(Duration::from_secs(1)));
+        self.timers.set(next, Timer::Sys);
         self.retained.purge(self.now);
         let connections = self.clients.values().map(|client| client.connection);
         let connected = connections.flatten().count();

@@ -98,6 +98,28 @@ fn what_a_session_leaves_goes_to_another_member() {
 }
 
 #[test]
+fn what_a_clean_session_leaves_goes_to_another_member() {
+    let mut net = Net::new(quiet());
+    let version = Version::V5;
+    let (mut a, mut b) = (net.join(version, "a"), net.join(version, "b"));
+    for member in [&mut a, &mut b] {
+        net.subscribe(member, "$share/g/t", QoS::ExactlyOnce);
+    }
+    let mut publisher = net.join(version, "publisher");
+    for (qos, payload) in [
+        (QoS::AtLeastOnce, "1"),
+        (QoS::AtLeastOnce, "2"),
+        (QoS::ExactlyOnce, "3"),
+    ] {
+        net.say(&mut publisher, qos, "t", payload);
+    }
+    assert_eq!(net.receive(&mut a).len(), 2);
+    net.leave(&a);
+    // QoS 2 that was under way is gone [MQTT-4.8.2-5].
+    assert_eq!(net.messages(&mut b), ["t=2 q1", "t=1 q1"]);
+}
+
+#[test]
 fn are_not_available() {
     let mut config = quiet();
     config.shared = false;
