@@ -195,7 +195,8 @@ impl Connection {
         self.core.auth(auth)
     }
 
-    /// Ends the connection with DISCONNECT, behind the messages of QoS 0 that wait.
+    /// Ends the connection with DISCONNECT, behind the messages of QoS 0 that wait. For
+    /// acknowledgements to leave before, drain [`poll_transmit`](Self::poll_transmit) first.
     ///
     /// 3.1.1 has no reason code; it may not be another than [`ReasonCode::Success`] there.
     pub fn disconnect(&mut self, disconnect: Disconnect) -> Result<(), ConnectionError> {

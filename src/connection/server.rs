@@ -98,6 +98,10 @@ impl Connection {
         if connack.reason != ReasonCode::Success {
             return Err(ConnectionError::InvalidReasonCode);
         }
+        if self.core.turn == Turn::Peer {
+            // The client's AUTH has to come first.
+            return Err(ConnectionError::Authentication);
+        }
         let session = session.filter(|_| !self.clean_start);
         connack.session_present = session.is_some();
         if let Some(method) = &self.core.method {
@@ -187,6 +191,8 @@ impl Connection {
 
     /// Ends the connection with DISCONNECT, behind the messages of QoS 0 that wait; in 3.1.1
     /// without. Before [`accept`](Self::accept), use [`refuse`](Self::refuse) [MQTT-3.14.0-1].
+    ///
+    /// For acknowledgements to leave before, drain [`poll_transmit`](Self::poll_transmit) first.
     pub fn disconnect(&mut self, disconnect: Disconnect) -> Result<(), ConnectionError> {
         if self.core.state != State::Connected {
             return Err(ConnectionError::WrongState);

@@ -609,6 +609,8 @@ fn authentication() {
     for _ in 0..2 {
         server.auth(auth(ContinueAuthentication, "m")).unwrap();
         assert_eq!(server.auth(auth(ContinueAuthentication, "m")), out_of_turn);
+        let early = server.accept(ZERO, connack(<_>::default()), None);
+        assert_eq!(early, out_of_turn);
         assert_eq!(down(&mut server, &mut client), [Input::Answer]);
         client.auth(auth(ContinueAuthentication, "m")).unwrap();
         assert_eq!(up(&mut server, &mut client), [Input::Answer]);

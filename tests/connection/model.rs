@@ -77,6 +77,14 @@ fn message(version: Version, number: u32) -> Publish {
     publish
 }
 
+/// A session that was stored and read again, as text where there is a form for that.
+fn reloaded(session: &Session<Publish>) -> Session<Publish> {
+    #[cfg(feature = "serde")]
+    return serde_json::from_str(&serde_json::to_string(session).unwrap()).unwrap();
+    #[cfg(not(feature = "serde"))]
+    return Session::restore(session.snapshot()).unwrap();
+}
+
 struct World {
     version: Version,
     rng: Rng,
@@ -248,13 +256,11 @@ impl World {
             let crash = self.rng.below(3) == 0;
             match side {
                 0 if crash => {
-                    let snapshot = self.client.session().snapshot();
-                    let session = Session::restore(snapshot).unwrap();
+                    let session = reloaded(self.client.session());
                     self.client = client::Connection::with_session(session);
                 }
                 1 if crash => {
-                    let snapshot = self.stored.as_ref().unwrap().snapshot();
-                    self.stored = Some(Session::restore(snapshot).unwrap());
+                    self.stored = self.stored.as_ref().map(reloaded);
                 }
                 _ => {}
             }
