@@ -40,8 +40,9 @@
 //! * A [`Policy`] for who may connect, subscribe and publish, and a limit in [`Config`] for
 //!   everything that a client can make it hold.
 //!
-//! In 3.1.1 a filter with `$share/` is an ordinary one, and what `Config` limits without a way to say so
-//! in that version (Keep Alive, Receive Maximum) is not enforced there.
+//! In 3.1.1 a filter with `$share/` is an ordinary one. What 3.1.1 has no way to say is not enforced
+//! there (Keep Alive, Receive Maximum), is done without a word (retained messages that are not
+//! available), or ends the connection (a QoS above the maximum).
 #![cfg_attr(
     test,
     allow(
