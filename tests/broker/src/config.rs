@@ -1,0 +1,81 @@
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use mqtt_sansio::QoS;
+
+/// What the broker offers, and how much a client may make it hold.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// How long CONNECT, and each AUTH before CONNACK, may take.
+    pub connect_timeout: Duration,
+    /// The longest Keep Alive in seconds, announced in 5.0 where the client asks for more. 0 leaves
+    /// it to the client.
+    pub max_keep_alive: u16,
+    /// Messages of QoS 1 and 2 that a client may have unacknowledged.
+    pub receive_maximum: NonZeroU16,
+    /// The highest topic alias that a client may use.
+    pub topic_alias_maximum: u16,
+    /// How many topic aliases are used towards a client that takes them.
+    pub aliases_to_clients: u16,
+    /// The largest packet that is taken, in bytes.
+    pub maximum_packet_size: NonZeroU32,
+    /// The highest QoS that is taken and granted.
+    pub maximum_qos: QoS,
+    /// Whether there are retained messages.
+    pub retain: bool,
+    /// Whether there are shared subscriptions.
+    pub shared: bool,
+    /// The longest that a session outlives its connection, in seconds; `u32::MAX` is for ever.
+    pub max_session_expiry: u32,
+    /// How often the `$SYS` topics are published, at most once a second; `None` is never.
+    pub sys_interval: Option<Duration>,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections that have not finished CONNECT; above that the oldest of them is closed.
+    pub max_pending: usize,
+    /// Sessions, with and without a connection.
+    pub max_sessions: usize,
+    /// Subscriptions of one session.
+    pub max_subscriptions: usize,
+    /// Messages that wait for one session.
+    pub max_queued: usize,
+    /// Bytes of the messages that wait for one session.
+    pub max_queued_bytes: usize,
+    /// Messages of QoS 1 and 2 that are unacknowledged by one client, whatever it allows.
+    pub max_in_flight: u16,
+    /// SUBACK and UNSUBACK that one client leaves unread.
+    pub max_unread_answers: usize,
+    /// Retained messages.
+    pub max_retained: usize,
+    /// Bytes of the retained messages.
+    pub max_retained_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            max_keep_alive: 0,
+            receive_maximum: NonZeroU16::MAX,
+            topic_alias_maximum: 16,
+            aliases_to_clients: 16,
+            maximum_packet_size: const { NonZeroU32::new(16 << 20).unwrap() },
+            maximum_qos: QoS::ExactlyOnce,
+            retain: true,
+            shared: true,
+            max_session_expiry: u32::MAX,
+            sys_interval: Some(Duration::from_secs(10)),
+            max_connections: 10_000,
+            max_pending: 1_000,
+            max_sessions: 20_000,
+            max_subscriptions: 1_000,
+            max_queued: 10_000,
+            max_queued_bytes: 64 << 20,
+            max_in_flight: 1_000,
+            max_unread_answers: 1_000,
+            max_retained: 100_000,
+            max_retained_bytes: 256 << 20,
+        }
+    }
+}

@@ -1,0 +1,327 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use mqtt_sansio::connection::server::Connection;
+use mqtt_sansio::packet::{Auth, ConnAck, Connect, KeepAlive};
+use mqtt_sansio::property::{ConnAckProperties, MaximumQoS, PropertiesBuilder};
+use mqtt_sansio::{Binary, QoS, ReasonCode, Sender, Text, Version};
+use mqtt_sansio::{PacketType, property::InConnAck};
+
+use crate::client::{Client, SessionKey};
+use crate::policy::AuthStep;
+use crate::subscriptions::Share;
+use crate::timers::Timer;
+use crate::{Broker, ConnectionId};
+
+impl Broker {
+    pub(crate) fn handle_connect(&mut self, id: ConnectionId, connect: &Connect<&[u8]>) {
+        let Some(method) = connect.properties.authentication_method() else {
+            return self.admit(id, connect, &[]);
+        };
+        let data = connect.properties.authentication_data();
+        let data = data.as_ref().map_or(&[][..], Binary::as_bytes);
+        match self.policy.auth(id, method.as_str(), data) {
+            AuthStep::Continue(data) => {
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.connect = Some(Box::new(connect.to_owned()));
+                }
+                self.send_auth(id, ReasonCode::ContinueAuthentication, method, &data);
+            }
+            AuthStep::Success(data) => self.admit(id, connect, &data),
+            AuthStep::Refused(reason) => self.refuse(id, reason),
+        }
+    }
+
+    /// AUTH: another step before CONNACK, or after it (section 4.12.1).
+    pub(crate) fn handle_auth(&mut self, id: ConnectionId, auth: &Auth<&[u8]>) {
+        // The connection has seen to it that there is a method, and that it is that of CONNECT.
+        let Some(method) = auth.properties.authentication_method() else {
+            return;
+        };
+        let data = auth.properties.authentication_data();
+        let data = data.as_ref().map_or(&[][..], Binary::as_bytes);
+        let step = self.policy.auth(id, method.as_str(), data);
+        let connect = self.links.get_mut(&id).and_then(|link| link.connect.take());
+        match (step, connect) {
+            (AuthStep::Continue(data), connect) => {
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.connect = connect;
+                }
+                self.send_auth(id, ReasonCode::ContinueAuthentication, method, &data);
+            }
+            (AuthStep::Success(data), Some(connect)) => {
+                self.admit(id, &connect.as_borrowed(), &data);
+            }
+            (AuthStep::Success(data), None) => {
+                self.send_auth(id, ReasonCode::Success, method, &data);
+            }
+            (AuthStep::Refused(reason), Some(_)) => self.refuse(id, reason),
+            (AuthStep::Refused(reason), None) => {
+                let may = reason.allowed_in(PacketType::Disconnect, Some(Sender::Server));
+                let fallback = ReasonCode::NotAuthorized;
+                self.close(id, if may { reason } else { fallback });
+            }
+        }
+    }
+
+    fn send_auth(
+        &mut self,
+        id: ConnectionId,
+        reason: ReasonCode,
+        method: Text<&[u8]>,
+        data: &[u8],
+    ) {
+        let mut auth = Auth::new(reason, method);
+        if let (false, Ok(data)) = (data.is_empty(), Binary::new(data)) {
+            let builder = auth.properties.to_builder();
+            auth.properties = builder.authentication_data(data).build();
+        }
+        let link = self.links.get_mut(&id);
+        let connection = link.and_then(|link| link.connection.as_mut());
+        if connection.is_none_or(|connection| connection.auth(auth).is_err()) {
+            self.refuse(id, ReasonCode::PacketTooLarge);
+        }
+    }
+
+    fn refuse(&mut self, id: ConnectionId, reason: ReasonCode) {
+        let link = self.links.get_mut(&id);
+        let Some(connection) = link.and_then(|link| link.connection.as_mut()) else {
+            return;
+        };
+        let may = reason.is_error() && reason.allowed_in(PacketType::ConnAck, Some(Sender::Server));
+        let fallback = ReasonCode::UnspecifiedError;
+        let connack = ConnAck::new(if may { reason } else { fallback }).to_owned();
+        if connection.refuse(connack).is_err() {
+            connection.handle_close();
+        }
+        self.settle(id);
+    }
+
+    /// The client is who it says, as far as an authentication method can tell: everything else.
+    fn admit(&mut self, id: ConnectionId, connect: &Connect<&[u8]>, auth_data: &[u8]) {
+        let version = match self
+            .links
+            .get(&id)
+            .and_then(|link| link.connection.as_ref())
+        {
+            Some(connection) => connection.version(),
+            None => return,
+        };
+        let assigned = connect.client_id.is_empty();
+        let name = match assigned {
+            true => self.new_name(),
+            false => connect.client_id.to_owned(),
+        };
+        if let Err(reason) = self.check_connect(version, &name, connect) {
+            return self.refuse(id, reason);
+        }
+        self.take_session_over(&name, connect.clean_start);
+        let known = self.names.get(&name).copied();
+        if known.is_none() && self.clients.len() >= self.config.max_sessions {
+            // What 3.1.1 understands is no quota.
+            return self.refuse(
+                id,
+                match version {
+                    Version::V311 => ReasonCode::ServerUnavailable,
+                    Version::V5 => ReasonCode::QuotaExceeded,
+                },
+            );
+        }
+        let key = known.unwrap_or_else(|| self.new_session(&name));
+        let now = self.now;
+        let session = self.clients.get_mut(&key).and_then(|client| {
+            client.connection = Some(id);
+            if let Some(at) = client.ends_at.take() {
+                self.timers.cancel(at, Timer::Session(key));
+            }
+            // The client is back before the delay was over [MQTT-3.1.3-9].
+            if let Some((at, _)) = client.will.take() {
+                self.timers.cancel(at, Timer::Session(key));
+            }
+            client.resume(now, version)
+        });
+        let connack = self.connack(version, connect, assigned.then_some(&name), auth_data);
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.client = Some(key);
+        self.pending.remove(&id);
+        let accepted = link
+            .connection
+            .as_mut()
+            .map(|c| c.accept(now, connack, session));
+        if !matches!(accepted, Some(Ok(()))) {
+            // CONNACK is too large for a client that takes next to nothing.
+            if let Some(connection) = &mut link.connection {
+                connection.handle_close();
+            }
+        }
+        self.settle(id);
+    }
+
+    fn check_connect(
+        &mut self,
+        version: Version,
+        name: &Text,
+        connect: &Connect<&[u8]>,
+    ) -> Result<(), ReasonCode> {
+        let user_name = connect.user_name.as_ref().map(Text::as_bytes);
+        let password = connect.password.as_ref().map(Binary::as_bytes);
+        self.policy.connect(name, user_name, password)?;
+        let Some(will) = &connect.will else {
+            return Ok(());
+        };
+        if will.qos > self.config.maximum_qos {
+            return Err(ReasonCode::QoSNotSupported);
+        }
+        if will.retain && !self.config.retain && version == Version::V5 {
+            return Err(ReasonCode::RetainNotSupported);
+        }
+        match will.topic.as_bytes().starts_with(b"$SYS/") {
+            true => Err(ReasonCode::NotAuthorized),
+            false => self.policy.publish(name, &will.topic.to_owned()),
+        }
+    }
+
+    /// A name that no session has.
+    fn new_name(&self) -> Text {
+        let mut number = self.next_key;
+        loop {
+            let name = Text::try_from(format!("auto-{number}")).unwrap_or_default();
+            if !self.names.contains_key(&name) {
+                return name;
+            }
+            number += 1;
+        }
+    }
+
+    fn new_session(&mut self, name: &Text) -> SessionKey {
+        let key = SessionKey(self.next_key);
+        self.next_key += 1;
+        self.clients.insert(key, Client::new(name.clone()));
+        self.names.insert(name.clone(), key);
+        key
+    }
+
+    /// Closes the connection that has this client identifier [MQTT-3.1.4-3], and ends its session if
+    /// the new one starts clean [MQTT-3.1.2-4].
+    fn take_session_over(&mut self, name: &Text, clean_start: bool) {
+        let Some(&key) = self.names.get(name) else {
+            return;
+        };
+        if let Some(old) = self.clients.get(&key).and_then(|client| client.connection) {
+            self.close(old, ReasonCode::SessionTakenOver);
+        }
+        if clean_start {
+            self.end_session(key);
+        }
+    }
+
+    /// What the client has to know.
+    fn connack(
+        &self,
+        version: Version,
+        connect: &Connect<&[u8]>,
+        assigned: Option<&Text>,
+        auth_data: &[u8],
+    ) -> ConnAck {
+        let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+        if version == Version::V311 {
+            return connack;
+        }
+        let config = &self.config;
+        let mut builder = ConnAckProperties::builder();
+        let asked = connect.properties.session_expiry_interval().unwrap_or(0);
+        if asked > config.max_session_expiry {
+            builder = builder.session_expiry_interval(config.max_session_expiry);
+        }
+        if config.receive_maximum.get() < u16::MAX {
+            builder = builder.receive_maximum(config.receive_maximum);
+        }
+        builder = match config.maximum_qos {
+            QoS::AtMostOnce => builder.maximum_qos(MaximumQoS::AtMostOnce),
+            QoS::AtLeastOnce => builder.maximum_qos(MaximumQoS::AtLeastOnce),
+            QoS::ExactlyOnce => builder,
+        };
+        if !config.retain {
+            builder = builder.retain_available(false);
+        }
+        builder = builder.maximum_packet_size(config.maximum_packet_size);
+        if let Some(name) = assigned {
+            builder = builder.assigned_client_identifier(name.as_borrowed());
+        }
+        if config.topic_alias_maximum > 0 {
+            builder = builder.topic_alias_maximum(config.topic_alias_maximum);
+        }
+        if !config.shared {
+            builder = builder.shared_subscription_available(false);
+        }
+        let keep_alive = connect.keep_alive;
+        let most = KeepAlive::from_secs(config.max_keep_alive);
+        if most != KeepAlive::OFF && (keep_alive == KeepAlive::OFF || keep_alive > most) {
+            builder = builder.server_keep_alive(most.as_secs());
+        }
+        connack.properties = with_data(builder, auth_data).build();
+        connack
+    }
+
+    /// A connection is over: its session waits for the next one, or ends with it.
+    pub(crate) fn suspend(&mut self, key: SessionKey, mut connection: Connection) {
+        let will = connection.take_will();
+        let expiry = connection.session_expiry_interval();
+        let expiry = expiry.min(self.config.max_session_expiry);
+        let Some(client) = self.clients.get_mut(&key) else {
+            return;
+        };
+        client.connection = None;
+        client.queue.drop_loose();
+        client.session = connection.into_session();
+        let kept = client.session.is_some() && expiry > 0;
+        if kept && expiry < u32::MAX {
+            let at = self.now.saturating_add(Duration::from_secs(expiry.into()));
+            client.ends_at = Some(at);
+            self.timers.set(at, Timer::Session(key));
+        }
+        if let Some(will) = will {
+            self.keep_will(key, will);
+        }
+        if !kept {
+            return self.end_session(key);
+        }
+        self.look_at_session(key);
+        self.hand_over_shares(key);
+    }
+
+    /// Gives what a member of a share cannot get now to another one that can.
+    fn hand_over_shares(&mut self, key: SessionKey) {
+        let (clients, subscriptions) = (&self.clients, &self.subscriptions);
+        let connected = |key| {
+            let client = clients.get(&key);
+            client.is_some_and(|client: &Client| client.connection.is_some())
+        };
+        let Some(client) = clients.get(&key) else {
+            return;
+        };
+        let mut takers: Vec<Arc<Share>> = Vec::new();
+        for share in client.shares() {
+            if !takers.contains(share) && subscriptions.any_member(share, connected) {
+                takers.push(Arc::clone(share));
+            }
+        }
+        if takers.is_empty() {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(&key) else {
+            return;
+        };
+        let messages = client.take_shared(|share| takers.contains(share));
+        self.hand_on(key, messages);
+    }
+}
+
+fn with_data(builder: PropertiesBuilder<InConnAck>, data: &[u8]) -> PropertiesBuilder<InConnAck> {
+    match (data.is_empty(), Binary::new(data)) {
+        (false, Ok(data)) => builder.authentication_data(data),
+        _ => builder,
+    }
+}

@@ -1,0 +1,153 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mqtt_sansio::packet::{Publish, Will};
+use mqtt_sansio::property::{
+    Properties, Property, PropertyId, PublishProperties, SubscriptionId, WillProperties,
+};
+use mqtt_sansio::topic::TopicName;
+use mqtt_sansio::{Delivery, QoS, Text, Version};
+
+use crate::subscriptions::Share;
+
+/// An application message, apart from any connection. Its fields have buffers of their own, so that
+/// it keeps no more memory than it needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    /// Who published it, for No Local; nobody for the broker's own.
+    pub(crate) publisher: Option<Text>,
+    pub(crate) topic: TopicName,
+    pub(crate) payload: Bytes,
+    /// Without the topic alias, which belongs to a connection.
+    pub(crate) properties: PublishProperties,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) expires_at: Option<Duration>,
+}
+
+impl Message {
+    pub(crate) fn from_publish(
+        now: Duration,
+        publisher: Text,
+        topic: TopicName,
+        publish: &Publish<&[u8]>,
+    ) -> Self {
+        let properties = match publish.properties.topic_alias() {
+            None => Properties::to_owned(&publish.properties),
+            Some(_) => {
+                let builder = publish.properties.to_builder();
+                builder.without(PropertyId::TopicAlias).build()
+            }
+        };
+        let expires_at = expiry(now, properties.message_expiry_interval());
+        Self {
+            publisher: Some(publisher),
+            topic,
+            payload: Bytes::copy_from_slice(publish.payload),
+            properties,
+            qos: publish.qos(),
+            retain: publish.retain,
+            expires_at,
+        }
+    }
+
+    pub(crate) fn from_will(now: Duration, publisher: Text, will: &Will) -> Self {
+        let properties = will_properties(&will.properties);
+        Self {
+            publisher: Some(publisher),
+            topic: will.topic.clone(),
+            payload: Bytes::copy_from_slice(will.payload.as_bytes()),
+            expires_at: expiry(now, properties.message_expiry_interval()),
+            properties,
+            qos: will.qos,
+            retain: will.retain,
+        }
+    }
+
+    pub(crate) fn is_expired(&self, now: Duration) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        let properties = properties_size(&self.properties);
+        128 + self.topic.len() + self.payload.len() + properties
+    }
+}
+
+/// The length of a block of properties, near enough.
+fn properties_size(properties: &PublishProperties) -> usize {
+    let sizes = properties.iter().map(|property| match property {
+        Property::ContentType(text) => 3 + text.len(),
+        Property::ResponseTopic(topic) => 3 + topic.len(),
+        Property::CorrelationData(data) => 3 + data.as_bytes().len(),
+        Property::UserProperty((name, value)) => 5 + name.len() + value.len(),
+        _ => 5,
+    });
+    sizes.sum()
+}
+
+fn expiry(now: Duration, seconds: Option<u32>) -> Option<Duration> {
+    Some(now.saturating_add(Duration::from_secs(seconds?.into())))
+}
+
+/// What of a will's properties goes into PUBLISH: all but the delay, in order.
+fn will_properties(will: &WillProperties) -> PublishProperties {
+    let mut builder = PublishProperties::builder();
+    for property in will {
+        builder = match property {
+            Property::PayloadFormatIndicator(format) => builder.payload_format_indicator(format),
+            Property::MessageExpiryInterval(seconds) => builder.message_expiry_interval(seconds),
+            Property::ContentType(text) => builder.content_type(text),
+            Property::ResponseTopic(topic) => builder.response_topic(topic),
+            Property::CorrelationData(data) => builder.correlation_data(data),
+            Property::UserProperty((name, value)) => builder.user_property(name, value),
+            _ => builder,
+        };
+    }
+    builder.build()
+}
+
+/// A message for one session.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) message: Arc<Message>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) ids: Vec<SubscriptionId>,
+    /// The shared subscription for which it was chosen.
+    pub(crate) share: Option<Arc<Share>>,
+    /// Orders the messages of one session.
+    pub(crate) number: u64,
+}
+
+impl Outgoing {
+    /// The PUBLISH, with what is left of the Message Expiry Interval [MQTT-3.3.2-6].
+    pub(crate) fn to_publish(&self, now: Duration, version: Version) -> Publish {
+        let message = &self.message;
+        let topic = message.topic.clone();
+        let mut publish = Publish::new(Delivery::AtMostOnce, topic, message.payload.clone());
+        publish.retain = self.retain;
+        if version == Version::V311 {
+            return publish;
+        }
+        publish.properties = match (message.expires_at, &self.ids[..]) {
+            (None, []) => message.properties.clone(),
+            (expires_at, ids) => {
+                let mut builder = message.properties.to_builder();
+                if let Some(at) = expires_at {
+                    let left = at.saturating_sub(now);
+                    let whole = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+                    let whole = u32::try_from(whole).unwrap_or(u32::MAX);
+                    builder = builder.message_expiry_interval(whole);
+                }
+                for &id in ids {
+                    builder = builder.subscription_identifier(id);
+                }
+                builder.build()
+            }
+        };
+        publish
+    }
+}

@@ -1,0 +1,142 @@
+use mqtt_sansio::packet::Subscription as Request;
+use mqtt_sansio::packet::{ReasonCodes, RetainHandling, SubAck, Subscribe, Unsubscribe};
+use mqtt_sansio::property::SubscriptionId;
+use mqtt_sansio::{PacketType, QoS, ReasonCode, Sender, Version};
+
+use crate::client::SessionKey;
+use crate::message::Outgoing;
+use crate::subscriptions::{Place, Subscription};
+use crate::{Broker, ConnectionId};
+
+impl Broker {
+    /// SUBSCRIBE: one code for each filter, and then the retained messages.
+    pub(crate) fn handle_subscribe(&mut self, id: ConnectionId, subscribe: &Subscribe<&[u8]>) {
+        let Some((key, version)) = self.requester(id) else {
+            return;
+        };
+        let number = subscribe.properties.subscription_identifier();
+        let mut codes = Vec::new();
+        for request in &subscribe.subscriptions {
+            codes.push(match self.subscribe(key, version, request, number) {
+                Ok(QoS::AtMostOnce) => ReasonCode::Success,
+                Ok(QoS::AtLeastOnce) => ReasonCode::GrantedQoS1,
+                Ok(QoS::ExactlyOnce) => ReasonCode::GrantedQoS2,
+                Err(reason) => speakable(version, reason),
+            });
+        }
+        let suback = SubAck::new(subscribe.packet_id, ReasonCodes::new(codes));
+        self.answer(id, |connection| connection.sub_ack(suback).is_ok());
+    }
+
+    /// UNSUBSCRIBE: filters are compared character by character [MQTT-3.10.4-1].
+    pub(crate) fn handle_unsubscribe(&mut self, id: ConnectionId, request: &Unsubscribe<&[u8]>) {
+        let Some((key, version)) = self.requester(id) else {
+            return;
+        };
+        let mut codes = Vec::new();
+        for filter in &request.filters {
+            let client = self.clients.get_mut(&key);
+            let known = client.and_then(|client| client.filters.remove(filter.as_bytes()));
+            if let Some(shared) = known {
+                self.subscriptions.remove(&Place::new(&filter, shared), key);
+            }
+            codes.push(match known {
+                Some(_) => ReasonCode::Success,
+                None => ReasonCode::NoSubscriptionExisted,
+            });
+        }
+        if version == Version::V311 {
+            codes.clear();
+        }
+        let unsuback = SubAck::new(request.packet_id, ReasonCodes::new(codes));
+        self.answer(id, |connection| connection.unsub_ack(unsuback).is_ok());
+    }
+
+    fn requester(&self, id: ConnectionId) -> Option<(SessionKey, Version)> {
+        let link = self.links.get(&id)?;
+        Some((link.client?, link.connection.as_ref()?.version()))
+    }
+
+    /// Sends an answer, unless the client leaves too many unread, or takes none of that size.
+    fn answer(
+        &mut self,
+        id: ConnectionId,
+        send: impl FnOnce(&mut mqtt_sansio::connection::server::Connection) -> bool,
+    ) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.answers += 1;
+        let unread = link.answers > self.config.max_unread_answers;
+        let sent = link
+            .connection
+            .as_mut()
+            .is_some_and(|connection| send(connection));
+        if unread {
+            self.close(id, ReasonCode::QuotaExceeded);
+        } else if !sent {
+            self.close(id, ReasonCode::PacketTooLarge);
+        }
+    }
+
+    /// Makes or replaces one subscription, and queues its retained messages. Returns the QoS that
+    /// is granted, which may be lower than asked for [MQTT-3.2.2-10].
+    fn subscribe(
+        &mut self,
+        key: SessionKey,
+        version: Version,
+        request: Request<'_>,
+        id: Option<SubscriptionId>,
+    ) -> Result<QoS, ReasonCode> {
+        let place = Place::new(&request.filter, version == Version::V5);
+        let client = self.clients.get_mut(&key);
+        let client = client.ok_or(ReasonCode::UnspecifiedError)?;
+        self.policy.subscribe(&client.name, &request.filter)?;
+        let known = client.filters.get(request.filter.as_bytes()).copied();
+        if known.is_none() && client.filters.len() >= self.config.max_subscriptions {
+            return Err(ReasonCode::QuotaExceeded);
+        }
+        if let Some(shared) = known.filter(|&shared| shared != place.is_shared()) {
+            // The session was resumed in the version that reads the filter differently.
+            self.subscriptions
+                .remove(&Place::new(&request.filter, shared), key);
+        }
+        let filter = request.filter.to_owned();
+        client.filters.insert(filter, place.is_shared());
+        let mut options = request.options;
+        options.maximum_qos = options.maximum_qos.min(self.config.maximum_qos);
+        let subscription = Subscription { options, id };
+        self.subscriptions.insert(&place, key, subscription);
+
+        // No retained messages for shared subscriptions (section 4.8.2).
+        let wanted = match options.retain_handling {
+            _ if place.is_shared() => false,
+            RetainHandling::SendAtSubscribe => true,
+            // [MQTT-3.3.1-10]
+            RetainHandling::SendIfNew => known.is_none(),
+            RetainHandling::DoNotSend => false,
+        };
+        if wanted {
+            let name = client.name.clone();
+            for message in self.retained.matching(self.now, &request.filter) {
+                let local = options.no_local && message.publisher.as_ref() == Some(&name);
+                if !local {
+                    self.deliver(key, Outgoing::retained(&message, subscription));
+                }
+            }
+        }
+        Ok(options.maximum_qos)
+    }
+}
+
+/// The code as SUBACK may carry it.
+fn speakable(version: Version, reason: ReasonCode) -> ReasonCode {
+    let fits = match version {
+        Version::V311 => reason.to_v311(PacketType::SubAck).is_some(),
+        Version::V5 => reason.allowed_in(PacketType::SubAck, Some(Sender::Server)),
+    };
+    match fits {
+        true => reason,
+        false => ReasonCode::UnspecifiedError,
+    }
+}

@@ -1,0 +1,133 @@
+use super::*;
+
+#[test]
+fn connections() {
+    let mut config = quiet();
+    config.max_connections = 3;
+    let mut net = Net::new(config);
+    let peers: Vec<_> = ["a", "b", "c"]
+        .map(|name| net.join(Version::V5, name))
+        .into();
+    let refused = net.open(Version::V5);
+    assert!(net.broker.is_closing(refused.id));
+    net.cut(&refused);
+    net.cut(&peers[0]);
+    net.join(Version::V5, "d");
+}
+
+#[test]
+fn connections_without_connect() {
+    let mut config = quiet();
+    config.max_pending = 10;
+    let mut net = Net::new(config);
+    for _ in 0..1_000 {
+        let silent = net.open(Version::V5);
+        net.bytes(&silent, b"\x10\xFF");
+    }
+    assert_eq!(net.broker.pending.len(), 10);
+    let mut a = net.join(Version::V5, "a");
+    net.send(&a, Packet::PingReq);
+    assert_eq!(net.receive(&mut a), [Packet::PingResp]);
+    net.wait(seconds(10));
+    assert_eq!(net.broker.pending.len(), 0);
+    assert!(!net.broker.is_closing(a.id));
+}
+
+#[test]
+fn sessions() {
+    let mut config = quiet();
+    config.max_sessions = 1;
+    let mut net = Net::new(config);
+    let (a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    net.cut(&a);
+    for (version, reason) in [
+        (Version::V311, ReasonCode::ServerUnavailable),
+        (Version::V5, ReasonCode::QuotaExceeded),
+    ] {
+        let (_, connack) = net.connect(version, lasting(version, "b"));
+        assert_eq!(connack.reason, reason);
+    }
+    let (_, connack) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    assert!(connack.session_present);
+}
+
+#[test]
+fn subscriptions() {
+    let mut config = quiet();
+    config.max_subscriptions = 2;
+    let mut net = Net::new(config);
+    for (version, refused) in [
+        (Version::V311, ReasonCode::UnspecifiedError),
+        (Version::V5, ReasonCode::QuotaExceeded),
+    ] {
+        let mut a = net.join(version, "a");
+        for (filter, code) in [
+            ("1", ReasonCode::Success),
+            ("2", ReasonCode::Success),
+            ("3", refused),
+            ("2", ReasonCode::Success),
+        ] {
+            let codes = net.subscribe_with(&mut a, filter, options(QoS::AtMostOnce), None);
+            assert_eq!(codes, [code]);
+        }
+    }
+}
+
+#[test]
+fn messages_that_wait() {
+    let mut config = quiet();
+    config.max_queued = 3;
+    config.max_queued_bytes = 2_000;
+    let mut net = Net::new(config);
+    let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    net.subscribe(&mut a, "#", QoS::AtLeastOnce);
+    net.cut(&a);
+    let mut b = net.join(Version::V5, "b");
+    let publish = expiring(message(QoS::AtLeastOnce, 1, "t", "expires"), 1);
+    net.publish(&mut b, publish);
+    net.wait(seconds(2));
+    for payload in ["1", "2", "3", "4"] {
+        net.say(&mut b, QoS::AtLeastOnce, "t", payload);
+    }
+    let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    assert_eq!(net.messages(&mut a), ["t=1 q1", "t=2 q1", "t=3 q1"]);
+    net.cut(&a);
+    net.say(&mut b, QoS::AtLeastOnce, "t", &"x".repeat(3_000));
+    net.say(&mut b, QoS::AtLeastOnce, "t", "small");
+    let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    assert_eq!(net.messages(&mut a), ["t=small q1"]);
+    assert_eq!(net.broker.stats.messages_dropped, 2);
+}
+
+#[test]
+fn messages_under_way() {
+    let mut config = quiet();
+    config.max_in_flight = 2;
+    let mut net = Net::new(config);
+    let (mut a, mut b) = (net.join(Version::V311, "a"), net.join(Version::V5, "b"));
+    net.subscribe(&mut a, "#", QoS::AtLeastOnce);
+    for payload in ["1", "2", "3"] {
+        net.say(&mut b, QoS::AtLeastOnce, "t", payload);
+    }
+    assert_eq!(net.receive(&mut a).len(), 2);
+    net.send(&a, Packet::PubAck(Ack::new(id(1)).to_owned()));
+    assert_eq!(net.receive(&mut a).len(), 1);
+}
+
+#[test]
+fn answers_that_nobody_reads() {
+    let mut config = quiet();
+    config.max_unread_answers = 5;
+    let mut net = Net::new(config);
+    let a = net.join(Version::V5, "a");
+    for number in 1..=6 {
+        assert!(!net.broker.is_closing(a.id));
+        let filter = TopicFilter::new("t").unwrap();
+        let subscriptions = Subscriptions::new([(filter, options(QoS::AtMostOnce))]).unwrap();
+        net.send(
+            &a,
+            Packet::Subscribe(Subscribe::new(id(number), subscriptions)),
+        );
+    }
+    assert!(net.broker.is_closing(a.id));
+}

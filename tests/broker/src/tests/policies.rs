@@ -1,0 +1,129 @@
+use mqtt_sansio::packet::Auth;
+use mqtt_sansio::property::ConnAckProperties;
+
+use super::*;
+use crate::{AuthStep, Rules};
+
+#[test]
+fn passwords() {
+    let mut net = Net::with_policy(Rules::default().user("u", "secret"));
+    for version in BOTH {
+        for (user, password, expected) in [
+            (None, None, ReasonCode::NotAuthorized),
+            (Some("u"), None, ReasonCode::NotAuthorized),
+            (Some("u"), Some("wrong"), ReasonCode::BadUserNameOrPassword),
+            (Some("v"), Some("secret"), ReasonCode::BadUserNameOrPassword),
+            (Some("u"), Some("secret"), ReasonCode::Success),
+        ] {
+            let mut connect = connect(version, "a", true, 0);
+            connect.user_name = user.map(|user| text(user).to_owned());
+            let binary = |bytes: &str| Binary::new(bytes.as_bytes()).unwrap().to_owned();
+            connect.password = password.map(binary);
+            let (peer, connack) = net.connect(version, connect);
+            assert_eq!(connack.reason, expected);
+            assert_eq!(net.broker.is_closing(peer.id), expected.is_error());
+            net.cut(&peer);
+        }
+    }
+}
+
+#[test]
+fn forbidden_topics() {
+    let filter = |filter: &str| filter.parse().unwrap();
+    let rules = Rules::default().deny_subscribe(filter("secret/#"));
+    let mut net = Net::with_policy(rules.deny_publish(filter("+/secret")));
+    let mut watcher = net.join(Version::V5, "watcher");
+    net.subscribe(&mut watcher, "#", QoS::AtMostOnce);
+    for version in BOTH {
+        let mut a = net.join(version, "a");
+        let codes = net.subscribe_with(&mut a, "secret/+", options(QoS::AtMostOnce), None);
+        let (refused, published) = match version {
+            Version::V311 => (ReasonCode::UnspecifiedError, ReasonCode::Success),
+            Version::V5 => (ReasonCode::NotAuthorized, ReasonCode::NotAuthorized),
+        };
+        assert_eq!(codes, [refused]);
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let code = net.say(&mut a, qos, "a/secret", "m");
+            assert_eq!(code, Some(published));
+        }
+        let code = net.say(&mut a, QoS::AtLeastOnce, "$SYS/broker/uptime", "m");
+        assert_eq!(code, Some(published));
+        assert_eq!(net.messages(&mut watcher), [""; 0]);
+
+        let mut connect = connect(version, "b", true, 0);
+        connect.will = Some(will("a/secret", "gone", 0));
+        let (_, connack) = net.connect(version, connect);
+        assert_eq!(connack.reason, ReasonCode::NotAuthorized);
+    }
+    let mut b = net.join(Version::V5, "b");
+    let codes = net.subscribe_with(&mut b, "$share/g/secret/x", options(QoS::AtMostOnce), None);
+    assert_eq!(codes, [ReasonCode::NotAuthorized]);
+}
+
+/// Says `ping`, and wants `pong`.
+#[derive(Debug)]
+struct PingPong;
+
+impl Policy for PingPong {
+    fn auth(&mut self, _: ConnectionId, method: &str, data: &[u8]) -> AuthStep {
+        match (method, data) {
+            ("ping-pong", b"") => AuthStep::Continue(b"ping".to_vec()),
+            ("ping-pong", b"pong") => AuthStep::Success(b"well".to_vec()),
+            ("ping-pong", _) => AuthStep::Refused(ReasonCode::NotAuthorized),
+            _ => AuthStep::Refused(ReasonCode::BadAuthenticationMethod),
+        }
+    }
+}
+
+fn auth(reason: ReasonCode, data: &[u8]) -> Auth {
+    let mut auth = Auth::new(reason, text("ping-pong"));
+    if !data.is_empty() {
+        let builder = auth.properties.to_builder();
+        let data = Binary::new(data).unwrap();
+        auth.properties = builder.authentication_data(data).build();
+    }
+    auth
+}
+
+fn with_method(method: &str) -> Connect {
+    let mut connect = connect(Version::V5, "a", true, 0);
+    let builder = ConnectProperties::builder().authentication_method(text(method));
+    connect.properties = builder.build();
+    connect
+}
+
+#[test]
+fn enhanced_authentication() {
+    let mut net = Net::with_policy(PingPong);
+    let mut a = net.open(Version::V5);
+    let ping = Packet::Auth(auth(ReasonCode::ContinueAuthentication, b"ping"));
+    net.send(&a, with_method("ping-pong"));
+    assert_eq!(net.receive(&mut a), std::slice::from_ref(&ping));
+    net.send(&a, auth(ReasonCode::ContinueAuthentication, b"pong"));
+    let packets = net.receive(&mut a);
+    let [Packet::ConnAck(connack)] = &packets[..] else {
+        panic!("{packets:?}");
+    };
+    let properties: &ConnAckProperties = &connack.properties;
+    assert_eq!(properties.authentication_method(), Some(text("ping-pong")));
+    let data = Binary::new(b"well").unwrap();
+    assert_eq!(properties.authentication_data(), Some(data));
+    // Again, on the connection, and then with the wrong word.
+    net.send(&a, auth(ReasonCode::ReAuthenticate, b""));
+    assert_eq!(net.receive(&mut a), std::slice::from_ref(&ping));
+    net.send(&a, auth(ReasonCode::ContinueAuthentication, b"pong"));
+    let done = Packet::Auth(auth(ReasonCode::Success, b"well"));
+    assert_eq!(net.receive(&mut a), [done]);
+    net.send(&a, auth(ReasonCode::ReAuthenticate, b"pang"));
+    let last = Disconnect::new(ReasonCode::NotAuthorized).to_owned();
+    assert_eq!(net.last_words(&mut a), [Packet::Disconnect(last)]);
+
+    let mut b = net.open(Version::V5);
+    net.send(&b, with_method("ping-pong"));
+    assert_eq!(net.receive(&mut b), [ping]);
+    net.send(&b, auth(ReasonCode::ContinueAuthentication, b"pang"));
+    let refused = ConnAck::new(ReasonCode::NotAuthorized).to_owned();
+    assert_eq!(net.last_words(&mut b), [Packet::ConnAck(refused)]);
+    let (_, connack) = net.connect(Version::V5, with_method("other"));
+    assert_eq!(connack.reason, ReasonCode::BadAuthenticationMethod);
+}
