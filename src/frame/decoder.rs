@@ -190,14 +190,18 @@ impl FrameDecoder {
     ///
     /// As [`decode`](Self::decode).
     pub fn decode_shared(&mut self, input: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
-        if let Some((_, header, frame, _)) = self.whole(input) {
-            if let Some(packet) = Packet::parse_short(header.packet, header.body(frame)) {
-                input.advance(header.packet_len());
-                return Ok(Some(packet));
+        let header = match self.whole(input) {
+            Some((_, header, frame, _)) => {
+                if let Some(packet) = Packet::parse_short(header.packet, header.body(frame)) {
+                    input.advance(header.packet_len());
+                    return Ok(Some(packet));
+                }
+                header
             }
-        }
-        let Some(header) = self.next_header(input)? else {
-            return Ok(None);
+            None => match self.header(input)? {
+                Some(header) => header,
+                None => return Ok(None),
+            },
         };
         let bytes = input.split_to(header.packet_len()).freeze();
         Packet::parse_shared(self.context(header, &bytes)?, header, bytes)
