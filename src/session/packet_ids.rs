@@ -6,26 +6,26 @@ use crate::packet_id::PacketId;
 ///
 /// Every one of the 65,535 can be in use. A new one is never zero and never in use; they rotate, so
 /// that one just released comes last. Every operation takes constant time. Memory is taken for what
-/// is in use: none at first, 136 bytes for one or a few in a row, 148,546 at most.
+/// is in use: none for up to eight, 148,546 bytes at most.
 #[derive(Clone, Debug, Default)]
 pub struct PacketIds {
-    /// A tree of four levels, one for each hexadecimal digit. The first node is the root.
-    nodes: Vec<Node>,
-    /// The first of the unused nodes, which are linked by their first child; 0 is none.
-    unused: u16,
-    /// In the one last node that may be empty: it is kept, as the next identifier is near.
-    spare: Option<PacketId>,
+    /// What is in use, each with its slot, in no order, and behind that what is not; while it is so
+    /// few that a search is quicker than a tree.
+    few: [(u16, u16); FEW],
+    /// What is in use, once it was more than that and until it is none; else empty.
+    tree: Tree,
     last: u16,
     len: u16,
 }
+
+const FEW: usize = 8;
 
 impl PacketIds {
     /// None in use; the first to come is 1.
     pub const fn new() -> Self {
         Self {
-            nodes: Vec::new(),
-            unused: 0,
-            spare: None,
+            few: [(0, 0); FEW],
+            tree: Tree::new(),
             last: 0,
             len: 0,
         }
@@ -48,8 +48,15 @@ impl PacketIds {
 
     /// What [`take`](Self::take) would give.
     pub fn next(&self) -> Option<PacketId> {
-        let next = self.vacant_from(self.last.wrapping_add(1).max(1));
-        PacketId::new(next.or_else(|| self.vacant_from(1))?)
+        let from = self.last.wrapping_add(1).max(1);
+        let next = if self.tree.is_empty() {
+            let mut ids = (from..=u16::MAX).chain(1..from);
+            ids.find(|&id| self.position(id).is_none())
+        } else {
+            let next = self.tree.vacant_from(from);
+            next.or_else(|| self.tree.vacant_from(1))
+        };
+        PacketId::new(next?)
     }
 
     /// Whether `id` is in use.
@@ -77,7 +84,100 @@ impl PacketIds {
     }
 
     /// What was inserted with `id`.
+    #[inline]
     pub(super) fn slot(&self, id: PacketId) -> Option<u16> {
+        match self.tree.is_empty() {
+            true => Some(self.few.get(self.position(id.get())?)?.1),
+            false => self.tree.slot(id),
+        }
+    }
+
+    /// Marks `id` as in use, with a `slot` below 65,535 to be found by it.
+    ///
+    /// Returns whether it was not in use before; else nothing is changed.
+    pub(super) fn insert(&mut self, id: PacketId, slot: u16) -> bool {
+        if self.tree.is_empty() {
+            if self.position(id.get()).is_some() {
+                return false;
+            }
+            if let Some(place) = self.few.get_mut(usize::from(self.len)) {
+                *place = (id.get(), slot);
+                self.len += 1;
+                return true;
+            }
+            for (id, slot) in self.few {
+                PacketId::new(id).map(|id| self.tree.insert(id, slot));
+            }
+        }
+        let inserted = self.tree.insert(id, slot);
+        self.len += u16::from(inserted);
+        inserted
+    }
+
+    /// Marks `id` as not in use, and returns its slot.
+    pub(super) fn remove(&mut self, id: PacketId) -> Option<u16> {
+        let slot = if self.tree.is_empty() {
+            let at = self.position(id.get())?;
+            let last = usize::from(self.len) - 1;
+            self.few.swap(at, last);
+            self.few.get(last)?.1
+        } else {
+            self.tree.remove(id)?
+        };
+        self.len -= 1;
+        if self.len == 0 {
+            self.tree.clear();
+        }
+        Some(slot)
+    }
+
+    /// Forgets all but the rotation.
+    pub(super) fn clear(&mut self) {
+        self.tree.clear();
+        self.len = 0;
+    }
+
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.tree.nodes.shrink_to_fit();
+    }
+
+    /// Where `id` is among the few.
+    #[inline]
+    fn position(&self, id: u16) -> Option<usize> {
+        let few = self.few.iter().take(usize::from(self.len));
+        few.map(|&(id, _)| id).position(|other| other == id)
+    }
+}
+
+/// A tree of four levels, one for each hexadecimal digit. The first node is the root.
+#[derive(Clone, Debug, Default)]
+struct Tree {
+    nodes: Vec<Node>,
+    /// The first of the unused nodes, which are linked by their first child; 0 is none.
+    unused: u16,
+    /// In the one last node that may be empty: it is kept, as the next identifier is near.
+    spare: Option<PacketId>,
+}
+
+impl Tree {
+    const fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            unused: 0,
+            spare: None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.nodes.clear();
+        (self.unused, self.spare) = (0, None);
+    }
+
+    fn slot(&self, id: PacketId) -> Option<u16> {
         let mut child = 0;
         for level in LEVELS {
             child = self.nodes.get(usize::from(child))?.child(digit(id, level));
@@ -88,10 +188,7 @@ impl PacketIds {
         Some(child - 1)
     }
 
-    /// Marks `id` as in use, with a `slot` below 65,535 to be found by it.
-    ///
-    /// Returns whether it was not in use before; else nothing is changed.
-    pub(super) fn insert(&mut self, id: PacketId, slot: u16) -> bool {
+    fn insert(&mut self, id: PacketId, slot: u16) -> bool {
         self.prune_unless_near(id);
         if self.nodes.is_empty() {
             self.nodes.push(Node::default());
@@ -119,12 +216,10 @@ impl PacketIds {
                 break;
             }
         }
-        self.len += 1;
         true
     }
 
-    /// Marks `id` as not in use, and returns its slot.
-    pub(super) fn remove(&mut self, id: PacketId) -> Option<u16> {
+    fn remove(&mut self, id: PacketId) -> Option<u16> {
         let slot = self.slot(id)?;
         let path = self.path(id);
         for (level, at) in LEVELS.into_iter().zip(path) {
@@ -137,21 +232,7 @@ impl PacketIds {
             self.prune_unless_near(id);
             self.spare = Some(id);
         }
-        self.len -= 1;
         Some(slot)
-    }
-
-    /// Forgets all but the rotation.
-    pub(super) fn clear(&mut self) {
-        self.nodes.clear();
-        (self.unused, self.spare, self.len) = (0, None, 0);
-    }
-
-    pub(super) fn shrink_to_fit(&mut self) {
-        if self.is_empty() {
-            self.clear();
-        }
-        self.nodes.shrink_to_fit();
     }
 
     /// The first identifier not in use that is at or above `from`.
@@ -291,7 +372,8 @@ mod tests {
         }
         assert_eq!((ids.take(), ids.next(), ids.len()), (None, None, ALL));
         // The search passes over what is full: only the path to 0, which is never given, is open.
-        assert_eq!(ids.nodes.iter().filter(|node| node.full != ALL).count(), 4);
+        let open = |node: &&Node| node.full != ALL;
+        assert_eq!(ids.tree.nodes.iter().filter(open).count(), 4);
         for free in [40_000, 1, ALL, 7, 0x1000, 0xFFF] {
             assert!(ids.release(id(free)));
             assert!(!ids.release(id(free)));
@@ -314,8 +396,7 @@ mod tests {
                 assert!(ids.release(id(expected)));
             }
         }
-        // One path of four nodes, and a fifth is never needed.
-        assert_eq!(ids.nodes.len(), 4);
+        assert_eq!(ids.tree.nodes.capacity(), 0, "one at a time");
         ids.take();
         ids.release(id(1));
         ids.take();
@@ -359,14 +440,48 @@ mod tests {
                 let any = u16::try_from(1 + rng.below(65_535)).unwrap();
                 assert_eq!(ids.contains(id(any)), naive.contains(&any));
             }
+            let tree = &ids.tree;
+            if !tree.is_empty() {
+                let unused = core::iter::successors(Some(tree.unused), |&at| {
+                    (at != 0).then(|| tree.node(at).child(0))
+                });
+                let needed: BTreeSet<_> = naive
+                    .iter()
+                    .flat_map(|id| [1, 2, 3, 4].map(|level| (level, u32::from(*id) >> (level * 4))))
+                    .collect();
+                let kept = tree.nodes.len() - needed.len() - (unused.count() - 1);
+                assert!(kept <= 3, "nodes on the way to a spare one");
+            }
             for value in naive {
                 assert!(ids.release(id(value)));
             }
-            let unused = core::iter::successors(Some(ids.unused), |&at| {
-                (at != 0).then(|| ids.node(at).child(0))
-            });
-            // All but the root, and one path to a last node.
-            assert_eq!(unused.count() - 1, ids.nodes.len() - 4);
+            assert!(ids.tree.is_empty());
+        }
+    }
+
+    /// From few to many and back, with each of them found at any time.
+    #[test]
+    fn from_few_to_many_and_back() {
+        for most in 1..=2 * FEW as u16 {
+            let mut ids = PacketIds::new();
+            let all = |ids: &PacketIds| (1..=most + 1).map(|value| ids.slot(id(value))).collect();
+            for value in 1..=most {
+                assert!(ids.insert(id(value), value));
+                assert!(!ids.insert(id(value), 0));
+                let found: Vec<_> = all(&ids);
+                let expected = (1..=most + 1).map(|other| (other <= value).then_some(other));
+                assert!(found.into_iter().eq(expected));
+            }
+            assert_eq!(ids.tree.is_empty(), usize::from(most) <= FEW);
+            for value in 1..=most {
+                assert_eq!(ids.remove(id(value)), Some(value));
+                assert_eq!(ids.remove(id(value)), None);
+                let found: Vec<_> = all(&ids);
+                let expected =
+                    (1..=most + 1).map(|other| (value < other && other <= most).then_some(other));
+                assert!(found.into_iter().eq(expected));
+            }
+            assert!(ids.tree.is_empty() && ids.is_empty());
         }
     }
 
@@ -374,14 +489,14 @@ mod tests {
     #[test]
     fn memory_follows_use() {
         let mut ids = PacketIds::new();
-        assert_eq!(ids.nodes.capacity(), 0);
+        assert_eq!(ids.tree.nodes.capacity(), 0);
         for value in (0..ALL).step_by(16) {
             ids.insert(id(value + 1), 0);
         }
-        assert_eq!(ids.nodes.len(), 4_369);
+        assert_eq!(ids.tree.nodes.len(), 4_369);
         ids.clear();
         ids.shrink_to_fit();
-        assert_eq!(ids.nodes.capacity(), 0);
+        assert_eq!(ids.tree.nodes.capacity(), 0);
         assert_eq!(size_of::<Node>(), 34);
     }
 
