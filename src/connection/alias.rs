@@ -102,6 +102,12 @@ impl Outbound {
         true
     }
 
+    /// Whether no message gets an alias.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.maximum == 0 || (self.automatic == 0 && self.topics.is_empty())
+    }
+
     /// The message as it is sent: with an alias if there is one, and without its topic if the peer
     /// knows the alias.
     pub(super) fn put_on<'a>(
@@ -109,9 +115,6 @@ impl Outbound {
         limits: &Limits,
         mut publish: Publish<&'a [u8]>,
     ) -> Publish<&'a [u8]> {
-        if self.maximum == 0 || (self.automatic == 0 && self.topics.is_empty()) {
-            return publish;
-        }
         let Some((alias, sent)) = self.find(&publish) else {
             return publish;
         };

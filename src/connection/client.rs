@@ -294,10 +294,9 @@ impl Connection {
     /// The next packet to send. [`version`](Self::version) says how to encode it.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
-        let packet = self.core.poll_transmit()?;
-        let awaits_answer = matches!(packet, Packet::PingReq | Packet::Connect(_));
-        self.pinger.sent(now, awaits_answer);
-        Some(packet)
+        let pinger = &mut self.pinger;
+        self.core
+            .poll_transmit(|awaits_answer| pinger.sent(now, awaits_answer))
     }
 
     /// What has happened.

@@ -1,12 +1,11 @@
 use alloc::boxed::Box;
 
-use super::{ConnectionError, Core, Event, Input, Queued, State, Violation};
+use super::{ConnectionError, Core, Event, Input, Limits, Queued, State, Violation, alias};
 use crate::packet::{Ack, Packet, Publish};
 use crate::packet_id::PacketId;
 use crate::property::{AckProperties, Place, Properties, Property, PropertyId};
 use crate::qos::{Delivery, QoS};
-use crate::reason::ReasonCode;
-use crate::session::{Progress, Receipt, Transmit};
+use crate::session::{Progress, Receipt, SessionError, Transmit};
 use crate::version::Sender;
 
 impl Core {
@@ -31,36 +30,30 @@ impl Core {
                     Receipt::Duplicate => Input::Duplicate,
                 });
             }
-            Packet::PubAck(ack) => {
-                self.check_problem_information(&ack.properties)?;
-                let progress = self.session.handle_pub_ack(ack.packet_id, ack.reason)?;
-                self.progress(ack.packet_id, ack.reason, &progress);
-            }
-            Packet::PubRec(ack) => {
-                self.check_problem_information(&ack.properties)?;
-                let progress = self.session.handle_pub_rec(ack.packet_id, ack.reason)?;
-                self.progress(ack.packet_id, ack.reason, &progress);
-            }
             Packet::PubRel(ack) => {
                 self.check_problem_information(&ack.properties)?;
                 self.session.handle_pub_rel(ack.packet_id)?;
             }
-            Packet::PubComp(ack) => {
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
                 self.check_problem_information(&ack.properties)?;
-                let progress = self.session.handle_pub_comp(ack.packet_id, ack.reason)?;
-                self.progress(ack.packet_id, ack.reason, &progress);
+                let (id, reason) = (ack.packet_id, ack.reason);
+                // Nobody asks for the message, so it is dropped where it is.
+                let drop = |message: &mut Option<_>| {
+                    *message = None;
+                    None::<()>
+                };
+                match self
+                    .session
+                    .handle_ack(packet.packet_type(), id, reason, drop)?
+                {
+                    Progress::Received(_) => self.events.push_back(Event::Received(id)),
+                    Progress::Completed(_) => self.events.push_back(Event::Completed(id, reason)),
+                    Progress::Unchanged => {}
+                }
             }
             _ => return Err(Violation::UnexpectedPacket(packet.packet_type())),
         }
         Ok(Input::Done)
-    }
-
-    fn progress(&mut self, id: PacketId, reason: ReasonCode, progress: &Progress<Publish>) {
-        match progress {
-            Progress::Received(_) => self.events.push_back(Event::Received(id)),
-            Progress::Completed(_) => self.events.push_back(Event::Completed(id, reason)),
-            Progress::Unchanged => {}
-        }
     }
 
     /// The server may explain itself only where it was asked to [MQTT-3.1.2-29].
@@ -85,13 +78,14 @@ impl Core {
             return Err(ConnectionError::TopicAlias);
         }
         message.dup = false;
-        message.delivery = match (qos, self.session.next_packet_id()) {
+        let id = self.session.next_packet_id();
+        message.delivery = match (qos, id) {
             (QoS::AtLeastOnce, Some(id)) => Delivery::AtLeastOnce(id),
             (QoS::ExactlyOnce, Some(id)) => Delivery::ExactlyOnce(id),
             _ => Delivery::AtMostOnce,
         };
         if self.state == State::Connected {
-            self.check_message(&message.as_borrowed())?;
+            self.check_message(&message)?;
         } else if qos == QoS::AtMostOnce || self.role == Sender::Server {
             return Err(ConnectionError::WrongState);
         }
@@ -101,11 +95,13 @@ impl Core {
             return Ok(None);
         }
         self.check_room(self.session.packet_ids_in_use().into())?;
-        Ok(Some(self.session.publish(qos, message)?))
+        let id = id.ok_or(SessionError::PacketIdsExhausted)?;
+        self.session.publish_as(qos, id, message)?;
+        Ok(Some(id))
     }
 
     /// Whether the peer takes a message.
-    fn check_message(&self, message: &Publish<&[u8]>) -> Result<(), ConnectionError> {
+    fn check_message<B: AsRef<[u8]>>(&self, message: &Publish<B>) -> Result<(), ConnectionError> {
         if !is_whole(message) {
             return Err(ConnectionError::TopicAlias);
         }
@@ -154,45 +150,53 @@ impl Core {
         Ok(self.peer.fit(packet.encoded_len(self.version)?))
     }
 
-    pub(super) fn poll_transmit(&mut self) -> Option<Packet<&[u8]>> {
+    /// What to send next. `sent` is told whether that awaits an answer: who looks at what is returned
+    /// makes a copy of it.
+    #[inline]
+    pub(super) fn poll_transmit(&mut self, sent: impl FnOnce(bool)) -> Option<Packet<&[u8]>> {
         if self.unchecked {
             self.drop_unsendable();
         }
-        self.current = self.queue.pop_front();
+        if !self.queue.is_empty() || self.current.is_some() {
+            self.current = self.queue.pop_front();
+        }
         if self.state == State::Closing && self.queue.is_empty() {
             self.state = State::Closed;
         }
-        match &self.current {
-            Some(Queued::Message(message)) => {
-                let message = self.outbound.put_on(&self.peer, message.as_borrowed());
-                return Some(Packet::Publish(message));
-            }
-            Some(Queued::Packet(packet)) => {
-                let greets = matches!(**packet, Packet::Connect(_) | Packet::ConnAck(_));
-                self.greeted |= greets;
-                return Some(packet.as_borrowed());
-            }
-            Some(Queued::PingReq) => return Some(Packet::PingReq),
-            None => {}
+        if let Some(current) = &self.current {
+            sent(current.awaits_answer());
+            return Some(match current {
+                Queued::Message(message) => {
+                    let (delivery, dup) = (message.delivery, message.dup);
+                    return outgoing(message, delivery, dup, &mut self.outbound, &self.peer);
+                }
+                Queued::Packet(packet) => {
+                    let greets = matches!(**packet, Packet::Connect(_) | Packet::ConnAck(_));
+                    self.greeted |= greets;
+                    packet.as_borrowed()
+                }
+                Queued::PingReq => Packet::PingReq,
+            });
         }
         if self.pongs > 0 {
             self.pongs -= 1;
+            sent(false);
             return Some(Packet::PingResp);
         }
-        let ack = |packet_id, reason| {
-            let mut ack = Ack::new(packet_id);
-            ack.reason = reason;
-            ack
+        let transmit = self.session.poll_transmit()?;
+        sent(false);
+        let ack = |packet_id, reason| Ack {
+            packet_id,
+            reason,
+            properties: Properties::EMPTY,
         };
-        Some(match self.session.poll_transmit()? {
+        Some(match transmit {
             Transmit::Publish {
                 delivery,
                 dup,
                 message,
             } => {
-                let mut publish = message.as_borrowed();
-                (publish.delivery, publish.dup) = (delivery, dup);
-                Packet::Publish(self.outbound.put_on(&self.peer, publish))
+                return outgoing(message, delivery, dup, &mut self.outbound, &self.peer);
             }
             Transmit::PubAck(id, reason) => Packet::PubAck(ack(id, reason)),
             Transmit::PubRec(id, reason) => Packet::PubRec(ack(id, reason)),
@@ -223,6 +227,26 @@ impl Core {
         }
         self.unchecked = false;
     }
+}
+
+/// A message as it is sent. Not inlined, so that it is made where it is returned.
+#[inline(never)]
+fn outgoing<'a>(
+    message: &'a Publish,
+    delivery: Delivery,
+    dup: bool,
+    aliases: &'a mut alias::Outbound,
+    limits: &Limits,
+) -> Option<Packet<&'a [u8]>> {
+    let publish = Publish {
+        delivery,
+        dup,
+        ..message.as_borrowed()
+    };
+    if aliases.is_idle() {
+        return Some(Packet::Publish(publish));
+    }
+    Some(Packet::Publish(aliases.put_on(limits, publish)))
 }
 
 /// Whether a message has its topic, and no alias of some connection.

@@ -253,6 +253,15 @@ impl Core {
 }
 
 impl Queued {
+    /// Whether something must come for this before long.
+    fn awaits_answer(&self) -> bool {
+        match self {
+            Self::Packet(packet) => matches!(**packet, Packet::Connect(_)),
+            Self::Message(_) => false,
+            Self::PingReq => true,
+        }
+    }
+
     fn is_greeting(&self) -> bool {
         matches!(self, Self::Packet(packet) if matches!(**packet, Packet::ConnAck(_)))
     }

@@ -290,7 +290,7 @@ impl Connection {
     /// The next packet to send. [`version`](Self::version) says how to encode it.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Packet<&[u8]>> {
-        self.core.poll_transmit()
+        self.core.poll_transmit(|_| ())
     }
 
     /// What has happened.

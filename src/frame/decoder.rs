@@ -147,6 +147,9 @@ impl FrameDecoder {
         input: &mut &'a [u8],
     ) -> Result<Option<Packet<&'a [u8]>>, DecodeError> {
         let Some((ctx, header, frame, rest)) = self.whole(input) else {
+            if let (State::Start, []) = (&self.state, *input) {
+                return Ok(None);
+            }
             return self.decode_slowly(input);
         };
         *input = rest;

@@ -31,7 +31,7 @@ pub use auth::Auth;
 pub use connack::ConnAck;
 pub use connect::{Connect, KeepAlive, Will};
 pub use disconnect::Disconnect;
-use encode::{Body, Empty, FixedHeader};
+use encode::{Body, Empty};
 pub use publish::Publish;
 use suback::SubAcked;
 pub use suback::{ReasonCodes, SubAck};
@@ -298,8 +298,12 @@ impl<B: AsRef<[u8]>> Packet<B> {
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack)
                 if ack.is_short() =>
             {
-                let header = FixedHeader::new(first, 2, 0, out)?;
-                header.put_with(ack.packet_id.get(), out);
+                let (needed, available) = (4, out.remaining_mut());
+                if available < needed {
+                    return Err(EncodeError::BufferTooSmall { needed, available });
+                }
+                let [high, low] = ack.packet_id.get().to_be_bytes();
+                out.put_slice(&[first, 2, high, low]);
                 Ok(())
             }
             Self::Connect(connect) => encode::put(first, connect, version, out),

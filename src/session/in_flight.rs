@@ -68,23 +68,38 @@ impl<T> InFlight<T> {
         true
     }
 
-    /// As [`push`](Self::push), with the next identifier; `None` if all are in use.
-    pub(super) fn push_next(&mut self, lane: Lane, value: T) -> Option<PacketId> {
-        let id = self.ids.next()?;
+    /// As [`push`](Self::push), with the identifier that is next.
+    pub(super) fn push_next(&mut self, lane: Lane, id: PacketId, value: T) {
         self.push(lane, id, value);
         self.ids.set_last(Some(id));
-        Some(id)
     }
 
     pub(super) fn remove(&mut self, id: PacketId) -> Option<T> {
+        let at = self.discard(id)?;
+        self.slot_mut(at)?.value.take()
+    }
+
+    /// Drops an entry once `last` has seen it, which is quicker than to move it out.
+    pub(super) fn remove_with<R>(
+        &mut self,
+        id: PacketId,
+        last: impl FnOnce(&mut T) -> R,
+    ) -> Option<R> {
+        let at = self.discard(id)?;
+        let value = &mut self.slot_mut(at)?.value;
+        let result = last(value.as_mut()?);
+        *value = None;
+        Some(result)
+    }
+
+    /// Leaves an entry's value in a slot that is unused.
+    fn discard(&mut self, id: PacketId) -> Option<u16> {
         let at = self.ids.remove(id)?;
         self.unlink(at);
         let unused = self.unused;
-        let slot = self.slot_mut(at)?;
-        slot.next = unused;
-        let value = slot.value.take();
+        self.slot_mut(at)?.next = unused;
         self.unused = at;
-        value
+        Some(at)
     }
 
     /// Puts an entry at the end of `lane`, to be sent again.
@@ -311,7 +326,8 @@ mod tests {
                 let any = naive.iter().flatten().nth(rng.below(live.max(1))).copied();
                 match (rng.below(8), any) {
                     (0..=2, _) if live < most => {
-                        let id = real.push_next(LANES[lane], step).unwrap();
+                        let id = real.ids.next().unwrap();
+                        real.push_next(LANES[lane], id, step);
                         naive[lane].push((id.get(), step, false));
                     }
                     (3 | 4, Some((key, value, _))) => {
@@ -366,12 +382,13 @@ mod tests {
     fn holds_all_65_535() {
         let mut real = InFlight::new();
         for value in 1..=u16::MAX {
-            assert_eq!(real.push_next(Lane::Message, value), PacketId::new(value));
+            assert_eq!(real.ids.next(), PacketId::new(value));
+            real.push_next(Lane::Message, id(value), value);
         }
-        assert_eq!(real.push_next(Lane::Message, 0), None);
+        assert_eq!(real.ids.next(), None);
         assert!(!real.push(Lane::Message, id(9), 0));
         assert_eq!(real.iter(Lane::Message).count(), 65_535);
         assert_eq!(real.remove(id(65_535)), Some(65_535));
-        assert_eq!(real.push_next(Lane::Message, 1), Some(id(65_535)));
+        assert_eq!(real.ids.next(), Some(id(65_535)));
     }
 }

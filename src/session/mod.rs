@@ -126,6 +126,7 @@ impl<M> Session<M> {
     /// What to send next; `None` if there is nothing, or no network connection.
     ///
     /// To be sent in this order. What is returned counts as sent.
+    #[inline(always)]
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_, M>> {
         if self.inbound.unsent(Lane::Release).is_some() {

@@ -268,6 +268,7 @@ impl<M> Session<M> {
         self.inbound.settle(Lane::Message);
     }
 
+    #[inline]
     pub(super) fn poll_completion(&mut self) -> Option<Transmit<'_, M>> {
         let version = self.link?.version;
         let (id, received) = self.inbound.unsent(Lane::Release)?;
@@ -279,6 +280,7 @@ impl<M> Session<M> {
         Some(Transmit::PubComp(id, reason))
     }
 
+    #[inline]
     pub(super) fn poll_receipt(&mut self) -> Option<Transmit<'_, M>> {
         self.link?;
         let (id, received) = self.inbound.unsent(Lane::Message)?;

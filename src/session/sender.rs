@@ -133,8 +133,23 @@ impl<M> Session<M> {
     ///
     /// [`poll_transmit`](Self::poll_transmit) sends it once the send quota allows.
     pub fn publish(&mut self, qos: QoS, message: M) -> Result<PacketId, SessionError> {
+        let id = self.next_packet_id();
+        let id = id.ok_or(SessionError::PacketIdsExhausted)?;
+        self.publish_as(qos, id, message)?;
+        Ok(id)
+    }
+
+    /// As [`publish`](Self::publish), with what [`next_packet_id`](Self::next_packet_id) said.
+    pub(crate) fn publish_as(
+        &mut self,
+        qos: QoS,
+        id: PacketId,
+        message: M,
+    ) -> Result<(), SessionError> {
         let state = Outbound::new(qos).ok_or(SessionError::AtMostOnce)?;
-        self.begin(Lane::Message, Sent::new(state, Some(message), false))
+        let sent = Sent::new(state, Some(message), false);
+        self.outbound.push_next(Lane::Message, id, sent);
+        Ok(())
     }
 
     /// Takes the identifier for a SUBSCRIBE with so many topic filters, to be sent at once.
@@ -199,7 +214,7 @@ impl<M> Session<M> {
         id: PacketId,
         reason: ReasonCode,
     ) -> Result<Progress<M>, Violation> {
-        self.handle_ack(PacketType::PubAck, id, reason)
+        self.handle_ack(PacketType::PubAck, id, reason, Option::take)
     }
 
     /// PUBREC came. One for an unknown identifier is answered with PUBREL all the same, in 5.0 with
@@ -210,7 +225,7 @@ impl<M> Session<M> {
         id: PacketId,
         reason: ReasonCode,
     ) -> Result<Progress<M>, Violation> {
-        self.handle_ack(PacketType::PubRec, id, reason)
+        self.handle_ack(PacketType::PubRec, id, reason, Option::take)
     }
 
     /// PUBCOMP came. One for an unknown identifier is ignored: it may answer a repeated PUBREL.
@@ -219,7 +234,7 @@ impl<M> Session<M> {
         id: PacketId,
         reason: ReasonCode,
     ) -> Result<Progress<M>, Violation> {
-        self.handle_ack(PacketType::PubComp, id, reason)
+        self.handle_ack(PacketType::PubComp, id, reason, Option::take)
     }
 
     /// SUBACK came, with so many codes: one for each topic filter [MQTT-3.8.4-6].
@@ -278,6 +293,7 @@ impl<M> Session<M> {
         self.outbound.rewind(Lane::Release);
     }
 
+    #[inline]
     pub(super) fn poll_release(&mut self) -> Option<Transmit<'_, M>> {
         let version = self.link?.version;
         let (id, sent) = self.outbound.advance(Lane::Release)?;
@@ -288,6 +304,7 @@ impl<M> Session<M> {
         Some(Transmit::PubRel(id, reason))
     }
 
+    #[inline]
     pub(super) fn poll_message(&mut self) -> Option<Transmit<'_, M>> {
         if self.send_quota() == 0 {
             return None;
@@ -311,26 +328,27 @@ impl<M> Session<M> {
     fn request(&mut self, state: Outbound, filters: u32) -> Result<PacketId, SessionError> {
         let mut sent = Sent::new(state, None, true);
         sent.filters = filters;
-        self.begin(Lane::Request, sent)
+        let id = self.next_packet_id();
+        let id = id.ok_or(SessionError::PacketIdsExhausted)?;
+        self.outbound.push_next(Lane::Request, id, sent);
+        Ok(id)
     }
 
-    fn begin(&mut self, lane: Lane, sent: Sent<M>) -> Result<PacketId, SessionError> {
-        let id = self.outbound.push_next(lane, sent);
-        id.ok_or(SessionError::PacketIdsExhausted)
-    }
-
-    fn handle_ack(
+    /// PUBACK, PUBREC or PUBCOMP came. What `take` makes of the message is returned.
+    #[inline]
+    pub(crate) fn handle_ack<R>(
         &mut self,
         ack: PacketType,
         id: PacketId,
         reason: ReasonCode,
-    ) -> Result<Progress<M>, Violation> {
+        take: impl FnOnce(&mut Option<M>) -> Option<R>,
+    ) -> Result<Progress<R>, Violation> {
         match self.outbound.get_mut(id) {
             Some(sent) if sent.sent => match sent.state.on_ack(ack, reason)? {
-                Step::Done => Ok(Progress::Completed(self.end(id))),
+                Step::Done => Ok(Progress::Completed(self.end(id, take))),
                 Step::SendPubRel(next) => {
                     let first = core::mem::replace(&mut sent.state, next) != next;
-                    let message = sent.message.take();
+                    let message = take(&mut sent.message);
                     // If PUBREL is not yet sent, it answers both.
                     if first || !matches!(self.outbound.place(id), Some((_, false))) {
                         self.outbound.requeue(Lane::Release, id);
@@ -369,15 +387,21 @@ impl<M> Session<M> {
         if !silent && usize::try_from(sent.filters) != Ok(codes) {
             return Err(Violation::WrongCodeCount(ack));
         }
-        self.end(id);
+        self.end(id, Option::take);
         Ok(())
     }
 
     /// Ends an exchange: its identifier is free, and what it held of the send quota too.
-    fn end(&mut self, id: PacketId) -> Option<M> {
-        let sent = self.outbound.remove(id)?;
-        self.sending -= u16::from(sent.counted);
-        sent.message
+    fn end<R>(
+        &mut self,
+        id: PacketId,
+        take: impl FnOnce(&mut Option<M>) -> Option<R>,
+    ) -> Option<R> {
+        let (counted, message) = self
+            .outbound
+            .remove_with(id, |sent| (sent.counted, take(&mut sent.message)))?;
+        self.sending -= u16::from(counted);
+        message
     }
 
     /// Goes on without the message, which is not out on this network connection.
