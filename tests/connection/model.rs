@@ -243,7 +243,7 @@ impl World {
         }
     }
 
-    /// Cuts the link; each end perhaps goes on from a snapshot.
+    /// Cuts the link, at any step; each end perhaps goes on from a snapshot of just then.
     fn cut(&mut self) {
         self.cuts += 1;
         self.client.handle_close();
@@ -283,6 +283,13 @@ impl World {
             );
         }
         while self.server.poll_event().is_some() {}
+        if self.rng.below(100) == 0 {
+            for session in [self.client.session(), self.server.session()] {
+                let snapshot = session.snapshot();
+                let restored = Session::restore(snapshot.clone()).unwrap();
+                assert_eq!(restored.snapshot(), snapshot, "at any step");
+            }
+        }
         // The time is never let past a deadline.
         let due = |at: Option<Duration>| at.is_some_and(|at| at <= self.link.now);
         if due(self.client.next_timeout()) {
