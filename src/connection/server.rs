@@ -353,19 +353,22 @@ impl Connection {
     /// The will, if the connection is over and was accepted, and its end calls for it: any end but
     /// a DISCONNECT with [`ReasonCode::Success`], or any DISCONNECT in 3.1.1 (section 3.1.2.5).
     pub fn take_will(&mut self) -> Option<Will> {
-        let over = matches!(
-            self.core.state,
-            State::Closing | State::Closed | State::Left
-        );
+        let over = self.is_over();
         let will = self.will.take_if(|_| over && self.accepted)?;
         Some(*will)
     }
 
-    /// The session, if it is to be kept [MQTT-3.1.2-23]. Take the [will](Self::take_will) before.
-    pub fn into_session(self) -> Option<Session<Publish>> {
-        let mut session = self.core.session;
-        session.disconnect();
-        (self.accepted && self.core.session_expiry > 0).then_some(session)
+    /// The session, if the connection is over and the session is to be kept [MQTT-3.1.2-23].
+    pub fn take_session(&mut self) -> Option<Session<Publish>> {
+        let kept = self.is_over() && self.accepted && self.core.session_expiry > 0;
+        kept.then(|| core::mem::take(&mut self.core.session))
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(
+            self.core.state,
+            State::Closing | State::Closed | State::Left
+        )
     }
 
     fn answer(

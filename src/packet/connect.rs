@@ -4,10 +4,10 @@ use core::time::Duration;
 use bytes::{BufMut, Bytes};
 
 use super::encode::{Body, FixedHeader};
-use super::{Context, Packet};
+use super::{Context, Packet, Publish};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::property::{ConnectProperties, Properties, PropertyId, WillProperties};
-use crate::qos::QoS;
+use crate::qos::{Delivery, QoS};
 use crate::text::{Binary, Text};
 use crate::topic::TopicName;
 use crate::version::Version;
@@ -283,6 +283,32 @@ impl<B: AsRef<[u8]>> Connect<B> {
 }
 
 impl<B: AsRef<[u8]>> Will<B> {
+    /// The message that the will becomes, in buffers of its own: its topic, payload, Retain and
+    /// properties but for the delay (section 3.1.3.2). To be published at the will's QoS.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use mqtt_sansio::packet::Will;
+    /// use mqtt_sansio::property::WillProperties;
+    /// use mqtt_sansio::topic::TopicName;
+    ///
+    /// let topic = "press/12".parse::<TopicName>()?;
+    /// let mut will = Will::new(topic, Bytes::from("gone").try_into()?);
+    /// let properties = WillProperties::builder().will_delay_interval(5);
+    /// will.properties = properties.message_expiry_interval(60).build();
+    /// let publish = will.to_publish();
+    /// assert_eq!(publish.payload, "gone");
+    /// assert_eq!(publish.properties.message_expiry_interval(), Some(60));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_publish(&self) -> Publish {
+        let payload = Bytes::copy_from_slice(self.payload.as_bytes());
+        let mut publish = Publish::new(Delivery::AtMostOnce, self.topic.to_owned(), payload);
+        publish.retain = self.retain;
+        publish.properties = self.properties.to_publish();
+        publish
+    }
+
     /// The same will, borrowed.
     pub fn as_borrowed(&self) -> Will<&[u8]> {
         self.map(AsRef::as_ref)

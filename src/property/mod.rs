@@ -131,6 +131,11 @@ impl<K, B: AsRef<[u8]>> Properties<K, B> {
         self.block.as_ref().is_empty()
     }
 
+    /// How many bytes they take, without their length in front.
+    pub fn len(&self) -> usize {
+        self.block.as_ref().len()
+    }
+
     /// The properties in order.
     pub fn iter(&self) -> PropertyIter<'_> {
         PropertyIter(self.block.as_ref())
@@ -188,6 +193,15 @@ impl<K, B: AsRef<[u8]>> Properties<K, B> {
                 .encode(out);
             out.put_slice(block);
         }
+    }
+}
+
+impl<B: AsRef<[u8]>> WillProperties<B> {
+    /// Those of the PUBLISH that the will becomes: all but the delay, which PUBLISH does not have
+    /// while it has each of the others.
+    pub(crate) fn to_publish(&self) -> PublishProperties {
+        let builder = self.to_builder().without(PropertyId::WillDelayInterval);
+        Properties::new(builder.block.freeze())
     }
 }
 

@@ -262,6 +262,17 @@ impl<M> Session<M> {
         Some((id, sent.message.as_ref()?))
     }
 
+    /// Whether a message that is published now is sent at once: the quota has room, and no other
+    /// waits.
+    ///
+    /// Who keeps a queue of its own hands over its next message then, made at that moment for the
+    /// version that is spoken and with what is left of its Message Expiry Interval.
+    pub fn wants_message(&self) -> bool {
+        self.send_quota() > 0
+            && self.outbound.unsent(Lane::Message).is_none()
+            && self.packet_ids_in_use() < u16::MAX
+    }
+
     /// How many PUBLISH of QoS 1 and 2 may be sent on this connection before the next
     /// acknowledgement (section 4.9). With what is unacknowledged it makes up the maximum, always.
     pub const fn send_quota(&self) -> u16 {

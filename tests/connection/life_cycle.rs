@@ -55,7 +55,7 @@ fn refused() {
             server.refuse(refusal.clone()),
             Err(ConnectionError::WrongState)
         );
-        assert_eq!(server.into_session().map(|_| ()), None);
+        assert_eq!(server.take_session().map(|_| ()), None);
         if sends {
             let mut client = connecting(version, connect(0, <_>::default()));
             let _ = client.handle_packet(&Packet::ConnAck(refusal)).unwrap();
@@ -272,7 +272,7 @@ fn session_present() {
         assert_eq!(packets.len(), 1 + usize::from(present));
         server.handle_close();
         assert_eq!(server.session_expiry_interval() > 0, kept);
-        assert_eq!(server.into_session().is_some(), kept);
+        assert_eq!(server.take_session().is_some(), kept);
 
         // The client, with and without a session of its own.
         for has in [false, true] {

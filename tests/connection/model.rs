@@ -250,7 +250,7 @@ impl World {
         self.server.handle_close();
         assert!(self.client.poll_transmit(self.link.now).is_none());
         assert!(self.server.poll_transmit().is_none());
-        let server = self.server.clone().into_session();
+        let server = self.server.clone().take_session();
         self.stored = server.or_else(|| self.stored.take());
         for side in 0..2 {
             let crash = self.rng.below(3) == 0;

@@ -275,7 +275,7 @@ impl Broker {
         };
         client.connection = None;
         client.queue.drop_loose();
-        client.session = connection.into_session();
+        client.session = connection.take_session();
         let kept = client.session.is_some() && expiry > 0;
         if kept && expiry < u32::MAX {
             let at = self.now.saturating_add(Duration::from_secs(expiry.into()));

@@ -3,9 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mqtt_sansio::packet::{Publish, Will};
-use mqtt_sansio::property::{
-    Properties, Property, PropertyId, PublishProperties, SubscriptionId, WillProperties,
-};
+use mqtt_sansio::property::{Properties, PropertyId, PublishProperties, SubscriptionId};
 use mqtt_sansio::topic::TopicName;
 use mqtt_sansio::{Delivery, QoS, Text, Version};
 
@@ -53,16 +51,11 @@ impl Message {
     }
 
     pub(crate) fn from_will(now: Duration, publisher: Text, will: &Will) -> Self {
-        let properties = will_properties(&will.properties);
-        Self {
-            publisher: Some(publisher),
-            topic: will.topic.clone(),
-            payload: Bytes::copy_from_slice(will.payload.as_bytes()),
-            expires_at: expiry(now, properties.message_expiry_interval()),
-            properties,
-            qos: will.qos,
-            retain: will.retain,
-        }
+        let publish = will.to_publish();
+        let topic = will.topic.clone();
+        let mut message = Self::from_publish(now, publisher, topic, &publish.as_borrowed());
+        message.qos = will.qos;
+        message
     }
 
     pub(crate) fn is_expired(&self, now: Duration) -> bool {
@@ -71,42 +64,12 @@ impl Message {
 
     /// About how many bytes it takes.
     pub(crate) fn size(&self) -> usize {
-        let properties = properties_size(&self.properties);
-        128 + self.topic.len() + self.payload.len() + properties
+        128 + self.topic.len() + self.payload.len() + self.properties.len()
     }
-}
-
-/// The length of a block of properties, near enough.
-fn properties_size(properties: &PublishProperties) -> usize {
-    let sizes = properties.iter().map(|property| match property {
-        Property::ContentType(text) => 3 + text.len(),
-        Property::ResponseTopic(topic) => 3 + topic.len(),
-        Property::CorrelationData(data) => 3 + data.as_bytes().len(),
-        Property::UserProperty((name, value)) => 5 + name.len() + value.len(),
-        _ => 5,
-    });
-    sizes.sum()
 }
 
 fn expiry(now: Duration, seconds: Option<u32>) -> Option<Duration> {
     Some(now.saturating_add(Duration::from_secs(seconds?.into())))
-}
-
-/// What of a will's properties goes into PUBLISH: all but the delay, in order.
-fn will_properties(will: &WillProperties) -> PublishProperties {
-    let mut builder = PublishProperties::builder();
-    for property in will {
-        builder = match property {
-            Property::PayloadFormatIndicator(format) => builder.payload_format_indicator(format),
-            Property::MessageExpiryInterval(seconds) => builder.message_expiry_interval(seconds),
-            Property::ContentType(text) => builder.content_type(text),
-            Property::ResponseTopic(topic) => builder.response_topic(topic),
-            Property::CorrelationData(data) => builder.correlation_data(data),
-            Property::UserProperty((name, value)) => builder.user_property(name, value),
-            _ => builder,
-        };
-    }
-    builder.build()
 }
 
 /// A message for one session.

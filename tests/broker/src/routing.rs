@@ -199,9 +199,7 @@ impl Client {
             return false;
         }
         let session = connection.session();
-        let quota = session.send_quota() > 0
-            && session.next_message().is_none()
-            && session.packet_ids_in_use() < config.max_in_flight;
+        let quota = session.wants_message() && session.packet_ids_in_use() < config.max_in_flight;
         let Some(outgoing) = self.queue.pop(quota) else {
             return false;
         };
