@@ -4,7 +4,10 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::keep_alive::{Due, Pinger};
-use super::{Closed, ConnectionError, Core, Event, Input, Limits, Queued, State, Turn, Violation};
+use super::{
+    Closed, ConnectionError, Core, Event, Input, Limits, Queued, State, Turn, Violation,
+    from_server,
+};
 use crate::error::DecodeError;
 use crate::packet::{
     Auth, Connect, Disconnect, KeepAlive, Packet, Publish, Subscribe, Subscriptions, TopicFilters,
@@ -265,8 +268,17 @@ impl Connection {
     }
 
     /// What came was no packet.
+    ///
+    /// A server that does not know 5.0 refuses it with the CONNACK of 3.1.1, which 5.0 does not have
+    /// (3.1.1 \[MQTT-3.1.2-2\]). That is [`Closed::Refused`] too.
     pub fn handle_decode_error(&mut self, error: DecodeError) {
-        self.core.handle_decode_error(error);
+        let asked = self.core.state == State::Connecting && self.core.greeted;
+        if asked && from_server::refuses_v5(&error) {
+            let reason = ReasonCode::UnsupportedProtocolVersion;
+            self.core.end(Closed::Refused(reason), None);
+        } else {
+            self.core.handle_decode_error(error);
+        }
     }
 
     /// The time has come. Without effect before [`next_timeout`](Self::next_timeout).

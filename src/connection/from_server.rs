@@ -1,6 +1,8 @@
 use super::client::Connection;
 use super::{Closed, Event, Input, Limits, Violation};
+use crate::error::{DecodeError, DecodeErrorKind};
 use crate::packet::{ConnAck, KeepAlive, Packet};
+use crate::packet_type::PacketType;
 use crate::reason::ReasonCode;
 use crate::version::Version;
 
@@ -87,4 +89,11 @@ impl Connection {
         }
         Ok(Input::Done)
     }
+}
+
+/// Whether this is the answer of a server of 3.1.1 to the CONNECT of 5.0.
+pub(super) fn refuses_v5(error: &DecodeError) -> bool {
+    error.version() == Version::V5
+        && error.packet() == Some(PacketType::ConnAck)
+        && error.kind() == DecodeErrorKind::InvalidReasonCode(0x01)
 }

@@ -36,6 +36,28 @@ fn leaves(reason: ReasonCode, session_expiry: Option<u32>) -> Packet {
     last.into()
 }
 
+/// 3.1.1 [MQTT-3.1.2-2]: a server that does not know 5.0 says so as 3.1.1 does.
+#[test]
+fn refused_by_a_server_of_3_1_1() {
+    let error = |bytes: &[u8]| Packet::decode(Version::V5, bytes).unwrap_err();
+    let mut client = connecting(Version::V5, connect(0, <_>::default()));
+    client.handle_decode_error(error(b"\x20\x02\0\x01"));
+    let refused = Closed::Refused(ReasonCode::UnsupportedProtocolVersion);
+    assert_eq!(closed(client.poll_event()), Some(refused));
+    assert_eq!(sent(&mut client), []);
+    assert!(client.is_closed());
+
+    // The other codes of 3.1.1 are no answer to 5.0, and no answer is due to one who did not ask.
+    let broken = Closed::Violated(ReasonCode::ProtocolError);
+    let mut client = connecting(Version::V5, connect(0, <_>::default()));
+    client.handle_decode_error(error(b"\x20\x02\0\x02"));
+    assert_eq!(closed(client.poll_event()), Some(broken));
+    let accepted = connack(<_>::default());
+    let mut client = connected(Version::V5, connect(0, <_>::default()), accepted);
+    client.handle_decode_error(error(b"\x20\x02\0\x01"));
+    assert_eq!(closed(client.poll_event()), Some(broken));
+}
+
 /// [MQTT-3.2.2-7]; 3.1.1 [MQTT-3.2.2-5]: nothing follows a refusal.
 #[test]
 fn refused() {

@@ -61,6 +61,7 @@ mod policy;
 mod requests;
 mod retained;
 mod routing;
+mod serve;
 mod subscriptions;
 mod sys;
 mod timers;
@@ -69,6 +70,7 @@ mod will;
 pub use broker::{Broker, ConnectionId};
 pub use config::Config;
 pub use policy::{Anyone, AuthStep, Policy, Rules};
+pub use serve::serve;
 
 #[cfg(test)]
 mod tests;

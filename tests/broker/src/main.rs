@@ -4,9 +4,7 @@ use std::error::Error;
 use std::net::TcpListener;
 
 use mqtt_sansio::QoS;
-use reference_broker::{Broker, Config, Rules};
-
-mod serve;
+use reference_broker::{Broker, Config, Rules, serve};
 
 const USAGE: &str = "\
 reference-broker [OPTION...]
@@ -56,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let listener = TcpListener::bind(&address)?;
     println!("listening on {}", listener.local_addr()?);
-    serve::serve(listener, Broker::with_policy(config, rules), log);
+    serve(listener, Broker::with_policy(config, rules), log);
     Ok(())
 }
 

@@ -9,8 +9,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::{Broker, ConnectionId};
 use bytes::BytesMut;
-use reference_broker::{Broker, ConnectionId};
 
 /// What the other threads tell the one that has the broker.
 enum News {
@@ -49,8 +49,8 @@ struct Server {
     log: bool,
 }
 
-/// Serves until the listener fails.
-pub(crate) fn serve(listener: TcpListener, broker: Broker, log: bool) {
+/// Serves on TCP and does not return. With `log`, says on standard error who comes and goes.
+pub fn serve(listener: TcpListener, broker: Broker, log: bool) {
     let start = Instant::now();
     let (news, inbox) = mpsc::sync_channel(BACKLOG);
     let mut server = Server {

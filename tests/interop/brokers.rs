@@ -1,0 +1,133 @@
+//! Brokers, each started when the first client needs it and ended after the last test.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mqtt_sansio::{ReasonCode, Text};
+use reference_broker::{Broker as Reference, Config, Policy, serve};
+
+use crate::process::{Process, patience, program};
+
+/// A broker that lets everyone in, but for users with another password than [`PASSWORD`].
+pub(crate) struct Broker {
+    start: fn() -> Running,
+    running: OnceLock<Running>,
+}
+
+pub(crate) const PASSWORD: &str = "secret";
+
+/// Where a broker listens, and what ends with this value.
+pub(crate) struct Running {
+    port: u16,
+    _process: Option<std::sync::Mutex<Process>>,
+}
+
+impl Broker {
+    pub(crate) fn new(start: fn() -> Running) -> Self {
+        Self {
+            start,
+            running: OnceLock::new(),
+        }
+    }
+
+    /// The same, with a process of its own.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(self.start)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.running.get_or_init(self.start).port
+    }
+}
+
+/// The reference broker, in this process.
+pub(crate) fn reference() -> Running {
+    #[derive(Debug)]
+    struct Passwords;
+    impl Policy for Passwords {
+        fn connect(
+            &mut self,
+            _: &Text,
+            user_name: Option<&[u8]>,
+            password: Option<&[u8]>,
+        ) -> Result<(), ReasonCode> {
+            match user_name.is_none() || password == Some(PASSWORD.as_bytes()) {
+                true => Ok(()),
+                false => Err(ReasonCode::BadUserNameOrPassword),
+            }
+        }
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let broker = Reference::with_policy(Config::default(), Passwords);
+    thread::spawn(move || serve(listener, broker, false));
+    Running {
+        port,
+        _process: None,
+    }
+}
+
+pub(crate) fn mosquitto() -> Running {
+    let deadline = Instant::now() + patience();
+    loop {
+        // It cannot say which port the system would choose: this one has just been free.
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let (mut process, files) = start_mosquitto(port);
+        while !process.has_ended() {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                for file in files {
+                    std::fs::remove_file(file).unwrap();
+                }
+                return Running {
+                    port,
+                    _process: Some(process.into()),
+                };
+            }
+            assert!(Instant::now() < deadline, "mosquitto does not listen");
+            thread::sleep(Duration::from_millis(10));
+        }
+        // Somebody else was quicker to take the port.
+        assert!(Instant::now() < deadline, "mosquitto ends");
+    }
+}
+
+fn start_mosquitto(port: u16) -> (Process, [PathBuf; 2]) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // Other runs have other files.
+    let passwords = folder.join(format!("mosquitto-{port}.passwords"));
+    let config = folder.join(format!("mosquitto-{port}.conf"));
+    let status = Command::new(program("mosquitto_passwd").unwrap())
+        .args(["-b", "-c"])
+        .arg(&passwords)
+        .args(["user", PASSWORD])
+        .status();
+    assert!(status.unwrap().success(), "mosquitto_passwd");
+    let lines = format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\npassword_file {}\nuser root\n\
+         persistence false\nset_tcp_nodelay true\nlog_dest none\n",
+        passwords.display()
+    );
+    std::fs::write(&config, lines).unwrap();
+    let mut command = Command::new(program("mosquitto").unwrap());
+    command.arg("-c").arg(&config);
+    (Process::start(command), [passwords, config])
+}
+
+/// A broker that a script runs, which prints its port.
+pub(crate) fn script(command: Command) -> Running {
+    let process = Process::start(command);
+    let port = process.find("port", |line| {
+        let told: serde_json::Value = serde_json::from_str(line).ok()?;
+        u16::try_from(told["port"].as_u64()?).ok()
+    });
+    Running {
+        port,
+        _process: Some(process.into()),
+    }
+}
