@@ -91,8 +91,24 @@ pub(super) fn equal_bytes(left: &[u8], right: &[u8]) -> usize {
         }
         (left, right) = (left_rest, right_rest);
     }
-    let equal = left.iter().zip(right).take_while(|(l, r)| l == r).count();
-    len - left.len() + equal
+    let different = padded(left) ^ padded(right);
+    let equal = different.trailing_zeros() as usize / 8;
+    len - left.len() + equal.min(left.len()).min(right.len())
+}
+
+/// The first eight bytes, or all and zeros.
+#[inline]
+fn padded(bytes: &[u8]) -> u64 {
+    if let Some(word) = bytes.first_chunk() {
+        return u64::from_le_bytes(*word);
+    }
+    // Two words that overlap in the middle are as long as any number of bytes between one and two.
+    if let (Some(low), Some(high)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let above = u64::from(u32::from_le_bytes(*high)) << (8 * (bytes.len() - 4));
+        return u64::from(u32::from_le_bytes(*low)) | above;
+    }
+    let byte = |at: usize| u64::from(bytes.get(at).copied().unwrap_or_default()) << (8 * at);
+    byte(0) | byte(1) | byte(2)
 }
 
 /// How many bytes there are before the first `/`, eight at a time.
@@ -100,17 +116,16 @@ pub(super) fn equal_bytes(left: &[u8], right: &[u8]) -> usize {
 pub(super) fn level_len(topic: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     let mut rest = topic;
-    while let Some((word, tail)) = rest.split_first_chunk() {
+    loop {
         // The lowest byte that is zero has its high bit set; bytes above it may have, too.
-        let word = u64::from_le_bytes(*word) ^ (ONES * b'/' as u64);
+        let word = padded(rest) ^ (ONES * b'/' as u64);
         let zero = word.wrapping_sub(ONES) & !word & (ONES << 7);
-        if zero != 0 {
-            return topic.len() - rest.len() + zero.trailing_zeros() as usize / 8;
+        let before = topic.len() - rest.len();
+        match rest.get(8..) {
+            Some(tail) if zero == 0 => rest = tail,
+            _ => return before + rest.len().min(zero.trailing_zeros() as usize / 8),
         }
-        rest = tail;
     }
-    let len = rest.iter().position(|&byte| byte == b'/');
-    topic.len() - rest.len() + len.unwrap_or(rest.len())
 }
 
 /// Walks both level by level: `+` covers any one level that is not `#`, `#` covers any rest.

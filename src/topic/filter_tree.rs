@@ -2,6 +2,7 @@ use core::fmt;
 use core::iter::FusedIterator;
 
 use super::filter::{equal_bytes, level_len};
+use super::node::Node;
 use super::radix::{ROOT, Radix};
 use super::{TopicFilter, TopicName};
 
@@ -35,8 +36,9 @@ use super::{TopicFilter, TopicName};
 ///
 /// The tree is a radix tree over the bytes of the filters. It compares and does not hash, so
 /// nobody can choose filters that collide. A filter of 40 bytes takes some 110 to 170 bytes of
-/// memory, its text included, the value not; a longer one about 1.3 for each byte it does not
-/// share. Memory is given back as filters are removed.
+/// memory, its text included; a longer one about 1.3 for each byte it does not share. There is room
+/// for one and a half values or two a filter: box large ones. Memory is given back as filters are
+/// removed.
 ///
 /// # Panics
 ///
@@ -193,17 +195,19 @@ enum Fit {
 }
 
 impl<'a, V> Matches<'a, V> {
-    /// The child that the name spells out.
-    fn literal(&self) -> Option<u32> {
+    /// The child of `node`, where the walk is, that the name spells out.
+    #[inline]
+    fn literal(&self, node: &Node) -> Option<u32> {
         let first = match self.name.get(self.at) {
             Some(&byte) => byte,
             None if self.at == self.name.len() => b'/',
             None => return None,
         };
-        self.tree.child(self.node, first)
+        self.tree.child_of(node, first)
     }
 
     /// Whether a level of the name starts here that a wildcard may match.
+    #[inline]
     fn level_starts(&self) -> bool {
         match self.at.checked_sub(1) {
             Some(before) => self.name.get(before).is_none_or(|&byte| byte == b'/'),
@@ -212,43 +216,54 @@ impl<'a, V> Matches<'a, V> {
         }
     }
 
-    /// Goes down to `child` if its text matches. Returns its value if that ends in `#`.
+    /// Goes down to `child` if its text matches and there is more below. Returns its value if the
+    /// name ends there, or the text in `#`.
+    #[inline]
     fn enter(&mut self, child: u32) -> Option<&'a V> {
-        match fit(self.tree.text(child), self.name, self.at) {
-            Fit::To(at) => {
+        let node = self.tree.nodes.get(child as usize)?;
+        match fit(node.text(), self.name, self.at) {
+            Fit::To(at) if node.count() > 0 => {
                 self.node = child;
                 self.at = at;
                 self.step = Step::Value;
                 None
             }
-            Fit::Hash => self.tree.value(child),
+            Fit::To(at) if at != self.name.len() => None,
+            Fit::To(_) | Fit::Hash => self.tree.value(child),
             Fit::None => None,
         }
     }
 
-    fn enter_plus(&mut self, child: u32) -> Option<&'a V> {
-        let (literal, at) = (self.literal(), self.at);
-        let found = self.enter(child);
-        if let (Some(literal), Step::Value) = (literal, self.step) {
-            self.detours.push(literal, at);
+    /// Goes down from `node`, where the walk is, as long as the name alone says where.
+    #[inline]
+    fn descend(&mut self, node: &'a Node) -> Option<&'a V> {
+        let mut node = node;
+        loop {
+            self.step = Step::Up;
+            let found = self.enter(self.literal(node)?);
+            if let Step::Up = self.step {
+                return found;
+            }
+            node = self.tree.nodes.get(self.node as usize)?;
+            if self.at == self.name.len() || node.may_branch() && self.level_starts() {
+                return None;
+            }
         }
-        found
     }
 
     /// Goes to where the latest detour began, or on the way up to there, and enters it.
-    fn leave(&mut self) -> Option<&'a V> {
+    fn leave(&mut self, node: &Node) -> Option<&'a V> {
         if let Some((child, at)) = self.detours.pop() {
             self.node = self.tree.parent(child);
             self.at = at;
             return self.enter(child);
         }
-        let text = self.tree.text(self.node);
-        self.at = unfit(text, self.name, self.at);
-        self.node = self.tree.parent(self.node);
-        if text.first() != Some(&b'+') {
+        self.at = unfit(node.text(), self.name, self.at);
+        self.node = node.parent;
+        if node.first() != Some(b'+') {
             return None;
         }
-        let child = self.literal()?;
+        let child = self.literal(self.tree.nodes.get(self.node as usize)?)?;
         self.detours.open -= 1;
         self.enter(child)
     }
@@ -259,11 +274,12 @@ impl<'a, V> Iterator for Matches<'a, V> {
 
     fn next(&mut self) -> Option<&'a V> {
         loop {
+            // Only an empty tree has no root.
+            let node = self.tree.nodes.get(self.node as usize)?;
             if let Step::Value = self.step {
-                self.step = if self.level_starts() {
-                    Step::Hash
-                } else {
-                    Step::Literal
+                self.step = match node.may_branch() && self.level_starts() {
+                    true => Step::Hash,
+                    false => Step::Literal,
                 };
                 if self.at == self.name.len() {
                     if let Some(value) = self.tree.value(self.node) {
@@ -273,22 +289,26 @@ impl<'a, V> Iterator for Matches<'a, V> {
             }
             if let Step::Hash = self.step {
                 self.step = Step::Plus;
-                if let Some(child) = self.tree.child(self.node, b'#') {
+                if let Some(child) = self.tree.child_of(node, b'#') {
                     return self.tree.value(child);
                 }
             }
             let found = match self.step {
                 Step::Plus => {
                     self.step = Step::Literal;
-                    let child = self.tree.child(self.node, b'+');
-                    child.and_then(|child| self.enter_plus(child))
+                    let Some(child) = self.tree.child_of(node, b'+') else {
+                        continue;
+                    };
+                    let (literal, at) = (self.literal(node), self.at);
+                    let found = self.enter(child);
+                    if let (Some(literal), Step::Value) = (literal, self.step) {
+                        self.detours.push(literal, at);
+                    }
+                    found
                 }
-                Step::Literal => {
-                    self.step = Step::Up;
-                    self.literal().and_then(|child| self.enter(child))
-                }
+                Step::Literal => self.descend(node),
                 _ if self.detours.open == 0 => return None,
-                _ => self.leave(),
+                _ => self.leave(node),
             };
             if found.is_some() {
                 return found;
@@ -314,29 +334,36 @@ impl<V> fmt::Debug for Matches<'_, V> {
 /// Compares the text of a node with the name from `at` on.
 #[inline]
 fn fit(text: &[u8], name: &[u8], at: usize) -> Fit {
-    // Most text is equal as a whole.
-    if name.get(at..).is_some_and(|ahead| ahead.starts_with(text)) {
-        return Fit::To(at + text.len());
-    }
     let (mut rest, mut at) = (text, at);
     loop {
         let ahead = name.get(at..).unwrap_or_default();
-        // What is equal can hold no wildcard, as the name has none.
-        let equal = equal_bytes(rest, ahead);
-        rest = rest.get(equal..).unwrap_or_default();
-        at += equal;
         match rest {
-            [] => return Fit::To(at),
-            [b'#'] => return Fit::Hash,
             [b'+', tail @ ..] if at <= name.len() => {
-                at += level_len(ahead.get(equal..).unwrap_or_default());
+                at += level_len(ahead);
                 rest = tail;
+                if rest.is_empty() {
+                    return Fit::To(at);
+                }
             }
+            [b'#'] => return Fit::Hash,
+            // Most text is equal as a whole.
+            _ if ahead.starts_with(rest) => return Fit::To(at + rest.len()),
             [b'/', tail @ ..] if at == name.len() => {
                 at += 1;
                 rest = tail;
+                if rest.is_empty() {
+                    return Fit::To(at);
+                }
             }
-            _ => return Fit::None,
+            _ => {
+                // What is equal can hold no wildcard, as the name has none.
+                let equal = equal_bytes(rest, ahead);
+                if equal == 0 {
+                    return Fit::None;
+                }
+                at += equal;
+                rest = rest.get(equal..).unwrap_or_default();
+            }
         }
     }
 }

@@ -5,17 +5,14 @@ use core::iter;
 /// The root: it has no text. As it is nobody's child, its place in a table says "no child".
 pub(super) const ROOT: u32 = 0;
 
-/// Instead of the place of a value.
-pub(super) const NO_VALUE: u32 = u32::MAX;
-
 /// The bytes of a node for its text and its children: 64 with what is beside them, one cache line.
-pub(super) const ROOM: usize = 54;
+pub(super) const ROOM: usize = 58;
 
 /// A child within its parent takes one byte of text and four for its place.
 const CHILD: usize = 5;
 
-/// The most children a node itself can hold, and as many as there are digits. Beyond, it has a
-/// [`Table`].
+/// The most children a node itself can hold: as many as there are digits, and a `+`. Beyond, it has
+/// a [`Table`].
 pub(super) const FEW: usize = ROOM / CHILD;
 
 /// The most text of a node with so many children. With a table it is as for the most without, so
@@ -29,12 +26,10 @@ pub(super) const fn room(children: usize) -> usize {
 #[repr(align(64))]
 pub(super) struct Node {
     pub(super) parent: u32,
-    /// The place of the value of the key that ends here.
-    pub(super) value: u32,
     text: u8,
     children: u8,
-    /// The text from the left. At the right end the first bytes of the children's texts, sorted,
-    /// and behind them the children's places; or the place of the table.
+    /// The text from the left. From the right the first bytes of the children's texts, sorted, and
+    /// beyond them the children's places; or the place of the table.
     data: [u8; ROOM],
 }
 
@@ -43,7 +38,6 @@ impl Node {
     pub(super) fn new(parent: u32, text: &[u8]) -> Self {
         let mut node = Self {
             parent,
-            value: NO_VALUE,
             text: 0,
             children: 0,
             data: [0; ROOM],
@@ -60,6 +54,7 @@ impl Node {
         self.text = small(text.len());
     }
 
+    #[inline]
     pub(super) fn text(&self) -> &[u8] {
         self.data.get(..self.text.into()).unwrap_or_default()
     }
@@ -73,11 +68,6 @@ impl Node {
         self.children.into()
     }
 
-    /// Whether there is one child and nothing else.
-    pub(super) fn is_chain(&self) -> bool {
-        self.children == 1 && self.value == NO_VALUE
-    }
-
     pub(super) fn has_table(&self) -> bool {
         self.count() > FEW
     }
@@ -88,28 +78,35 @@ impl Node {
         self.has_table().then_some(place as usize)
     }
 
+    /// Whether a child may start with `#` or `+`: the lowest first byte is not above them.
+    #[inline]
+    pub(super) fn may_branch(&self) -> bool {
+        let [.., lowest] = self.data;
+        self.count() > 0 && lowest <= b'+' || self.has_table()
+    }
+
     /// The child that starts with `first`, if there is no table.
     #[inline]
     pub(super) fn child(&self, first: u8) -> Option<u32> {
-        let (firsts, places) = self.halves();
-        // They are sorted, and most of them come after the wildcards.
-        let at = firsts.iter().position(|&byte| byte >= first)?;
-        let found = firsts.get(at) == Some(&first);
-        found.then(|| place(places, at)).flatten()
+        let (few, low) = self.data.split_last_chunk()?;
+        // Eight at once are enough for most.
+        let at = match find(u64::from_be_bytes(*low), first) {
+            8 => 8 + find(u32::from_be_bytes(*few.last_chunk()?).into(), first),
+            at => at,
+        };
+        self.place(at)
     }
 
     /// The first child that starts with `from` or a greater byte, if there is no table.
     pub(super) fn child_from(&self, from: usize) -> Option<u32> {
-        let (firsts, places) = self.halves();
-        let at = firsts.iter().position(|&byte| usize::from(byte) >= from)?;
-        place(places, at)
+        let mut children = self.children();
+        children.find_map(|(first, place)| (usize::from(first) >= from).then_some(place))
     }
 
     /// The children in order, if there is no table.
     pub(super) fn children(&self) -> impl Iterator<Item = (u8, u32)> {
-        let (firsts, places) = self.halves();
-        let places = places.chunks_exact(4).filter_map(|four| place(four, 0));
-        firsts.iter().copied().zip(places)
+        let firsts = self.data.iter().rev().enumerate().take(self.count());
+        firsts.filter_map(|(at, &first)| Some((first, self.place(at)?)))
     }
 
     /// `children` are sorted, [`FEW`] at most.
@@ -121,12 +118,8 @@ impl Node {
             count += 1;
         }
         self.children = small(count);
-        let (firsts, places) = self
-            .data
-            .split_at_mut(ROOM - CHILD * count)
-            .1
-            .split_at_mut(count);
-        let slots = iter::zip(firsts, places.chunks_exact_mut(4));
+        let (places, firsts) = self.data.split_at_mut(ROOM - count);
+        let slots = iter::zip(firsts.iter_mut().rev(), places.rchunks_exact_mut(4));
         for ((first, place), (byte, child)) in iter::zip(slots, list) {
             *first = byte;
             place.copy_from_slice(&child.to_ne_bytes());
@@ -141,12 +134,26 @@ impl Node {
         }
     }
 
-    /// The first bytes of the children, and their places.
-    fn halves(&self) -> (&[u8], &[u8]) {
-        let start = ROOM.saturating_sub(CHILD * self.count());
-        let children = self.data.get(start..).unwrap_or_default();
-        children.split_at_checked(self.count()).unwrap_or_default()
+    /// The place of the child that is at `at` of those there are.
+    #[inline]
+    fn place(&self, at: usize) -> Option<u32> {
+        if at >= self.count() {
+            return None;
+        }
+        let end = ROOM.checked_sub(self.count() + 4 * at)?;
+        let place = self.data.get(..end)?.last_chunk()?;
+        Some(u32::from_ne_bytes(*place))
     }
+}
+
+/// Which byte of `word` is `byte`; 8 if none is.
+#[inline]
+fn find(word: u64, byte: u8) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // The lowest byte that is zero has its high bit set; bytes above it may have, too.
+    let word = word ^ (ONES * u64::from(byte));
+    let zero = word.wrapping_sub(ONES) & !word & (ONES << 7);
+    zero.trailing_zeros() as usize / 8
 }
 
 /// The children of a node with more than [`FEW`], by the first byte of their text.
@@ -184,11 +191,6 @@ impl Table {
     pub(super) fn children(&self) -> impl Iterator<Item = (u8, u32)> {
         (0..=u8::MAX).filter_map(|first| Some((first, self.child(first)?)))
     }
-}
-
-fn place(places: &[u8], at: usize) -> Option<u32> {
-    let place = places.get(4 * at..)?.first_chunk()?;
-    Some(u32::from_ne_bytes(*place))
 }
 
 fn small(count: usize) -> u8 {

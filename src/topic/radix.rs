@@ -12,18 +12,11 @@
 //! vector, so there are never holes, and the memory follows the number of keys down as well as up.
 
 use alloc::vec::Vec;
-use core::{iter, mem};
+use core::iter;
 
-use super::node::{NO_VALUE, Node, Table};
+use super::node::{Node, Table};
 
 pub(super) use super::node::ROOT;
-
-/// A value, and the node where its key ends.
-#[derive(Clone)]
-pub(super) struct Slot<V> {
-    pub(super) node: u32,
-    value: V,
-}
 
 /// A map from keys, which are not empty, to values.
 ///
@@ -32,7 +25,10 @@ pub(super) struct Slot<V> {
 pub(super) struct Radix<V> {
     pub(super) nodes: Vec<Node>,
     pub(super) tables: Vec<Table>,
-    pub(super) values: Vec<Slot<V>>,
+    /// The value of the key that ends at each node. Beside the nodes, so that a look-up need not wait
+    /// for the one to know where the other is.
+    pub(super) values: Vec<Option<V>>,
+    len: usize,
 }
 
 impl<V> Radix<V> {
@@ -41,65 +37,50 @@ impl<V> Radix<V> {
             nodes: Vec::new(),
             tables: Vec::new(),
             values: Vec::new(),
+            len: 0,
         }
     }
 
     pub(super) fn insert(&mut self, key: &[u8], value: V) -> Option<V> {
         let node = self.path(key);
-        let place = self.node(node).value;
-        if let Some(slot) = self.values.get_mut(place as usize) {
-            return Some(mem::replace(&mut slot.value, value));
-        }
-        self.node_mut(node).value = push(&mut self.values, Slot { node, value });
-        None
+        let old = self.value_mut(node).replace(value);
+        self.len += usize::from(old.is_none());
+        old
     }
 
     pub(super) fn get_or_insert_with(&mut self, key: &[u8], value: impl FnOnce() -> V) -> &mut V {
-        let place = match self.find(key) {
-            Some(node) => self.node(node).value,
-            None => NO_VALUE,
+        let node = match self.find(key).filter(|&node| self.value(node).is_some()) {
+            Some(node) => node,
+            None => {
+                // The value comes first: if making it panics, the tree is as it was.
+                let value = value();
+                let node = self.path(key);
+                *self.value_mut(node) = Some(value);
+                self.len += 1;
+                node
+            }
         };
-        // The value comes first: if making it panics, the tree is as it was.
-        if place == NO_VALUE {
-            let value = value();
-            self.insert(key, value);
-        }
-        let place = match place {
-            NO_VALUE => self.values.len() - 1,
-            place => place as usize,
-        };
-        let slot = self.values.get_mut(place);
-        &mut slot.expect("found or pushed above").value
+        self.value_mut(node).as_mut().expect("found or put there")
     }
 
     pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut V> {
-        let place = self.node(self.find(key)?).value;
-        self.values
-            .get_mut(place as usize)
-            .map(|slot| &mut slot.value)
+        let node = self.find(key)?;
+        self.value_mut(node).as_mut()
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<V> {
         let node = self.find(key)?;
-        let place = self.node(node).value;
-        if place == NO_VALUE {
-            return None;
-        }
-        let slot = self.values.swap_remove(place as usize);
-        if let Some(moved) = self.values.get(place as usize) {
-            let owner = moved.node;
-            self.node_mut(owner).value = place;
-        }
-        self.node_mut(node).value = NO_VALUE;
-        if self.values.is_empty() {
+        let old = self.value_mut(node).take()?;
+        self.len -= 1;
+        if self.len == 0 {
             *self = Self::new();
         } else {
             self.prune(node);
             shed(&mut self.nodes);
-            shed(&mut self.tables);
             shed(&mut self.values);
+            shed(&mut self.tables);
         }
-        Some(slot.value)
+        Some(old)
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&V> {
@@ -107,12 +88,12 @@ impl<V> Radix<V> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.values.len()
+        self.len
     }
 
+    #[inline]
     pub(super) fn value(&self, node: u32) -> Option<&V> {
-        let place = self.nodes.get(node as usize)?.value;
-        self.values.get(place as usize).map(|slot| &slot.value)
+        self.values.get(node as usize)?.as_ref()
     }
 
     pub(super) fn text(&self, node: u32) -> &[u8] {
@@ -128,9 +109,12 @@ impl<V> Radix<V> {
     }
 
     /// The child whose text starts with `first`.
-    #[inline]
     pub(super) fn child(&self, node: u32, first: u8) -> Option<u32> {
-        let node = self.nodes.get(node as usize)?;
+        self.child_of(self.nodes.get(node as usize)?, first)
+    }
+
+    #[inline]
+    pub(super) fn child_of(&self, node: &Node, first: u8) -> Option<u32> {
         match node.table() {
             Some(table) => self.tables.get(table)?.child(first),
             None => node.child(first),
@@ -206,6 +190,17 @@ impl<V> Radix<V> {
             .get_mut(node as usize)
             .expect("a link of the tree")
     }
+
+    fn value_mut(&mut self, node: u32) -> &mut Option<V> {
+        let value = self.values.get_mut(node as usize);
+        value.expect("a link of the tree: there are as many values as nodes")
+    }
+
+    /// A new node, without a value.
+    pub(super) fn add(&mut self, node: Node) -> u32 {
+        push(&mut self.values, None);
+        push(&mut self.nodes, node)
+    }
 }
 
 /// Appends, and says where. Grows by a quarter, not to double: a million nodes are 64 MB.
@@ -255,9 +250,7 @@ mod tests {
             let at = at as u32;
             assert_eq!(node.text().is_empty(), at == ROOT);
             assert!(node.text().len() <= room(node.count()));
-            if let Some(slot) = tree.values.get(node.value as usize) {
-                assert_eq!(slot.node, at);
-            } else {
+            if tree.value(at).is_none() {
                 assert!(at == ROOT || node.count() > 0, "a leaf without a value");
             }
             let mut children = vec![];
@@ -273,7 +266,7 @@ mod tests {
                 assert_eq!(tree.tables[table].owner, at);
                 tables += 1;
             }
-            if let (&[(_, child)], NO_VALUE, true) = (&children[..], node.value, at != ROOT) {
+            if let (&[(_, child)], None, true) = (&children[..], tree.value(at), at != ROOT) {
                 let lower = tree.node(child);
                 let len = node.text().len() + lower.text().len();
                 assert!(
@@ -286,8 +279,8 @@ mod tests {
             }
         }
         assert_eq!(tree.tables.len(), tables);
-        let with_value = tree.nodes.iter().filter(|node| node.value != NO_VALUE);
-        assert_eq!(with_value.count(), tree.len());
+        assert_eq!(tree.values.len(), tree.nodes.len());
+        assert_eq!(tree.values.iter().flatten().count(), tree.len());
     }
 
     /// Few bytes make shared beginnings of all lengths, many make tables; runs make chains.

@@ -2,7 +2,7 @@
 
 use core::iter;
 
-use super::node::{FEW, NO_VALUE, Node, ROOM, ROOT, Table, room};
+use super::node::{FEW, Node, ROOM, ROOT, Table, room};
 use super::radix::{Radix, narrow, push};
 
 /// The most text of a node with one child.
@@ -12,7 +12,7 @@ impl<V> Radix<V> {
     /// The node where `key` ends, made if it is not there.
     pub(super) fn path(&mut self, key: &[u8]) -> u32 {
         if self.nodes.is_empty() {
-            push(&mut self.nodes, Node::new(ROOT, &[]));
+            self.add(Node::new(ROOT, &[]));
         }
         let mut node = ROOT;
         let mut rest = key;
@@ -47,7 +47,7 @@ impl<V> Radix<V> {
         while !text.is_empty() {
             let most = if text.len() > ROOM { CHAIN } else { ROOM };
             let (part, rest) = text.split_at_checked(most).unwrap_or((text, &[]));
-            let child = push(&mut self.nodes, Node::new(node, part));
+            let child = self.add(Node::new(node, part));
             (node, text) = (self.adopt(node, child), rest);
         }
         node
@@ -61,7 +61,7 @@ impl<V> Radix<V> {
         let (upper, rest) = (Node::new(parent, text), Node::new(ROOT, rest));
         lower.set_text(rest.text());
         let first = upper.first();
-        let above = push(&mut self.nodes, upper);
+        let above = self.add(upper);
         self.node_mut(node).parent = above;
         self.relink(parent, first, above);
         self.adopt(above, node);
@@ -148,15 +148,11 @@ impl<V> Radix<V> {
     /// Removes what no key needs any more from `node` upwards, once `node` has no value.
     pub(super) fn prune(&mut self, node: u32) {
         let mut node = node;
-        while let Node {
-            value: NO_VALUE,
-            parent,
-            ..
-        } = *self.node(node)
-        {
+        while self.value(node).is_none() {
             let (0, Some(first)) = (self.node(node).count(), self.node(node).first()) else {
                 break;
             };
+            let parent = self.parent(node);
             self.disown(parent, first);
             node = self.free(node).follow(parent);
         }
@@ -173,7 +169,7 @@ impl<V> Radix<V> {
     /// where this is.
     fn join(&mut self, node: u32) -> Option<(u32, Moved)> {
         let upper = self.node(node);
-        if node == ROOT || !upper.is_chain() {
+        if node == ROOT || upper.count() != 1 || self.value(node).is_some() {
             return None;
         }
         let child = upper.child_from(0)?;
@@ -197,6 +193,7 @@ impl<V> Radix<V> {
     /// Takes out `node`, to which nothing refers any more, and puts the last node in its place.
     fn free(&mut self, node: u32) -> Moved {
         self.nodes.swap_remove(node as usize);
+        self.values.swap_remove(node as usize);
         let gone = Moved {
             from: narrow(self.nodes.len()),
             to: node,
@@ -204,10 +201,7 @@ impl<V> Radix<V> {
         let Some(moved) = self.nodes.get(node as usize) else {
             return gone;
         };
-        let (parent, value, first) = (moved.parent, moved.value, moved.first());
-        if let Some(slot) = self.values.get_mut(value as usize) {
-            slot.node = node;
-        }
+        let (parent, first) = (moved.parent, moved.first());
         if let Some(table) = moved.table().and_then(|place| self.tables.get_mut(place)) {
             table.owner = node;
         }

@@ -151,7 +151,7 @@ fn topics() {
     // children that they need a table, each with text that fits its node no more.
     for filter in [
         |n| format!("fleet/{}/site-{}/{n:06}/temperature", n % 10, n / 10 % 100),
-        |n| format!("{}/{}", n / 11, char::from(b'a' + (n % 11) as u8)),
+        |n| format!("{}/{}", n / 12, char::from(b'a' + (n % 12) as u8)),
         |n| format!("{n:x}/{}", "a-very-long-level".repeat(6)),
     ] {
         let region = Region::new(ALLOCATOR);
