@@ -469,6 +469,9 @@ mod tests {
         }
         let long = vec![b'a'; 65_536];
         let error = TextError::new(TooLong, 65_535);
+        for version in [Version::V311, Version::V5] {
+            assert_eq!(error.kind.statement(version), "MQTT-4.7.3-3");
+        }
         assert_eq!(Text::try_from(long.as_slice()), Err(error));
         assert_eq!(Binary::new(long.as_slice()), Err(error));
         assert!(Text::try_from(&long[1..]).is_ok());
