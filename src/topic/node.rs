@@ -178,6 +178,13 @@ impl Table {
         }
     }
 
+    /// The children are where `moved` says. The root stays where it is.
+    pub(super) fn follow(&mut self, moved: impl Fn(u32) -> u32) {
+        for child in &mut self.children {
+            *child = moved(*child);
+        }
+    }
+
     pub(super) fn child(&self, first: u8) -> Option<u32> {
         let child = *self.children.get(usize::from(first))?;
         (child != ROOT).then_some(child)

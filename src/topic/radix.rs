@@ -322,6 +322,17 @@ mod tests {
                 assert_eq!(tree.get(&key), map.get(&key));
                 assert_eq!(tree.get_mut(&key), map.get_mut(&key));
                 if round % 50 == 0 {
+                    if round % 400 == 0 {
+                        tree.compact();
+                        assert!(
+                            tree.nodes
+                                .iter()
+                                .skip(1)
+                                .enumerate()
+                                .all(|(above, node)| { node.parent <= above as u32 })
+                        );
+                        assert_eq!(tree.nodes.capacity(), tree.nodes.len());
+                    }
                     check(&tree);
                     let copied = map.iter().map(|(key, value)| (key.clone(), value));
                     assert!(tree.entries().eq(copied));

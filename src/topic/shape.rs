@@ -1,5 +1,7 @@
 //! How the tree below both trees changes its shape: nodes come, part, join and go.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use core::iter;
 
 use super::node::{FEW, Node, ROOM, ROOT, Table, room};
@@ -188,6 +190,43 @@ impl<V> Radix<V> {
         self.relink(parent, first, child);
         let moved = self.free(node);
         Some((moved.follow(child), moved))
+    }
+
+    /// Puts the nodes in the order of their keys, each before those below it, so that what a look-up
+    /// needs next is near; and gives back all memory that is not used.
+    pub(super) fn compact(&mut self) {
+        let all = self.nodes.len();
+        let mut order = Vec::with_capacity(all);
+        let first = (all > 0).then_some(ROOT);
+        order.extend(iter::successors(first, |&node| self.next(ROOT, node)));
+        let mut places = vec![ROOT; all];
+        for (place, &node) in order.iter().enumerate() {
+            if let Some(slot) = places.get_mut(node as usize) {
+                *slot = narrow(place);
+            }
+        }
+        let moved = |node: u32| places.get(node as usize).copied().unwrap_or(ROOT);
+        for table in &mut self.tables {
+            table.owner = moved(table.owner);
+            table.follow(moved);
+        }
+        let mut nodes = Vec::with_capacity(all);
+        nodes.extend(order.iter().map(|&node| {
+            let mut node = self.node(node).clone();
+            node.parent = moved(node.parent);
+            if !node.has_table() {
+                let old = node.clone();
+                node.set_children(old.children().map(|(first, child)| (first, moved(child))));
+            }
+            node
+        }));
+        let mut values = Vec::with_capacity(all);
+        values.extend(order.iter().map(|&node| {
+            let value = self.values.get_mut(node as usize);
+            value.and_then(Option::take)
+        }));
+        (self.nodes, self.values) = (nodes, values);
+        self.tables.shrink_to_fit();
     }
 
     /// Takes out `node`, to which nothing refers any more, and puts the last node in its place.
