@@ -1,0 +1,5 @@
+//! MQTT 5.0 section 3.2: CONNACK.
+
+use crate::Test;
+
+pub(crate) const TESTS: &[Test] = &[];
