@@ -118,6 +118,10 @@ impl Connection {
         let Packet::Connect(connect) = &packet else {
             return Err(ConnectionError::WrongState);
         };
+        if version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start {
+            // 3.1.1 [MQTT-3.1.3-7]
+            return Err(ConnectionError::EmptyClientId);
+        }
         // The session of the last connection ended with it.
         self.known &= self.core.session_expiry > 0;
         self.core.own = self.core.begin(version, connect);
