@@ -7,8 +7,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use mqtt_sansio::connection::{Event, Input, Violation, client, server};
-use mqtt_sansio::packet::{ConnAck, Connect, Publish};
-use mqtt_sansio::{Delivery, FrameDecoder, Packet, ReasonCode, Version};
+use mqtt_sansio::packet::{ConnAck, Connect, Publish, SubscriptionOptions, Subscriptions};
+use mqtt_sansio::property::ConnAckProperties;
+use mqtt_sansio::topic::TopicFilter;
+use mqtt_sansio::{Delivery, FrameDecoder, Packet, QoS, ReasonCode, Text, Version};
 use reference_broker::{Broker, Config, ConnectionId, Policy};
 
 use crate::notation::bytes;
@@ -342,6 +344,12 @@ impl ClientEnd {
         server
     }
 
+    /// A client that has sent CONNECT and was sent CONNACK, with nothing in either.
+    #[track_caller]
+    pub fn plain(version: Version) -> Script<Self> {
+        Self::accepted(version, connect("c"), "20 ~ 00 00 []")
+    }
+
     /// Lets time pass.
     pub fn wait(&mut self, seconds: u64) {
         let until = self.now + Duration::from_secs(seconds);
@@ -404,6 +412,48 @@ impl End for ClientEnd {
     }
 }
 
+impl Script<ClientEnd> {
+    /// The network connection ends, and the client makes another one.
+    #[track_caller]
+    pub fn reconnect(&mut self, connect: Connect, connack: &str) {
+        self.cut();
+        self.end.connection.connect(self.version, connect).unwrap();
+        assert!(matches!(self.receive(), Packet::Connect(_)));
+        self.send(connack);
+    }
+
+    /// The network connection ends without DISCONNECT.
+    pub fn cut(&mut self) {
+        self.end.connection.handle_close();
+        self.end.input.clear();
+        self.end.decoder.reset();
+        self.unread.clear();
+    }
+}
+
+/// A plain CONNECT, for a clean session.
+pub fn connect(name: &str) -> Connect {
+    Connect::new(name.parse().unwrap())
+}
+
+/// A filter to subscribe to.
+pub fn subscriptions(filter: &str, maximum_qos: QoS) -> Subscriptions {
+    let options = SubscriptionOptions::new(maximum_qos);
+    Subscriptions::new([(TopicFilter::new(filter).unwrap(), options)]).unwrap()
+}
+
+/// Text for a property.
+pub fn text(text: &str) -> Text<&[u8]> {
+    Text::new(text).unwrap()
+}
+
+/// CONNACK that accepts.
+pub fn connack(properties: ConnAckProperties) -> ConnAck {
+    let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+    connack.properties = properties;
+    connack
+}
+
 /// A message to publish.
 pub fn message(topic: &str, payload: &'static str) -> Publish {
     Publish::new(Delivery::AtMostOnce, topic.parse().unwrap(), payload.into())
@@ -435,6 +485,24 @@ impl ServerEnd {
             input: Vec::new(),
         };
         Script::new(version, end)
+    }
+
+    /// A connection that is accepted, with nothing in CONNECT and CONNACK.
+    #[track_caller]
+    pub fn plain(version: Version) -> Script<Self> {
+        let connack = connack(ConnAckProperties::default());
+        Self::accepted(version, "10 ~ 'MQTT' VV 02 00 00 [] 'c'", connack)
+    }
+
+    /// A connection that is accepted.
+    #[track_caller]
+    pub fn accepted(version: Version, connect: &str, connack: ConnAck) -> Script<Self> {
+        let mut client = Self::new(version);
+        client.send(connect);
+        let now = client.end.now;
+        client.end.connection.accept(now, connack, None).unwrap();
+        assert!(matches!(client.receive(), Packet::ConnAck(_)));
+        client
     }
 }
 
