@@ -88,7 +88,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "client_keeps_to_the_alias_maximum",
         v311: &[],
-        v5: &["3.2.2-17", "3.2.2-18"],
+        v5: &["3.2.2-17", "3.2.2-18", "3.3.2-9"],
         run: client_keeps_to_the_alias_maximum,
     },
     Test {

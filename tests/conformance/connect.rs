@@ -77,7 +77,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "server_keeps_to_the_alias_maximum",
         v311: &[],
-        v5: &["3.1.2-26", "3.1.2-27"],
+        v5: &["3.1.2-26", "3.1.2-27", "3.3.2-11"],
         run: server_keeps_to_the_alias_maximum,
     },
     Test {
