@@ -200,6 +200,14 @@ fn refusal_has_no_session(version: Version) {
         Version::V5 => client.expect("20 ~ 00 86 []"),
     }
     client.expect_close();
+
+    let mut client = ServerEnd::new(version);
+    client.send("10 ~ 'MQTT' VV 02 00 00 [] 'c'");
+    let mut refusal = ConnAck::new(ReasonCode::NotAuthorized).to_owned();
+    refusal.session_present = true;
+    let refused = client.end.connection.refuse(refusal);
+    assert!(matches!(refused, Err(ConnectionError::Encode(_))));
+    client.expect_nothing();
 }
 
 fn lasting() -> Connect {

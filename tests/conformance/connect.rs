@@ -1,15 +1,14 @@
 //! MQTT 5.0 section 3.1: CONNECT, but for the will.
 
-use mqtt_sansio::connection::{ConnectionError, Violation};
-use mqtt_sansio::packet::{Auth, Disconnect, KeepAlive, ReasonCodes, SubAck};
+use mqtt_sansio::connection::{ConnectionError, Violation, client};
+use mqtt_sansio::packet::{Auth, Disconnect, KeepAlive, Publish, ReasonCodes, SubAck, Will};
 use mqtt_sansio::property::{
     AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties, TopicAlias,
 };
-use mqtt_sansio::{PacketId, QoS, ReasonCode, Text, Version};
+use mqtt_sansio::session::Session;
+use mqtt_sansio::{Binary, Packet, PacketId, QoS, ReasonCode, Text, Version};
 use reference_broker::{Policy, Rules};
-use support::script::{
-    ClientEnd, End, Net, ServerEnd, connack, connect, message, subscriptions, text,
-};
+use support::script::{ClientEnd, Net, ServerEnd, connack, connect, message, subscriptions, text};
 
 use crate::Test;
 
@@ -31,6 +30,18 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &["3.1.2-1", "3.1.2-2"],
         v5: &["3.1.2-1", "3.1.2-2"],
         run: other_protocols,
+    },
+    Test {
+        name: "fields_stand_in_order",
+        v311: &["3.1.2-9", "3.1.2-19", "3.1.2-21", "3.1.3-1"],
+        v5: &["3.1.2-9", "3.1.2-17", "3.1.2-19", "3.1.3-1"],
+        run: fields_stand_in_order,
+    },
+    Test {
+        name: "password_needs_a_user_name",
+        v311: &["3.1.2-22"],
+        v5: &[],
+        run: password_needs_a_user_name,
     },
     Test {
         name: "session_is_resumed",
@@ -162,7 +173,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// The client sends CONNECT before all else, and the server takes nothing else first.
 fn first_packet(version: Version) {
-    let mut connection = mqtt_sansio::connection::client::Connection::new();
+    let mut connection = client::Connection::new();
     let waiting = connection.publish(QoS::AtLeastOnce, message("t", "x"));
     waiting.unwrap();
     connection.connect(version, connect("a")).unwrap();
@@ -173,11 +184,27 @@ fn first_packet(version: Version) {
     server.expect("32 ~ 't' 00 01 [] \"x\"");
     server.expect_open();
 
+    // Nor does it send DISCONNECT before, to a server that speaks first.
+    let mut connection = client::Connection::new();
+    connection.connect(version, connect("a")).unwrap();
+    let mut server = ClientEnd::new(version, connection);
+    server.send("30 ~ 't' []");
+    server.expect_close();
+
     for other in ["C0 00", "30 ~ 't' []", "E0 00", "82 ~ 00 01 [] 't' 00"] {
         let mut client = Net::new().open(version);
         client.send(other);
-        assert!(client.end.is_closing());
+        client.expect_close();
     }
+    let mut client = ServerEnd::new(version);
+    let now = client.end.now;
+    let server = &mut client.end.connection;
+    assert!(
+        server
+            .handle_packet(now, version, &Packet::<&[u8]>::PingReq)
+            .is_err()
+    );
+    client.expect_close();
 }
 
 /// A second CONNECT ends the connection.
@@ -204,21 +231,61 @@ fn other_protocols(version: Version) {
     }
 }
 
+/// Each is sent and read as what it is.
+fn fields_stand_in_order(version: Version) {
+    let fields = "'c' [] 'w' 'gone' 'u' 'secret'";
+    let mut asked = connect("c");
+    let gone = Binary::new(b"gone").unwrap().to_owned();
+    asked.will = Some(Will::new("w".parse().unwrap(), gone));
+    asked.user_name = Some(text("u").to_owned());
+    asked.password = Some(Binary::new(b"secret").unwrap().to_owned());
+    let mut connection = client::Connection::new();
+    connection.connect(version, asked).unwrap();
+    let mut server = ClientEnd::new(version, connection);
+    server.expect(&format!("10 ~ 'MQTT' VV C6 00 00 [] {fields}"));
+
+    let net = Net::with_policy(Rules::default().user("u", "secret"));
+    let with_password = "10 ~ 'MQTT' VV C2 00 00 [] 'other' 'u' 'secret'";
+    let (mut other, _) = net.connect_with(version, with_password);
+    other.subscribe("#", 0);
+    let (client, _) = net.connect_with(version, &format!("10 ~ 'MQTT' VV C6 00 00 [] {fields}"));
+    client.cut();
+    other.expect("30 ~ 'w' [] \"gone\"");
+    let mut client = net.open(version);
+    client.send("10 ~ 'MQTT' VV C6 00 00 [] 'c' [] 'w' 'gone' 'secret' 'u'");
+    assert_eq!(client.receive_all().len(), 1);
+    client.expect_close();
+}
+
+/// In 3.1.1 a client cannot send one without.
+fn password_needs_a_user_name(version: Version) {
+    let mut asked = connect("c");
+    asked.password = Some(Binary::new(b"secret").unwrap().to_owned());
+    let mut connection = client::Connection::new();
+    let refused = connection.connect(version, asked);
+    assert!(matches!(refused, Err(ConnectionError::Encode(_))));
+    ClientEnd::new(version, connection).expect_nothing();
+
+    let mut client = Net::new().open(version);
+    client.send("10 ~ 'MQTT' VV 42 00 00 [] 'a' 'secret'");
+    client.expect_close();
+}
+
 /// A session is made, outlives its connection, takes messages meanwhile, and is gone on with.
 fn session_is_resumed(version: Version) {
     let net = Net::new();
     let lasting = "10 ~ 'MQTT' VV 00 00 00 [11 00 00 00 64] 'a'";
     let (mut client, connack) = net.connect_with(version, lasting);
     assert!(!connack.session_present);
-    client.subscribe("t", 1);
+    client.subscribe("t", 2);
     client.cut();
     let mut other = net.connect(version, "b");
-    other.send("32 ~ 't' 00 01 [] \"x\"");
-    other.expect("40 02 00 01");
+    other.send("32 ~ 't' 00 01 [] \"x\" | 34 ~ 't' 00 02 [] \"y\"");
+    other.expect("40 02 00 01 | 50 02 00 02");
     net.wait(99);
     let (mut client, connack) = net.connect_with(version, lasting);
     assert!(connack.session_present);
-    client.expect("32 ~ 't' 00 01 [] \"x\"");
+    client.expect("32 ~ 't' 00 01 [] \"x\" | 34 ~ 't' 00 02 [] \"y\"");
     client.expect_open();
 }
 
@@ -271,8 +338,8 @@ fn clean_start_begins_anew(version: Version) {
     other.subscribe("u", 0);
 
     let connect = "10 ~ 'MQTT' VV 02 00 00 [] 'a'";
-    let (mut client, connack) = net.connect_with(version, connect);
-    assert!(!connack.session_present);
+    let (mut client, answer) = net.connect_with(version, connect);
+    assert!(!answer.session_present);
     client.expect_open();
     other.send("30 ~ 't' []");
     client.expect_open();
@@ -281,14 +348,33 @@ fn clean_start_begins_anew(version: Version) {
     client.expect("50 02 00 07");
     other.expect("30 ~ 'u' [] \"second\"");
 
+    // A server that is given a session does not go on with it, either.
+    let mut anew = ServerEnd::new(version);
+    anew.send(connect);
+    let now = anew.end.now;
+    let accepted = connack(ConnAckProperties::default());
+    let server = &mut anew.end.connection;
+    server.accept(now, accepted, Some(unfinished())).unwrap();
+    anew.expect("20 ~ 00 00 []");
+    anew.expect_open();
+
     // And this one ends with its connection.
     client.subscribe("t", 2);
     client.cut();
     let lasting = "10 ~ 'MQTT' VV 00 00 00 [11 00 00 00 64] 'a'";
-    let (mut client, connack) = net.connect_with(version, lasting);
-    assert!(!connack.session_present);
+    let (mut client, answer) = net.connect_with(version, lasting);
+    assert!(!answer.session_present);
     other.send("30 ~ 't' []");
     client.expect_open();
+}
+
+/// A session with a message that has not been sent.
+fn unfinished() -> Session<Publish> {
+    let mut session = Session::new();
+    session
+        .publish(QoS::AtLeastOnce, message("t", "x"))
+        .unwrap();
+    session
 }
 
 /// The end of the publisher's session does not touch what it has had retained.
@@ -583,11 +669,9 @@ fn client_ids_of_letters_and_digits(version: Version) {
 fn empty_client_id(version: Version) {
     let net = Net::new();
     let connect = "10 ~ 'MQTT' VV 02 00 00 [11 00 00 00 64] ''";
-    let mut known = vec![
-        net.connect(version, "auto-1"),
-        net.connect(version, "auto-2"),
-    ];
-    let mut names = vec!["auto-1".to_owned(), "auto-2".to_owned()];
+    // Who has the name that comes next.
+    let mut known = vec![net.connect(version, "auto-2")];
+    let mut names = vec!["auto-2".to_owned()];
     for _ in 0..3 {
         let (client, connack) = net.connect_with(version, connect);
         known.push(client);
@@ -624,7 +708,7 @@ fn empty_client_id_of_a_session(version: Version) {
 
     let mut nameless = connect("");
     nameless.clean_start = false;
-    let mut connection = mqtt_sansio::connection::client::Connection::new();
+    let mut connection = client::Connection::new();
     assert_eq!(
         connection.connect(version, nameless),
         Err(ConnectionError::EmptyClientId)

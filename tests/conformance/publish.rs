@@ -1,8 +1,10 @@
 //! MQTT 5.0 section 3.3: PUBLISH, but for what is retained.
 
+use bytes::Bytes;
 use mqtt_sansio::connection::client;
 use mqtt_sansio::packet::Connect;
-use mqtt_sansio::property::{ConnectProperties, TopicAlias};
+use mqtt_sansio::property::{ConnectProperties, PublishProperties, SubscriptionId, TopicAlias};
+use mqtt_sansio::topic::TopicName;
 use mqtt_sansio::{QoS, Version};
 use reference_broker::Rules;
 use support::notation::number;
@@ -22,6 +24,14 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &["3.3.1-3"],
         v5: &["3.3.1-3"],
         run: dup_is_not_passed_on,
+    },
+    Test {
+        name: "what_a_client_cannot_send",
+        v311: &["3.3.1-2", "3.3.2-2", "4.7.1-1"],
+        v5: &[
+            "3.3.1-2", "3.3.2-2", "3.3.2-8", "3.3.2-14", "3.3.4-6", "4.7.0-1",
+        ],
+        run: what_a_client_cannot_send,
     },
     Test {
         name: "topics_match_the_filter",
@@ -155,6 +165,37 @@ fn dup_is_not_passed_on(version: Version) {
     b.cut();
     let mut b = net.resume(version, "b");
     b.expect("3A ~ 't' 00 01 [] \"x\" | 3C ~ 't' 00 02 [] \"y\" | 3A ~ 't' 00 03 [] \"z\"");
+}
+
+/// DUP at QoS 0 is cleared; wildcards are no topic, 0 is no alias, and Subscription Identifiers are
+/// the server's.
+fn what_a_client_cannot_send(version: Version) {
+    let mut server = ClientEnd::plain(version);
+    let client = &mut server.end.connection;
+    let mut again = message("t", "x");
+    again.dup = true;
+    assert!(again.encoded_len(version).is_err());
+    client.publish(QoS::AtMostOnce, again).unwrap();
+    server.expect("30 ~ 't' [] \"x\"");
+    for topic in ["#", "a/#", "+", "+/a", "a+"] {
+        assert!(TopicName::new(topic).is_err());
+        assert!(TopicName::try_from(Bytes::copy_from_slice(topic.as_bytes())).is_err());
+    }
+    if version == Version::V5 {
+        assert_eq!(TopicAlias::new(0), None);
+        let mut identified = message("t", "x");
+        let builder = PublishProperties::builder();
+        let id = SubscriptionId::new(1).unwrap();
+        identified.properties = builder.subscription_identifier(id).build();
+        let client = &mut server.end.connection;
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+            assert!(client.publish(qos, identified.clone()).is_err());
+        }
+        server.expect_open();
+        let mut client = Net::new().connect(version, "a");
+        client.send("30 ~ 't' [0B 01]");
+        client.expect_close_with(0x82);
+    }
 }
 
 /// Only those come that the filter matches, and as they were published.
