@@ -1,10 +1,10 @@
 //! MQTT 5.0 section 3.1.2.4: Clean Start.
 
 use mqtt_sansio::packet::Publish;
-use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
+use mqtt_sansio::property::ConnAckProperties;
 use mqtt_sansio::session::Session;
 use mqtt_sansio::{QoS, Version};
-use support::script::{ClientEnd, Net, ServerEnd, connack, connect, message};
+use support::script::{ClientEnd, Net, ServerEnd, connack, connect, lasting, message};
 
 use crate::Test;
 
@@ -56,12 +56,7 @@ fn session_is_resumed(version: Version) {
 /// What the client has not finished is sent again after a connection with a session, and forgotten
 /// for a clean start.
 fn client_goes_on_with_its_session(version: Version) {
-    let mut lasting = connect("c");
-    lasting.clean_start = false;
-    if version == Version::V5 {
-        let builder = ConnectProperties::builder().session_expiry_interval(100);
-        lasting.properties = builder.build();
-    }
+    let lasting = lasting(version, "c");
     let mut server = ClientEnd::accepted(version, lasting.clone(), "20 ~ 00 00 []");
     let client = &mut server.end.connection;
     client.publish(QoS::AtLeastOnce, message("t", "x")).unwrap();

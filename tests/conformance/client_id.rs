@@ -1,10 +1,9 @@
 //! MQTT 5.0 section 3.1.3.1: the client identifier.
 
 use mqtt_sansio::connection::{ConnectionError, client};
-use mqtt_sansio::property::ConnectProperties;
 use mqtt_sansio::{QoS, ReasonCode, Text, Version};
 use reference_broker::Policy;
-use support::script::{ClientEnd, Net, connect, message};
+use support::script::{ClientEnd, Net, connect, lasting, message};
 
 use crate::Test;
 
@@ -59,23 +58,14 @@ fn client_id_names_the_session(version: Version) {
     a.expect("32 ~ 't' 00 01 [] \"x\"");
     a.expect_open();
 
-    let lasting = |name| {
-        let mut connect = connect(name);
-        connect.clean_start = false;
-        if version == Version::V5 {
-            let builder = ConnectProperties::builder().session_expiry_interval(100);
-            connect.properties = builder.build();
-        }
-        connect
-    };
-    let mut server = ClientEnd::accepted(version, lasting("a"), "20 ~ 00 00 []");
+    let mut server = ClientEnd::accepted(version, lasting(version, "a"), "20 ~ 00 00 []");
     let client = &mut server.end.connection;
     client.publish(QoS::AtLeastOnce, message("t", "x")).unwrap();
     server.expect("32 ~ 't' 00 01 [] \"x\"");
-    server.reconnect(lasting("a"), "20 ~ 01 00 []");
+    server.reconnect(lasting(version, "a"), "20 ~ 01 00 []");
     server.expect("3A ~ 't' 00 01 [] \"x\"");
     // What was begun as `a` is nothing of `b`, whose session the server has.
-    server.reconnect(lasting("b"), "20 ~ 01 00 []");
+    server.reconnect(lasting(version, "b"), "20 ~ 01 00 []");
     match version {
         Version::V311 => server.expect_open(),
         Version::V5 => server.expect_close_with(0x82),
@@ -126,6 +116,18 @@ fn empty_client_id(version: Version) {
         known[0].send("32 ~ 't' 00 01 [] \"x\"");
         let mut client = net.resume(version, names.last().unwrap());
         client.expect("32 ~ 't' 00 01 [] \"x\"");
+
+        // The client has its session under that name.
+        let named = |name| lasting(version, name);
+        let assigned = "20 ~ 00 00 [12 00 03 \"abc\"]";
+        let mut server = ClientEnd::accepted(version, named(""), assigned);
+        let client = &mut server.end.connection;
+        client.publish(QoS::AtLeastOnce, message("t", "x")).unwrap();
+        server.expect("32 ~ 't' 00 01 [] \"x\"");
+        server.reconnect(named("abc"), "20 ~ 01 00 []");
+        server.expect("3A ~ 't' 00 01 [] \"x\"");
+        server.reconnect(named(""), "20 ~ 01 00 []");
+        server.expect_close_with(0x82);
     }
 }
 

@@ -7,7 +7,7 @@ use mqtt_sansio::packet::{ReasonCodes, SubAck, TopicFilters};
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{PacketId, QoS, ReasonCode, Version};
 use support::notation::number;
-use support::script::{ClientEnd, Net, ServerEnd, connect, message, subscriptions};
+use support::script::{ClientEnd, Net, ServerEnd, connect, lasting, message, subscriptions};
 
 use crate::Test;
 
@@ -32,8 +32,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "identifier_stays_when_sent_again",
-        v311: &["2.3.1-3", "2.3.1-4"],
-        v5: &[],
+        v311: &["2.3.1-3", "2.3.1-4", "3.3.1-1"],
+        v5: &["3.3.1-1"],
         run: identifier_stays_when_sent_again,
     },
     Test {
@@ -125,10 +125,9 @@ fn server_takes_unused_identifiers(version: Version) {
     }
 }
 
-/// What is sent again keeps its identifier, which is free only after the last acknowledgement.
+/// What is sent again has DUP and keeps its identifier, which is free only after the last acknowledgement.
 fn identifier_stays_when_sent_again(version: Version) {
-    let mut lasting = connect("c");
-    lasting.clean_start = false;
+    let lasting = lasting(version, "c");
     let mut server = ClientEnd::accepted(version, lasting.clone(), "20 ~ 00 00 []");
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
         let client = &mut server.end.connection;

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use mqtt_sansio::packet::{ConnAck, Connect, Publish, SubscriptionOptions, Subscriptions};
-use mqtt_sansio::property::ConnAckProperties;
+use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{DecodeError, Delivery, FrameDecoder, Packet, QoS, ReasonCode, Text, Version};
 
@@ -206,6 +206,17 @@ impl Inbox {
 /// A plain CONNECT, for a clean session.
 pub fn connect(name: &str) -> Connect {
     Connect::new(name.parse().unwrap())
+}
+
+/// CONNECT of a client whose session is kept for ever.
+pub fn lasting(version: Version, name: &str) -> Connect {
+    let mut connect = connect(name);
+    connect.clean_start = false;
+    if version == Version::V5 {
+        let builder = ConnectProperties::builder();
+        connect.properties = builder.session_expiry_interval(u32::MAX).build();
+    }
+    connect
 }
 
 /// A filter to subscribe to.
