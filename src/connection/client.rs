@@ -18,6 +18,7 @@ use crate::property::{SubscribeProperties, TopicAlias, UnsubscribeProperties};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
 use crate::session::{Session, SessionError};
+use crate::text::Text;
 use crate::topic::TopicName;
 use crate::version::{Sender, Version};
 
@@ -51,6 +52,9 @@ pub struct Connection {
     pub(super) clean_start: bool,
     /// Whether the server should have this session.
     pub(super) known: bool,
+    /// The client identifier of CONNECT, and of the session once it has one [MQTT-3.1.3-2].
+    pub(super) client_id: Text,
+    pub(super) session_name: Option<Text>,
 }
 
 impl Connection {
@@ -65,6 +69,8 @@ impl Connection {
             keep_alive: KeepAlive::OFF,
             clean_start: true,
             known: false,
+            client_id: Text::default(),
+            session_name: None,
         }
     }
 
@@ -103,6 +109,8 @@ impl Connection {
     /// Begins a connection: a network connection is there, and CONNECT is the first packet on it
     /// [MQTT-3.1.0-1].
     ///
+    /// The session stays with its client identifier: under another one, what was begun is forgotten.
+    ///
     /// What CONNECT allows the server holds for what comes: see [`Limits`]. The frame decoder has a
     /// limit of its own, which should not be below the Maximum Packet Size in it.
     pub fn connect(&mut self, version: Version, connect: Connect) -> Result<(), ConnectionError> {
@@ -114,6 +122,10 @@ impl Connection {
         let Packet::Connect(connect) = &packet else {
             return Err(ConnectionError::WrongState);
         };
+        if version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start {
+            // 3.1.1 [MQTT-3.1.3-7]
+            return Err(ConnectionError::EmptyClientId);
+        }
         // The session of the last connection ended with it.
         self.known &= self.core.session_expiry > 0;
         self.core.own = self.core.begin(version, connect);
@@ -124,6 +136,7 @@ impl Connection {
         };
         self.keep_alive = connect.keep_alive;
         self.clean_start = connect.clean_start;
+        self.client_id = connect.client_id.clone();
         self.pinger.start();
         self.core.queue.push_back(Queued::Packet(Box::new(packet)));
         Ok(())

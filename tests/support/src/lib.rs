@@ -10,5 +10,7 @@ pub mod drive;
 pub mod fuzz;
 pub mod hex;
 pub mod link;
+pub mod notation;
+pub mod script;
 pub mod topic;
 pub mod vectors;

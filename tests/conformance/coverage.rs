@@ -1,0 +1,192 @@
+//! Whether every statement has a test or a reason, and a table of that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libtest_mimic::Failed;
+use mqtt_sansio::Version;
+
+use crate::statements::{self, Statement, Who};
+use crate::{BOTH, CHAPTERS, label, unproved, vectors};
+
+/// What there is for the statements of a version.
+struct Coverage {
+    version: Version,
+    statements: Vec<Statement>,
+    /// What each test says that it proves.
+    tests: Vec<(String, &'static [&'static str])>,
+    /// What the vectors name.
+    vectors: BTreeSet<String>,
+    /// What has no test yet.
+    unproved: &'static [&'static str],
+}
+
+impl Coverage {
+    fn new(version: Version) -> Self {
+        let tests = CHAPTERS.iter().flat_map(|&(chapter, tests)| {
+            let name = move |test: &crate::Test| format!("{chapter}::{}", test.name);
+            tests
+                .iter()
+                .map(move |test| (name(test), test.proves(version)))
+        });
+        Self {
+            version,
+            statements: statements::all(version),
+            tests: tests.collect(),
+            vectors: vectors::named(version),
+            unproved: unproved::list(version),
+        }
+    }
+
+    fn has_test(&self, id: &str) -> bool {
+        self.tests.iter().any(|(_, ids)| ids.contains(&id))
+    }
+
+    fn has_vectors(&self, statement: &Statement) -> bool {
+        statement.who == Who::Codec && self.vectors.contains(&statement.id)
+    }
+
+    /// Everything that is wrong.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut listed = BTreeSet::new();
+        for statement in &self.statements {
+            let id = &statement.id;
+            if !listed.insert(&id[..]) {
+                faults.push(format!("{id} is listed twice"));
+            }
+            let proved = self.has_test(id) || self.has_vectors(statement);
+            let waits = self.unproved.contains(&&id[..]);
+            match (proved, &statement.reason) {
+                (true, Some(_)) => faults.push(format!("{id} has a test and a reason")),
+                (true, None) if waits => faults.push(format!("{id} waits and has a test")),
+                (false, None) if !waits => faults.push(format!("{id} has no test")),
+                (false, Some(_)) if waits => faults.push(format!("{id} waits and has a reason")),
+                (false, Some(_)) if !statement.who.is_outside() => {
+                    faults.push(format!("{id} has a reason, and could be tested"));
+                }
+                _ => {}
+            }
+        }
+        let named = self.tests.iter().map(|(name, ids)| (&name[..], *ids));
+        let mut names = BTreeSet::new();
+        for (name, ids) in named.chain([("unproved", self.unproved)]) {
+            if !names.insert(name) {
+                faults.push(format!("there are two tests {name}"));
+            }
+            for (at, id) in ids.iter().enumerate() {
+                if !listed.contains(id) {
+                    faults.push(format!("{name} proves {id}, which is no statement"));
+                }
+                if ids[..at].contains(id) {
+                    faults.push(format!("{name} names {id} twice"));
+                }
+            }
+        }
+        let version = label(self.version);
+        faults
+            .iter()
+            .map(|fault| format!("{version}: {fault}"))
+            .collect()
+    }
+
+    /// A line for each chapter: statements, of these with tests, with vectors, with a reason alone.
+    fn table(&self) -> String {
+        let mut rows: BTreeMap<(u32, u32), [usize; 4]> = BTreeMap::new();
+        for statement in &self.statements {
+            let mut numbers = statement
+                .id
+                .split('.')
+                .map(|number| number.parse().unwrap());
+            let chapter = (numbers.next().unwrap(), numbers.next().unwrap());
+            // From chapter 6 on, sections have next to nothing in them.
+            let row = rows.entry(chapter).or_default();
+            row[0] += 1;
+            row[1] += usize::from(self.has_test(&statement.id));
+            row[2] += usize::from(self.has_vectors(statement));
+            row[3] += usize::from(statement.reason.is_some());
+        }
+        let mut table = format!("{:6}", label(self.version));
+        for title in ["statements", "tests", "vectors", "reasons"] {
+            table += &format!("{title:>12}");
+        }
+        let mut sum = [0; 4];
+        let mut line = |chapter: String, row: [usize; 4]| {
+            table += &format!("\n{chapter:6}");
+            for number in row {
+                table += &format!("{number:12}");
+            }
+        };
+        for ((chapter, section), row) in rows {
+            for (sum, number) in sum.iter_mut().zip(row) {
+                *sum += number;
+            }
+            line(format!("{chapter}.{section}"), row);
+        }
+        line("all".into(), sum);
+        table
+    }
+}
+
+/// Fails on everything that is wrong; prints the table if asked to.
+pub(crate) fn check(print: bool) -> Result<(), Failed> {
+    let mut faults = Vec::new();
+    for version in BOTH {
+        let coverage = Coverage::new(version);
+        if print {
+            println!("\n{}", coverage.table());
+        }
+        let expected = match version {
+            Version::V311 => 141,
+            Version::V5 => 251,
+        };
+        assert_eq!(coverage.statements.len(), expected);
+        faults.extend(coverage.faults());
+    }
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(faults.join("\n").into()),
+    }
+}
+
+/// Each fault is one.
+pub(crate) fn faults_are_found() {
+    let statement = |id: &str, who, reason: Option<&str>| Statement {
+        id: id.into(),
+        who,
+        reason: reason.map(Into::into),
+    };
+    let coverage = Coverage {
+        version: Version::V5,
+        statements: vec![
+            statement("1.0.0-1", Who::Broker, None),
+            statement("1.0.0-1", Who::Broker, None),
+            statement("1.0.0-2", Who::Broker, Some("none")),
+            statement("1.0.0-3", Who::Broker, None),
+            statement("1.0.0-4", Who::Codec, Some("none")),
+            statement("1.0.0-5", Who::Codec, None),
+            statement("1.0.0-6", Who::Transport, Some("none")),
+            statement("1.0.0-8", Who::Broker, Some("none")),
+            statement("1.0.0-9", Who::Application, Some("good")),
+        ],
+        tests: vec![
+            ("a".into(), &["1.0.0-1", "1.0.0-2", "1.0.0-1"]),
+            ("a".into(), &["1.0.0-7"]),
+        ],
+        vectors: ["1.0.0-3", "1.0.0-4", "1.0.0-5"].map(Into::into).into(),
+        unproved: &["1.0.0-5", "1.0.0-6"],
+    };
+    let found = coverage.faults();
+    let expected = [
+        "v5: 1.0.0-1 is listed twice",
+        "v5: 1.0.0-2 has a test and a reason",
+        "v5: 1.0.0-3 has no test",
+        "v5: 1.0.0-4 has a test and a reason",
+        "v5: 1.0.0-5 waits and has a test",
+        "v5: 1.0.0-6 waits and has a reason",
+        "v5: 1.0.0-8 has a reason, and could be tested",
+        "v5: a names 1.0.0-1 twice",
+        "v5: there are two tests a",
+        "v5: a proves 1.0.0-7, which is no statement",
+    ];
+    assert_eq!(found, expected);
+}

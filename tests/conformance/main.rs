@@ -1,0 +1,125 @@
+//! Conformance, statement by statement: each test names the normative statements that it proves,
+//! and runs in both versions where both have them. `testdata/statements` lists all there are.
+//!
+//! `cargo test --test conformance -- --nocapture coverage` prints how many of them have what.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a failed test panics"
+)]
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use mqtt_sansio::Version;
+
+mod acks;
+mod auth;
+mod clean_start;
+mod client_id;
+mod connack;
+mod connect;
+mod connect_limits;
+mod coverage;
+mod data_representation;
+mod disconnect;
+mod enhanced_auth;
+mod errors;
+mod flow_control;
+mod ordering;
+mod packet_format;
+mod ping;
+mod publish;
+mod qos;
+mod retained;
+mod session_state;
+mod shared_subscriptions;
+mod statements;
+mod subscribe;
+mod topics;
+mod transport;
+mod unproved;
+mod unsubscribe;
+mod vectors;
+mod will;
+
+/// One test, and the statements that it proves: `3.1.0-1` is `MQTT-3.1.0-1`.
+struct Test {
+    name: &'static str,
+    v311: &'static [&'static str],
+    v5: &'static [&'static str],
+    run: fn(Version),
+}
+
+impl Test {
+    const fn proves(&self, version: Version) -> &'static [&'static str] {
+        match version {
+            Version::V311 => self.v311,
+            Version::V5 => self.v5,
+        }
+    }
+}
+
+/// All tests, by the chapters of MQTT 5.0. A rule of 3.1.1 stands where 5.0 has it.
+const CHAPTERS: &[(&str, &[Test])] = &[
+    ("data_representation", data_representation::TESTS),
+    ("packet_format", packet_format::TESTS),
+    ("connect", connect::TESTS),
+    ("clean_start", clean_start::TESTS),
+    ("connect_limits", connect_limits::TESTS),
+    ("client_id", client_id::TESTS),
+    ("will", will::TESTS),
+    ("connack", connack::TESTS),
+    ("publish", publish::TESTS),
+    ("retained", retained::TESTS),
+    ("acks", acks::TESTS),
+    ("subscribe", subscribe::TESTS),
+    ("unsubscribe", unsubscribe::TESTS),
+    ("ping", ping::TESTS),
+    ("disconnect", disconnect::TESTS),
+    ("auth", auth::TESTS),
+    ("session_state", session_state::TESTS),
+    ("qos", qos::TESTS),
+    ("ordering", ordering::TESTS),
+    ("topics", topics::TESTS),
+    ("shared_subscriptions", shared_subscriptions::TESTS),
+    ("flow_control", flow_control::TESTS),
+    ("enhanced_auth", enhanced_auth::TESTS),
+    ("errors", errors::TESTS),
+    ("transport", transport::TESTS),
+];
+
+const BOTH: [Version; 2] = [Version::V311, Version::V5];
+
+fn label(version: Version) -> &'static str {
+    match version {
+        Version::V311 => "v311",
+        Version::V5 => "v5",
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for &(chapter, tests) in CHAPTERS {
+        for test in tests {
+            for version in BOTH {
+                if !test.proves(version).is_empty() {
+                    let name = format!("{chapter}::{}::{}", test.name, label(version));
+                    trials.push(Trial::test(name, move || {
+                        (test.run)(version);
+                        Ok(())
+                    }));
+                }
+            }
+        }
+    }
+    trials.extend(vectors::trials());
+    let print = arguments.nocapture;
+    trials.push(Trial::test("coverage", move || coverage::check(print)));
+    trials.push(Trial::test("faults_are_found", || {
+        coverage::faults_are_found();
+        Ok(())
+    }));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
