@@ -1,5 +1,87 @@
 //! MQTT 5.0 sections 3.4 to 3.7: PUBACK, PUBREC, PUBREL and PUBCOMP.
 
-use crate::Test;
+use mqtt_sansio::connection::ConnectionError;
+use mqtt_sansio::session::SessionError;
+use mqtt_sansio::{PacketType, QoS, ReasonCode, Version};
 
-pub(crate) const TESTS: &[Test] = &[];
+use crate::Test;
+use crate::sides::{self, Side, id, packet};
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "senders_use_the_codes_there_are",
+        v311: &[],
+        v5: &["3.4.2-1", "3.5.2-1", "3.6.2-1", "3.7.2-1"],
+        run: senders_use_the_codes_there_are,
+    },
+    Test {
+        name: "explain_nothing_that_does_not_fit",
+        v311: &[],
+        v5: &[
+            "3.4.2-2", "3.4.2-3", "3.5.2-2", "3.5.2-3", "3.6.2-2", "3.6.2-3", "3.7.2-2", "3.7.2-3",
+        ],
+        run: explain_nothing_that_does_not_fit,
+    },
+];
+
+/// What an application asks for is sent if the packet has the code, and refused if not; what the
+/// crate answers by itself is always one of them.
+fn senders_use_the_codes_there_are(version: Version) {
+    let all = (0..=u8::MAX).filter_map(ReasonCode::from_u8);
+    for reason in all {
+        for (qos, answer, packet_type) in [
+            ("32", "40", PacketType::PubAck),
+            ("34", "50", PacketType::PubRec),
+        ] {
+            let publish = packet(version, &format!("{qos} ~ 't' 00 07 []"));
+            let mut server = sides::client(version, "");
+            let _ = server.end.connection.handle_packet(&publish).unwrap();
+            let answered = server.end.connection.acknowledge(id(7), reason);
+            match reason.allowed_in(packet_type, None) {
+                true => {
+                    answered.unwrap();
+                    let code = match reason {
+                        ReasonCode::Success => String::new(),
+                        other => format!("{:02X}", other.to_u8()),
+                    };
+                    server.expect(&format!("{answer} ~ 00 07 {code}"));
+                }
+                false => {
+                    let refused = ConnectionError::Session(SessionError::InvalidReasonCode);
+                    assert_eq!(answered, Err(refused), "{reason}");
+                }
+            }
+            server.expect_open();
+        }
+    }
+    for mut side in Side::both(version) {
+        side.peer.send("62 ~ 00 07");
+        side.peer.expect("70 ~ 00 07 92");
+        side.peer.send("50 ~ 00 08");
+        side.peer.expect("62 ~ 00 08 92");
+        side.peer.expect_open();
+    }
+}
+
+/// Neither side explains its acknowledgements: they are the same where no packet may be longer than
+/// PUBLISH without a payload, which leaves next to no room for a Reason String, and none for a User
+/// Property.
+fn explain_nothing_that_does_not_fit(version: Version) {
+    for mut side in Side::both_limited(version, "27 00 00 00 0A") {
+        side.peer.send("32 ~ 'in' 00 01 []");
+        side.peer.expect("40 ~ 00 01");
+        side.peer.send("34 ~ 'in' 00 02 []");
+        side.peer.expect("50 ~ 00 02");
+        side.peer.send("62 ~ 00 02");
+        side.peer.expect("70 ~ 00 02");
+        side.peer.send("62 ~ 00 03");
+        side.peer.expect("70 ~ 00 03 92");
+        side.publish(QoS::ExactlyOnce, "");
+        side.peer.expect("34 ~ 'out' 00 01 []");
+        side.peer.send("50 ~ 00 01");
+        side.peer.expect("62 ~ 00 01");
+        side.peer.send("50 ~ 00 09");
+        side.peer.expect("62 ~ 00 09 92");
+        side.peer.expect_open();
+    }
+}

@@ -30,6 +30,7 @@ mod publish;
 mod qos;
 mod session_state;
 mod shared_subscriptions;
+mod sides;
 mod statements;
 mod subscribe;
 mod topics;
