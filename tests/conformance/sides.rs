@@ -128,7 +128,7 @@ impl Side {
 
     /// The side has a message of its own to send.
     pub(crate) fn publish(&mut self, qos: QoS, payload: &'static str) {
-        self.published += 1;
+        self.published = self.published.checked_add(1).unwrap_or(1);
         let id = self.published;
         match (&mut self.broker, &mut self.peer.end) {
             (Some((_, other)), _) => {
