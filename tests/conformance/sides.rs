@@ -121,9 +121,14 @@ impl Side {
     }
 
     /// A new network connection, on which the session goes on.
+    pub(crate) fn come_back(&mut self) {
+        self.connect("01");
+    }
+
+    /// The network connection ends, and there is a new one.
     pub(crate) fn reconnect(&mut self) {
         self.cut();
-        self.connect("01");
+        self.come_back();
     }
 
     /// The side has a message of its own to send.
