@@ -162,8 +162,12 @@ impl Side {
         }
     }
 
-    pub(crate) const fn is_client(&self) -> bool {
-        self.broker.is_none()
+    /// The client, if this is one.
+    pub(crate) fn client(&mut self) -> Option<&mut ClientEnd> {
+        match &mut self.peer.end {
+            Far::Client(end) => Some(end),
+            _ => None,
+        }
     }
 }
 
