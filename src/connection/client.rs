@@ -15,6 +15,7 @@ use crate::property::{SubscribeProperties, TopicAlias, UnsubscribeProperties};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
 use crate::session::{Session, SessionError};
+use crate::text::Text;
 use crate::topic::TopicName;
 use crate::version::{Sender, Version};
 
@@ -48,6 +49,10 @@ pub struct Connection {
     pub(super) clean_start: bool,
     /// Whether the server should have this session.
     pub(super) known: bool,
+    /// The client identifier of CONNECT, and the one that names the session [MQTT-3.1.3-2]; `None`
+    /// is as CONNECT will say.
+    pub(super) client_id: Text,
+    pub(super) session_name: Option<Text>,
 }
 
 impl Connection {
@@ -62,6 +67,8 @@ impl Connection {
             keep_alive: KeepAlive::OFF,
             clean_start: true,
             known: false,
+            client_id: Text::default(),
+            session_name: None,
         }
     }
 
@@ -111,6 +118,10 @@ impl Connection {
         let Packet::Connect(connect) = &packet else {
             return Err(ConnectionError::WrongState);
         };
+        if version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start {
+            // 3.1.1 [MQTT-3.1.3-7]
+            return Err(ConnectionError::EmptyClientId);
+        }
         // The session of the last connection ended with it.
         self.known &= self.core.session_expiry > 0;
         self.core.own = self.core.begin(version, connect);
@@ -121,6 +132,7 @@ impl Connection {
         };
         self.keep_alive = connect.keep_alive;
         self.clean_start = connect.clean_start;
+        self.client_id = connect.client_id.clone();
         self.pinger.start();
         self.core.queue.push_back(Queued::Packet(Box::new(packet)));
         Ok(())

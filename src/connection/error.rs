@@ -115,6 +115,9 @@ pub enum ConnectionError {
     /// The authentication method is not that of CONNECT, or AUTH is out of turn.
     #[error("no such step in the authentication")]
     Authentication,
+    /// CONNECT of 3.1.1 without a client identifier and without a clean session.
+    #[error("empty client identifier for a session that is to be kept")]
+    EmptyClientId,
     /// A Session Expiry Interval in DISCONNECT after none in CONNECT.
     #[error("session expiry interval was zero in CONNECT")]
     SessionExpiry,

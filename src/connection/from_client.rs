@@ -26,6 +26,8 @@ impl Connection {
         }
         self.keep_alive = connect.keep_alive;
         self.clean_start = connect.clean_start;
+        let asked = connect.properties.request_response_information();
+        self.response_information = asked == Some(true);
         let copy = |field: &B| Bytes::copy_from_slice(field.as_ref());
         let will = connect.will.as_ref();
         self.will = will.map(|will| Box::new(will.map(copy)));

@@ -29,16 +29,23 @@ impl Connection {
         let properties = &connack.properties;
         self.core.check_method(properties.authentication_method())?;
         let session_present = connack.session_present;
+        let name = self.session_name.as_ref();
+        let known = self.known && name.is_none_or(|name| *name == self.client_id);
         // 3.1.1 lets a client without a session go on with the server's.
-        let unknown = !self.known && self.core.version == Version::V5;
+        let unknown = !known && self.core.version == Version::V5;
         if session_present && (self.clean_start || unknown) {
             return Err(Violation::SessionPresent);
         }
-        if !session_present {
+        if !(session_present && known) {
             // [MQTT-3.2.2-5] [MQTT-3.1.2-4]
             self.core.session.reset();
         }
         self.known = true;
+        let assigned = properties.assigned_client_identifier();
+        self.session_name = Some(match assigned {
+            Some(name) => name.to_owned(),
+            None => self.client_id.clone(),
+        });
         self.core.session_expiry = properties
             .session_expiry_interval()
             .unwrap_or(self.core.asked_expiry);

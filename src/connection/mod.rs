@@ -12,7 +12,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use crate::error::DecodeError;
+use crate::error::{DecodeError, DecodeErrorKind};
 use crate::packet::{ConnAck, Connect, Disconnect, Packet, Publish};
 use crate::packet_type::PacketType;
 use crate::property::Property;
@@ -247,7 +247,11 @@ impl Core {
             self.version = error.version();
         }
         let reason = error.reason_code();
-        let last = self.farewell(reason);
+        let last = match error.kind() {
+            // Nobody knows what its sender would understand (3.1.1 [MQTT-3.1.4-1]).
+            DecodeErrorKind::UnexpectedProtocolName => None,
+            _ => self.farewell(reason),
+        };
         self.end(Closed::Violated(reason), last);
     }
 }

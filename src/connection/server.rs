@@ -10,7 +10,7 @@ use crate::error::DecodeError;
 use crate::packet::{Auth, ConnAck, Disconnect, KeepAlive, Packet, Publish, SubAck, Will};
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
-use crate::property::TopicAlias;
+use crate::property::{PropertyId, TopicAlias};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
 use crate::session::{Session, SessionError};
@@ -42,6 +42,8 @@ pub struct Connection {
     watch: Watch,
     pub(super) keep_alive: KeepAlive,
     pub(super) clean_start: bool,
+    /// Whether CONNECT asked for Response Information.
+    pub(super) response_information: bool,
     /// Whether CONNACK says success.
     accepted: bool,
     pub(super) will: Option<Box<Will>>,
@@ -58,6 +60,7 @@ impl Connection {
             watch: Watch::new(now, connect_timeout),
             keep_alive: KeepAlive::OFF,
             clean_start: true,
+            response_information: false,
             accepted: false,
             will: None,
             requests: Vec::new(),
@@ -83,7 +86,8 @@ impl Connection {
     /// Accepts CONNECT, with the session that the server has for the client, if it has one.
     ///
     /// A session is dropped if the client wants a clean start [MQTT-3.1.2-4]; Session Present is set
-    /// accordingly, and the authentication method. The properties of `connack` say what the client
+    /// accordingly, and the authentication method. Response Information goes to a client that asked
+    /// for it alone [MQTT-3.1.2-28]. The properties of `connack` say what the client
     /// may do: see [`Limits`]. Server Keep Alive and Session Expiry Interval in them replace the
     /// client's.
     pub fn accept(
@@ -110,6 +114,10 @@ impl Connection {
             connack.properties = builder.build();
         } else if connack.properties.authentication_method().is_some() {
             return Err(ConnectionError::Authentication);
+        }
+        if !self.response_information && connack.properties.response_information().is_some() {
+            let builder = connack.properties.to_builder();
+            connack.properties = builder.without(PropertyId::ResponseInformation).build();
         }
         let own = Limits::new(self.core.version, &connack.properties);
         let keep_alive = match connack.properties.server_keep_alive() {

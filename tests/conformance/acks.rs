@@ -3,9 +3,10 @@
 use mqtt_sansio::connection::ConnectionError;
 use mqtt_sansio::session::SessionError;
 use mqtt_sansio::{QoS, ReasonCode, Version};
+use support::script::ClientEnd;
 
 use crate::Test;
-use crate::sides::{self, Side, id, packet};
+use crate::sides::{Side, id, packet};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -35,7 +36,7 @@ fn senders_use_the_codes_there_are(version: Version) {
         // PUBACK and PUBREC.
         for (qos, answer) in [("32", "40"), ("34", "50")] {
             let publish = packet(version, &format!("{qos} ~ 't' 00 07 []"));
-            let mut server = sides::client(version, "");
+            let mut server = ClientEnd::plain(version);
             let _ = server.end.connection.handle_packet(&publish).unwrap();
             let answered = server.end.connection.acknowledge(id(7), reason);
             match CODES.contains(&reason.to_u8()) {

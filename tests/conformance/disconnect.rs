@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use mqtt_sansio::connection::ConnectionError;
-use mqtt_sansio::packet::{ConnAck, Connect, Disconnect};
+use mqtt_sansio::packet::{ConnAck, Disconnect};
 use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
 use support::notation::bytes;
-use support::script::{ClientEnd, End, Net, Script, ServerEnd, message};
+use support::script::{ClientEnd, End, Net, Script, ServerEnd, connect, message};
 
 use crate::Test;
 use crate::sides::{self, packet};
@@ -96,8 +96,7 @@ fn server_waits_for_connack(version: Version) {
     client.expect("20 ~ 00 00 00 | E0 01 82");
     client.expect_close();
     // A client may not get it before, either.
-    let connect = Connect::new("a".parse().unwrap());
-    let mut server = ClientEnd::connecting(version, connect);
+    let mut server = ClientEnd::connecting(version, connect("c"));
     server.send("E0 01 8B");
     server.expect_close_with(0x82);
 }
@@ -134,7 +133,7 @@ fn senders_use_the_codes_there_are(version: Version) {
                 client.expect_open();
             }
         }
-        let mut server = sides::client(version, "");
+        let mut server = ClientEnd::plain(version);
         let said = server.end.connection.disconnect(last);
         match may(CLIENT_CODES, reason) {
             true => {
@@ -191,7 +190,7 @@ fn explains_nothing_that_does_not_fit(version: Version) {
 /// The client closes behind its DISCONNECT, and sends nothing more, whatever it is asked to and
 /// whatever comes.
 fn last_of_all(version: Version) {
-    let mut server = sides::client(version, "");
+    let mut server = ClientEnd::plain(version);
     let connection = &mut server.end.connection;
     connection
         .publish(QoS::AtLeastOnce, message("t", "unsent"))

@@ -6,10 +6,10 @@ use mqtt_sansio::connection::{ConnectionError, Event};
 use mqtt_sansio::packet::{Auth, ConnAck, Connect, Disconnect};
 use mqtt_sansio::{Packet, ReasonCode, Version};
 use reference_broker::{AuthStep, ConnectionId, Policy};
-use support::script::{ClientEnd, Link, Net, Script, ServerEnd};
+use support::script::{ClientEnd, Link, Net, Script, ServerEnd, connect};
 
 use crate::Test;
-use crate::sides::{self, packet};
+use crate::sides::packet;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -250,12 +250,12 @@ fn no_method_no_auth(version: Version) {
     let refused = connection.accept(Duration::ZERO, connack, None);
     assert_eq!(refused, Err(ConnectionError::Authentication));
     client.expect_open();
-    let connect = "10 ~ 'MQTT' VV 02 00 00 [] 'c'";
-    let (_, connack) = Net::with_policy(Twice::default()).connect_with(version, connect);
+    let hello = "10 ~ 'MQTT' VV 02 00 00 [] 'c'";
+    let (_, connack) = Net::with_policy(Twice::default()).connect_with(version, hello);
     assert_eq!(connack.properties.authentication_method(), None);
     // ... and takes none, before CONNACK and after it.
     let mut client = ServerEnd::new(version);
-    client.send(&format!("{connect} | {YES}"));
+    client.send(&format!("{hello} | {YES}"));
     client.expect("20 ~ 00 82 []");
     client.expect_close();
     for wrong in [YES, "F0 ~ 19 [15 'm']", "F0 00"] {
@@ -265,18 +265,17 @@ fn no_method_no_auth(version: Version) {
     }
     // So with the client.
     for wrong in [YES, "F0 ~ 19 [15 'm']"] {
-        let mut server = sides::client(version, "");
+        let mut server = ClientEnd::plain(version);
         let refused = server.end.connection.auth(auth(version, wrong));
         assert_eq!(refused, Err(ConnectionError::Authentication));
         server.expect_open();
     }
     for wrong in [ASKS, "20 ~ 00 00 [15 'm']", "F0 00"] {
-        let connect = Connect::new("c".parse().unwrap());
-        let mut server = ClientEnd::connecting(version, connect);
+        let mut server = ClientEnd::connecting(version, connect("c"));
         server.send(wrong);
         server.expect_close_with(0x82);
     }
-    let mut server = sides::client(version, "");
+    let mut server = ClientEnd::plain(version);
     server.send(ASKS);
     server.expect_close_with(0x82);
 }

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use mqtt_sansio::packet::{ConnAck, Connect, Disconnect};
+use mqtt_sansio::packet::{ConnAck, Disconnect};
 use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
 use reference_broker::Config;
-use support::script::{ClientEnd, End, Net, ServerEnd};
+use support::script::{ClientEnd, End, Net, ServerEnd, connect};
 
 use crate::Test;
 use crate::sides;
@@ -161,7 +161,7 @@ fn errors_of_a_server_end_its_connection(version: Version) {
         ]),
     }
     for (text, code) in cases {
-        let mut server = sides::client(version, "");
+        let mut server = ClientEnd::plain(version);
         server.send(&format!("{text} | 30 ~ 'behind' []"));
         let last = server.receive_all().pop();
         match (version, last) {
@@ -190,15 +190,14 @@ fn codes_from_0x80_on_end_the_connection(version: Version) {
         };
         let connack = format!("20 ~ 00 {code:02X} []");
         let disconnect = format!("E0 01 {code:02X}");
-        let connect = "10 ~ 'MQTT' VV 02 00 00 [] 'c'";
+        let hello = "10 ~ 'MQTT' VV 02 00 00 [] 'c'";
         let mut client = ServerEnd::new(version);
-        client.send(connect);
+        client.send(hello);
         let refusal = ConnAck::new(reason).to_owned();
         if client.end.connection.refuse(refusal).is_ok() {
             client.expect(&connack);
             client.expect_close();
-            let connect = Connect::new("c".parse().unwrap());
-            let mut server = ClientEnd::connecting(version, connect);
+            let mut server = ClientEnd::connecting(version, connect("c"));
             server.send(&connack);
             server.expect_close();
         } else {
@@ -212,11 +211,11 @@ fn codes_from_0x80_on_end_the_connection(version: Version) {
         if client.end.connection.disconnect(last.clone()).is_ok() {
             client.expect(&disconnect);
             client.expect_close();
-            let mut server = sides::client(version, "");
+            let mut server = ClientEnd::plain(version);
             server.send(&disconnect);
             server.expect_close();
         }
-        let mut server = sides::client(version, "");
+        let mut server = ClientEnd::plain(version);
         if server.end.connection.disconnect(last).is_ok() {
             server.expect(&disconnect);
             server.expect_close();
@@ -277,11 +276,11 @@ fn transient_errors_end_the_connection(version: Version) {
     let mut client = net.connect(version, "c");
     client.send("32 ~ 't' 00 01 [] 61*99");
     client.expect_close();
-    let mut server = sides::client(version, "");
+    let mut server = ClientEnd::plain(version);
     server.send("32 ~ 't' 00 01 [] 61*2000000");
     server.expect_close();
     // An application that fails says so to its connection.
-    let mut server = sides::client(version, "");
+    let mut server = ClientEnd::plain(version);
     let publish = sides::packet(version, "32 ~ 't' 00 01 []");
     let _ = server.end.connection.handle_packet(&publish).unwrap();
     server.end.connection.handle_close();

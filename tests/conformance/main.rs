@@ -28,6 +28,7 @@ mod packet_format;
 mod ping;
 mod publish;
 mod qos;
+mod retained;
 mod session_state;
 mod shared_subscriptions;
 mod sides;
@@ -38,6 +39,7 @@ mod transport;
 mod unproved;
 mod unsubscribe;
 mod vectors;
+mod will;
 
 /// One test, and the statements that it proves: `3.1.0-1` is `MQTT-3.1.0-1`.
 struct Test {
@@ -61,8 +63,10 @@ const CHAPTERS: &[(&str, &[Test])] = &[
     ("data_representation", data_representation::TESTS),
     ("packet_format", packet_format::TESTS),
     ("connect", connect::TESTS),
+    ("will", will::TESTS),
     ("connack", connack::TESTS),
     ("publish", publish::TESTS),
+    ("retained", retained::TESTS),
     ("acks", acks::TESTS),
     ("subscribe", subscribe::TESTS),
     ("unsubscribe", unsubscribe::TESTS),

@@ -2,7 +2,7 @@
 
 use mqtt_sansio::connection::Input;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
-use support::script::Net;
+use support::script::{ClientEnd, Net};
 
 use crate::Test;
 use crate::sides::{self, Side, id, packet};
@@ -87,7 +87,7 @@ fn acknowledged_in_the_order_of_publish(version: Version) {
         side.peer.expect_open();
     }
     for (qos, answer) in [("32", "40"), ("34", "50")] {
-        let mut server = sides::client(version, "");
+        let mut server = ClientEnd::plain(version);
         for of in [9, 2, 5] {
             let publish = packet(version, &format!("{qos} ~ 't' 00 {of:02X} []"));
             let taken = server.end.connection.handle_packet(&publish);

@@ -1,5 +1,444 @@
-//! MQTT 5.0 section 3.3: PUBLISH.
+//! MQTT 5.0 section 3.3: PUBLISH, but for what is retained.
+
+use mqtt_sansio::connection::client;
+use mqtt_sansio::packet::Connect;
+use mqtt_sansio::property::{ConnectProperties, TopicAlias};
+use mqtt_sansio::{QoS, Version};
+use reference_broker::Rules;
+use support::notation::number;
+use support::script::{ClientEnd, Net, connect, message, subscriptions};
 
 use crate::Test;
 
-pub(crate) const TESTS: &[Test] = &[];
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "dup_when_sent_again",
+        v311: &["3.3.1-1"],
+        v5: &["3.3.1-1"],
+        run: dup_when_sent_again,
+    },
+    Test {
+        name: "dup_is_not_passed_on",
+        v311: &["3.3.1-3"],
+        v5: &["3.3.1-3"],
+        run: dup_is_not_passed_on,
+    },
+    Test {
+        name: "topics_match_the_filter",
+        v311: &["3.3.2-3"],
+        v5: &["3.3.2-3"],
+        run: topics_match_the_filter,
+    },
+    Test {
+        name: "properties_are_passed_on",
+        v311: &[],
+        v5: &[
+            "3.3.2-4", "3.3.2-15", "3.3.2-16", "3.3.2-17", "3.3.2-18", "3.3.2-20",
+        ],
+        run: properties_are_passed_on,
+    },
+    Test {
+        name: "expires_while_it_waits",
+        v311: &[],
+        v5: &["3.3.2-5", "3.3.2-6"],
+        run: expires_while_it_waits,
+    },
+    Test {
+        name: "server_forgets_aliases",
+        v311: &[],
+        v5: &["3.3.2-7"],
+        run: server_forgets_aliases,
+    },
+    Test {
+        name: "client_forgets_aliases",
+        v311: &[],
+        v5: &["3.3.2-7"],
+        run: client_forgets_aliases,
+    },
+    Test {
+        name: "client_takes_all_aliases",
+        v311: &[],
+        v5: &["3.3.2-10"],
+        run: client_takes_all_aliases,
+    },
+    Test {
+        name: "server_takes_all_aliases",
+        v311: &[],
+        v5: &["3.3.2-12"],
+        run: server_takes_all_aliases,
+    },
+    Test {
+        name: "answer_follows_from_qos",
+        v311: &["3.3.4-1"],
+        v5: &["3.3.4-1"],
+        run: answer_follows_from_qos,
+    },
+    Test {
+        name: "overlapping_subscriptions",
+        v311: &["3.3.5-1"],
+        v5: &["3.3.4-2", "3.3.4-3", "3.3.4-4"],
+        run: overlapping_subscriptions,
+    },
+    Test {
+        name: "copies_for_shared_subscriptions",
+        v311: &[],
+        v5: &["3.3.4-3", "3.3.4-5"],
+        run: copies_for_shared_subscriptions,
+    },
+    Test {
+        name: "forbidden_message",
+        v311: &["3.3.5-2"],
+        v5: &[],
+        run: forbidden_message,
+    },
+    Test {
+        name: "client_keeps_to_receive_maximum",
+        v311: &[],
+        v5: &["3.3.4-7", "3.3.4-8"],
+        run: client_keeps_to_receive_maximum,
+    },
+    Test {
+        name: "server_keeps_to_receive_maximum",
+        v311: &[],
+        v5: &["3.3.4-9", "3.3.4-10"],
+        run: server_keeps_to_receive_maximum,
+    },
+];
+
+fn lasting(alias_maximum: u16) -> Connect {
+    let mut connect = connect("c");
+    connect.clean_start = false;
+    let builder = ConnectProperties::builder().session_expiry_interval(100);
+    let builder = builder.topic_alias_maximum(alias_maximum);
+    connect.properties = builder.build();
+    connect
+}
+
+/// The first time without, then with DUP, by either side.
+fn dup_when_sent_again(version: Version) {
+    let mut lasting = lasting(0);
+    if version == Version::V311 {
+        lasting.properties = ConnectProperties::default();
+    }
+    let mut server = ClientEnd::accepted(version, lasting.clone(), "20 ~ 00 00 []");
+    let client = &mut server.end.connection;
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        client.publish(qos, message("t", "x")).unwrap();
+    }
+    server.expect("32 ~ 't' 00 01 [] \"x\" | 34 ~ 't' 00 02 [] \"x\"");
+    for _ in 0..2 {
+        server.reconnect(lasting.clone(), "20 ~ 01 00 []");
+        server.expect("3A ~ 't' 00 01 [] \"x\" | 3C ~ 't' 00 02 [] \"x\"");
+    }
+
+    let net = Net::new();
+    let mut client = net.resume(version, "a");
+    client.subscribe("t", 2);
+    client.send("32 ~ 't' 00 01 [] \"x\" | 34 ~ 't' 00 02 [] \"y\"");
+    client.expect("40 02 00 01 | 50 02 00 02");
+    client.expect("32 ~ 't' 00 01 [] \"x\" | 34 ~ 't' 00 02 [] \"y\"");
+    for _ in 0..2 {
+        client.cut();
+        client = net.resume(version, "a");
+        client.expect("3A ~ 't' 00 01 [] \"x\" | 3C ~ 't' 00 02 [] \"y\"");
+    }
+}
+
+/// What came with DUP goes out without, and what goes out again has it whatever it came with.
+fn dup_is_not_passed_on(version: Version) {
+    let net = Net::new();
+    let (mut a, mut b) = (net.connect(version, "a"), net.resume(version, "b"));
+    b.subscribe("t", 2);
+    a.send("3A ~ 't' 00 01 [] \"x\" | 3C ~ 't' 00 02 [] \"y\" | 32 ~ 't' 00 03 [] \"z\"");
+    a.expect("40 02 00 01 | 50 02 00 02 | 40 02 00 03");
+    b.expect("32 ~ 't' 00 01 [] \"x\" | 34 ~ 't' 00 02 [] \"y\" | 32 ~ 't' 00 03 [] \"z\"");
+    b.cut();
+    let mut b = net.resume(version, "b");
+    b.expect("3A ~ 't' 00 01 [] \"x\" | 3C ~ 't' 00 02 [] \"y\" | 3A ~ 't' 00 03 [] \"z\"");
+}
+
+/// Only those come that the filter matches, and as they were published.
+fn topics_match_the_filter(version: Version) {
+    let topics = ["a", "A", "a/", "/a", "a/b", "a/b/c", "b/a/c", "a//c"];
+    for (filter, matched) in [
+        ("a", &["a"][..]),
+        ("A", &["A"]),
+        ("+", &["a", "A"]),
+        ("a/+", &["a/", "a/b"]),
+        ("a/#", &["a", "a/", "a/b", "a/b/c", "a//c"]),
+        ("+/a/#", &["/a", "b/a/c"]),
+        ("+/+/c", &["a/b/c", "b/a/c", "a//c"]),
+        ("c/#", &[]),
+    ] {
+        let net = Net::new();
+        let (mut a, mut b) = (net.connect(version, "a"), net.connect(version, "b"));
+        b.subscribe(filter, 0);
+        for topic in topics {
+            a.send(&format!("30 ~ '{topic}' []"));
+        }
+        for topic in matched {
+            b.expect(&format!("30 ~ '{topic}' []"));
+        }
+        b.expect_open();
+    }
+}
+
+/// All of them, in order, to each subscriber, at once and retained.
+fn properties_are_passed_on(version: Version) {
+    let net = Net::new();
+    let mut a = net.connect(version, "a");
+    let mut others = ["b", "c"].map(|name| net.connect(version, name));
+    let properties = "01 01 26 00 01 \"z\" 00 01 \"1\" 03 00 01 \"c\" 26 00 01 \"a\" 00 01 \"2\" \
+        08 00 01 \"r\" 09 00 02 00 FF 26 00 01 \"z\" 00 01 \"1\"";
+    for other in &mut others {
+        other.subscribe("t", 0);
+    }
+    a.send(&format!("31 ~ 't' [{properties} 23 00 01] \"x\""));
+    for other in &mut others {
+        other.expect(&format!("30 ~ 't' [{properties}] \"x\""));
+    }
+    a.subscribe("t", 0);
+    a.expect(&format!("31 ~ 't' [{properties}] \"x\""));
+    a.send("31 ~ 'u' [01 00] \"x\"");
+    a.subscribe("u", 0);
+    a.expect("31 ~ 'u' [01 00] \"x\"");
+}
+
+/// What is left of Message Expiry Interval goes with the message; without any it is dropped. That
+/// holds for one that waits for a session, and for one that is retained.
+fn expires_while_it_waits(version: Version) {
+    for (waits, left) in [(0, Some(10)), (4, Some(6)), (9, Some(1)), (10, None)] {
+        let net = Net::new();
+        let mut client = net.resume(version, "a");
+        client.subscribe("t", 1);
+        client.cut();
+        let mut other = net.connect(version, "b");
+        other.send("33 ~ 't' 00 01 [02 00 00 00 0A] \"x\" | 32 ~ 't' 00 02 [] \"y\"");
+        other.expect("40 02 00 01 | 40 02 00 02");
+        net.wait(waits);
+        let mut client = net.resume(version, "a");
+        let mut id = 1;
+        if let Some(left) = left {
+            client.expect(&format!("32 ~ 't' 00 01 [02 00 00 00 {left:02X}] \"x\""));
+            id = 2;
+        }
+        client.expect(&format!("32 ~ 't' {} [] \"y\"", number(id)));
+        other.subscribe("t", 1);
+        if let Some(left) = left {
+            other.expect(&format!("33 ~ 't' 00 01 [02 00 00 00 {left:02X}] \"x\""));
+        }
+        other.expect_open();
+    }
+}
+
+/// On a new connection of the session no alias stands for anything, in either direction.
+fn server_forgets_aliases(version: Version) {
+    let net = Net::new();
+    let lasting = "10 ~ 'MQTT' VV 00 00 00 [11 FF FF FF FF 22 00 05] 'a'";
+    let (mut client, _) = net.connect_with(version, lasting);
+    client.subscribe("t", 0);
+    client.send("30 ~ 't' [23 00 03] | 30 ~ '' [23 00 03]");
+    client.expect("30 ~ 't' [23 00 01] | 30 ~ '' [23 00 01]");
+    client.cut();
+    let (mut client, _) = net.connect_with(version, lasting);
+    client.send("30 ~ 't' []");
+    client.expect("30 ~ 't' [23 00 01]");
+    client.send("30 ~ '' [23 00 03]");
+    client.expect_close_with(0x82);
+}
+
+/// Nor does it at the client.
+fn client_forgets_aliases(version: Version) {
+    let connack = |present| format!("20 ~ 0{present} 00 [22 00 05]");
+    let mut server = ClientEnd::accepted(version, lasting(5), &connack(0));
+    let alias = TopicAlias::new(3).unwrap();
+    let client = &mut server.end.connection;
+    client.assign_alias("t".parse().unwrap(), alias).unwrap();
+    for _ in 0..2 {
+        client.publish(QoS::AtMostOnce, message("t", "")).unwrap();
+    }
+    client.publish(QoS::AtLeastOnce, message("t", "")).unwrap();
+    server.expect("30 ~ 't' [23 00 03] | 30 ~ '' [23 00 03] | 32 ~ '' 00 01 [23 00 03]");
+    server.send("30 ~ 'u' [23 00 04] | 30 ~ '' [23 00 04]");
+    assert_eq!(server.end.delivered, ["u=", "u="]);
+    server.reconnect(lasting(5), &connack(1));
+    server.expect("3A ~ 't' 00 01 []");
+    server.send("30 ~ '' [23 00 04]");
+    server.expect_close_with(0x82);
+}
+
+/// Every alias up to the Topic Alias Maximum of its CONNECT.
+fn client_takes_all_aliases(version: Version) {
+    for maximum in [0, 1, 300] {
+        let mut server = ClientEnd::accepted(version, lasting(maximum), "20 ~ 00 00 []");
+        for alias in 1..=maximum {
+            let alias = number(alias);
+            server.send(&format!("30 ~ 't' [23 {alias}] | 30 ~ '' [23 {alias}]"));
+        }
+        server.expect_open();
+        assert_eq!(server.end.delivered.len(), 2 * usize::from(maximum));
+        server.send(&format!("30 ~ 't' [23 {}]", number(maximum + 1)));
+        server.expect_close_with(0x94);
+    }
+}
+
+/// Every alias up to the Topic Alias Maximum of its CONNACK.
+fn server_takes_all_aliases(version: Version) {
+    for maximum in [0, 1, 300] {
+        let net = Net::with(|config| config.topic_alias_maximum = maximum);
+        let mut client = net.connect(version, "a");
+        client.subscribe("t", 0);
+        for alias in 1..=maximum {
+            let alias = number(alias);
+            client.send(&format!("30 ~ 't' [23 {alias}] | 30 ~ '' [23 {alias}]"));
+            client.expect("30 ~ 't' [] | 30 ~ 't' []");
+        }
+        client.expect_open();
+        client.send(&format!("30 ~ 't' [23 {}]", number(maximum + 1)));
+        client.expect_close_with(0x94);
+    }
+}
+
+/// None, PUBACK or PUBREC, by either side.
+fn answer_follows_from_qos(version: Version) {
+    for (publish, answer) in [
+        ("30 ~ 't' []", ""),
+        ("32 ~ 't' 00 07 []", "40 02 00 07"),
+        ("34 ~ 't' 00 07 []", "50 02 00 07"),
+    ] {
+        let mut server = ClientEnd::plain(version);
+        server.send(publish);
+        server.expect(answer);
+        server.expect_open();
+        assert_eq!(server.end.delivered, ["t="]);
+
+        let net = Net::new();
+        let (mut client, mut other) = (net.connect(version, "a"), net.connect(version, "b"));
+        other.subscribe("t", 0);
+        client.send(publish);
+        client.expect(answer);
+        client.expect_open();
+        other.expect("30 ~ 't' []");
+    }
+}
+
+/// One copy, at the highest QoS of all, with all identifiers.
+fn overlapping_subscriptions(version: Version) {
+    let net = Net::new();
+    let mut client = net.connect(version, "a");
+    client.send("82 ~ 00 01 [0B 07] 't/#' 00 | 82 ~ 00 02 [] 't/+' 02");
+    client.send("82 ~ 00 03 [0B 03] 't/1' 01 | 82 ~ 00 04 [0B 09] 'u/1' 01");
+    client.expect("90 ~ 00 01 [] 00 | 90 ~ 00 02 [] 02 | 90 ~ 00 03 [] 01 | 90 ~ 00 04 [] 01");
+    let mut other = net.connect(version, "b");
+    other.send("34 ~ 't/1' 00 01 [] \"x\" | 34 ~ 't/2' 00 02 [] \"y\" | 30 ~ 'u/1' [] \"z\"");
+    client.expect("34 ~ 't/1' 00 01 [0B 03 0B 07] \"x\" | 34 ~ 't/2' 00 02 [0B 07] \"y\"");
+    client.expect("30 ~ 'u/1' [0B 09] \"z\"");
+    client.expect_open();
+}
+
+/// Where there are several copies, each has the identifier of its own subscription.
+fn copies_for_shared_subscriptions(version: Version) {
+    let net = Net::new();
+    let mut client = net.connect(version, "a");
+    client.send("82 ~ 00 01 [0B 01] 't' 00 | 82 ~ 00 02 [0B 02] '$share/g/t' 00");
+    client.send("82 ~ 00 03 [] '$share/h/t' 00");
+    client.expect("90 ~ 00 01 [] 00 | 90 ~ 00 02 [] 00 | 90 ~ 00 03 [] 00");
+    let mut other = net.connect(version, "b");
+    other.send("30 ~ 't' []");
+    client.expect("30 ~ 't' [0B 01] | 30 ~ 't' [0B 02] | 30 ~ 't' []");
+    client.expect_open();
+}
+
+/// It is acknowledged as any other, and goes nowhere.
+fn forbidden_message(version: Version) {
+    let rules = Rules::default().deny_publish("secret".parse().unwrap());
+    let net = Net::with_policy(rules);
+    let (mut client, mut other) = (net.connect(version, "a"), net.connect(version, "b"));
+    other.subscribe("#", 2);
+    client.send("32 ~ 'secret' 00 01 [] | 34 ~ 'secret' 00 02 [] | 31 ~ 'secret' [] \"x\"");
+    client.expect("40 02 00 01 | 50 02 00 02");
+    client.send("62 02 00 02");
+    client.expect("70 02 00 02");
+    client.expect_open();
+    other.expect_open();
+    other.subscribe("secret", 2);
+    other.expect_open();
+}
+
+/// Only PUBLISH of QoS 1 and 2 waits, and only for what frees its place.
+fn client_keeps_to_receive_maximum(version: Version) {
+    let mut server = ClientEnd::accepted(version, connect("c"), "20 ~ 00 00 [21 00 02]");
+    let client: &mut client::Connection = &mut server.end.connection;
+    for payload in ["1", "2", "3", "4", "5", "6"] {
+        client
+            .publish(QoS::ExactlyOnce, message("t", payload))
+            .unwrap();
+    }
+    server.expect("34 ~ 't' 00 01 [] \"1\" | 34 ~ 't' 00 02 [] \"2\"");
+    server.expect_open();
+    let client = &mut server.end.connection;
+    client
+        .publish(QoS::AtMostOnce, message("t", "now"))
+        .unwrap();
+    let wanted = subscriptions("t", QoS::AtMostOnce);
+    let _id = client.subscribe(wanted, <_>::default()).unwrap();
+    client.ping().unwrap();
+    server.expect("30 ~ 't' [] \"now\" | 82 ~ 00 07 [] 't' 00 | C0 00");
+    server.send("32 ~ 'u' 00 09 [] | 34 ~ 'u' 00 0A []");
+    server.expect("40 02 00 09 | 50 02 00 0A");
+    server.send("62 02 00 0A");
+    server.expect("70 02 00 0A");
+
+    // PUBREC frees nothing but with an error; PUBCOMP does.
+    server.send("50 02 00 01");
+    server.expect("62 02 00 01");
+    server.expect_open();
+    server.send("70 02 00 01");
+    server.expect("34 ~ 't' 00 03 [] \"3\"");
+    server.expect_open();
+    server.send("50 03 00 02 97");
+    server.expect("34 ~ 't' 00 04 [] \"4\"");
+    server.expect_open();
+
+    let mut server = ClientEnd::accepted(version, connect("c"), "20 ~ 00 00 [21 00 01]");
+    let client = &mut server.end.connection;
+    for payload in ["1", "2"] {
+        client
+            .publish(QoS::AtLeastOnce, message("t", payload))
+            .unwrap();
+    }
+    server.expect("32 ~ 't' 00 01 [] \"1\"");
+    server.expect_open();
+    server.send("40 02 00 01");
+    server.expect("32 ~ 't' 00 02 [] \"2\"");
+}
+
+/// So does the broker.
+fn server_keeps_to_receive_maximum(version: Version) {
+    let net = Net::new();
+    let connect = "10 ~ 'MQTT' VV 02 00 00 [21 00 02] 'a'";
+    let (mut client, _) = net.connect_with(version, connect);
+    client.subscribe("t", 2);
+    let mut other = net.connect(version, "b");
+    for id in 1..=5 {
+        other.send(&format!("34 ~ 't' {} [] 3{id}", number(id)));
+    }
+    client.expect("34 ~ 't' 00 01 [] \"1\" | 34 ~ 't' 00 02 [] \"2\"");
+    client.expect_open();
+    other.send("30 ~ 't' [] \"now\"");
+    client.send("C0 00 | 82 ~ 00 01 [] 'u' 00 | A2 ~ 00 02 [] 'u'");
+    client.send("32 ~ 'v' 00 09 [] | 34 ~ 'v' 00 0A []");
+    client.expect("90 ~ 00 01 [] 00 | B0 ~ 00 02 [] 00 | D0 00");
+    client.expect("40 03 00 09 10 | 50 03 00 0A 10 | 30 ~ 't' [] \"now\"");
+    client.expect_open();
+
+    client.send("50 02 00 01");
+    client.expect("62 02 00 01");
+    client.expect_open();
+    client.send("70 02 00 01");
+    client.expect("34 ~ 't' 00 03 [] \"3\"");
+    client.expect_open();
+    client.send("50 03 00 02 97");
+    client.expect("34 ~ 't' 00 04 [] \"4\"");
+    client.expect_open();
+}

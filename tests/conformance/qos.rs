@@ -1,15 +1,15 @@
 //! MQTT 5.0 sections 4.3 to 4.5: the delivery protocols, delivery retry and message receipt.
 
-use mqtt_sansio::connection::{Input, client};
+use mqtt_sansio::connection::Input;
 use mqtt_sansio::packet::Connect;
 use mqtt_sansio::property::{ConnectProperties, PublishProperties};
 use mqtt_sansio::session::SessionError;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
 use reference_broker::Rules;
-use support::script::{ClientEnd, Net, message};
+use support::script::{ClientEnd, Net, connect, message};
 
 use crate::Test;
-use crate::sides::{self, Side, id, packet};
+use crate::sides::{Side, id, packet};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -262,7 +262,7 @@ fn refused_qos_2_message_is_forgotten(version: Version) {
     client.expect("70 ~ 00 07");
     client.expect_open();
 
-    let mut server = sides::client(version, "");
+    let mut server = ClientEnd::plain(version);
     let connection = &mut server.end.connection;
     let publish = packet(version, "34 ~ 't' 00 07 []");
     let refused = ReasonCode::UnspecifiedError;
@@ -301,14 +301,10 @@ fn expiry_ends_no_exchange(version: Version) {
     other.expect_open();
     client.expect_open();
 
-    let mut connection = client::Connection::new();
     let mut publish = message("t", "x");
     let builder = PublishProperties::builder();
     publish.properties = builder.message_expiry_interval(5).build();
-    connection.connect(version, lasting()).unwrap();
-    let mut server = ClientEnd::new(version, connection);
-    assert!(matches!(server.receive(), Packet::Connect(_)));
-    server.send("20 ~ 00 00 []");
+    let mut server = ClientEnd::accepted(version, lasting(), "20 ~ 00 00 []");
     let connection = &mut server.end.connection;
     connection.publish(QoS::ExactlyOnce, publish).unwrap();
     server.expect("34 ~ 't' 00 01 [02 00 00 00 05] \"x\"");
@@ -318,12 +314,7 @@ fn expiry_ends_no_exchange(version: Version) {
     // An application that takes expired messages back gets none that was sent.
     let mut session = server.end.connection.session().clone();
     assert_eq!(session.remove(id(1)), Err(SessionError::AlreadySent));
-    server.end.connection.handle_close();
-    let mut connection = server.end.connection;
-    connection.connect(version, lasting()).unwrap();
-    let mut server = ClientEnd::new(version, connection);
-    assert!(matches!(server.receive(), Packet::Connect(_)));
-    server.send("20 ~ 01 00 []");
+    server.reconnect(lasting(), "20 ~ 01 00 []");
     server.expect("3C ~ 't' 00 01 [02 00 00 00 05] \"x\"");
     server.send("62 ~ 00 01 | 50 ~ 00 01");
     server.expect("70 ~ 00 01 | 62 ~ 00 01");
@@ -333,7 +324,7 @@ fn expiry_ends_no_exchange(version: Version) {
 
 /// CONNECT for a session that is kept.
 fn lasting() -> Connect {
-    let mut connect = Connect::new("c".parse().unwrap());
+    let mut connect = connect("c");
     connect.clean_start = false;
     let builder = ConnectProperties::builder();
     connect.properties = builder.session_expiry_interval(u32::MAX).build();
@@ -372,12 +363,7 @@ fn nothing_is_sent_again_otherwise(version: Version) {
     server.expect("62 ~ 00 03");
     server.end.wait(1_000_000);
     server.expect_open();
-    server.end.connection.handle_close();
-    let mut connection = server.end.connection;
-    connection.connect(version, lasting()).unwrap();
-    let mut server = ClientEnd::new(version, connection);
-    assert!(matches!(server.receive(), Packet::Connect(_)));
-    server.send("20 ~ 00 00 []");
+    server.reconnect(lasting(), "20 ~ 00 00 []");
     server.expect_open();
 }
 
@@ -433,7 +419,7 @@ fn added_to_each_matching_session(version: Version) {
 
 /// Messages for which it never asked, those that the application refuses, and those that it has.
 fn client_acknowledges_whatever_comes(version: Version) {
-    let mut server = sides::client(version, "");
+    let mut server = ClientEnd::plain(version);
     server.send("30 ~ 'never' [] | 32 ~ 'asked' 00 01 [] | 34 ~ '$for' 00 02 []");
     server.expect("40 ~ 00 01 | 50 ~ 00 02");
     server.send("3C ~ '$for' 00 02 []");

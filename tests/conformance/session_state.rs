@@ -1,7 +1,7 @@
 //! MQTT 5.0 section 4.1: session state.
 
 use mqtt_sansio::{Packet, QoS, Version};
-use support::script::{Link, Net, Script, message};
+use support::script::{ClientEnd, Link, Net, Script, message};
 
 use crate::Test;
 use crate::sides::{self, Side};
@@ -60,7 +60,7 @@ fn stays_as_long_as_the_connection(version: Version) {
         client.expect_open();
     }
     // A client that wants no session either.
-    let mut server = sides::client(version, "");
+    let mut server = ClientEnd::plain(version);
     let connection = &mut server.end.connection;
     for payload in ["x", "y"] {
         let publish = message("t", payload);
@@ -124,7 +124,7 @@ fn is_kept_from_one_connection_to_the_next(version: Version) {
 /// Once the connection is closed and the interval has passed, and not before: what CONNECT says
 /// counts, or DISCONNECT if that says something.
 fn is_discarded_when_it_has_expired(version: Version) {
-    let end: [fn(Script<Link>); 2] = [Script::cut, Script::leave];
+    let end: [fn(Script<Link>); 2] = [Script::<Link>::cut, Script::leave];
     for ends in end {
         for (expiry, seconds) in [("", 0), ("11 00 00 00 00", 0), ("11 00 00 00 0A", 10)] {
             let connect = format!("10 ~ 'MQTT' VV 00 00 00 [{expiry}] 'c'");

@@ -1,14 +1,11 @@
 //! Both sides of a network connection, for rules that bind both: the test plays the peer, and the
 //! same bytes go to a client of the crate and to the broker.
 
-use std::time::Duration;
-
 use mqtt_sansio::connection::client;
-use mqtt_sansio::packet::{ConnAck, Connect};
-use mqtt_sansio::property::ConnectProperties;
-use mqtt_sansio::{Packet, PacketId, QoS, ReasonCode, Version};
+use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
+use mqtt_sansio::{Packet, PacketId, QoS, Version};
 use support::notation::bytes;
-use support::script::{ClientEnd, End, Link, Net, Script, ServerEnd, message};
+use support::script::{ClientEnd, End, Link, Net, Script, ServerEnd, connack, connect, message};
 
 /// One of both sides, with a session that is kept.
 ///
@@ -86,7 +83,7 @@ impl Side {
                 assert_eq!(connack.session_present, present == "01");
             }
             (None, Far::Client(old)) => {
-                let mut connect = Connect::new("side".parse().unwrap());
+                let mut connect = connect("side");
                 connect.clean_start = false;
                 if version == Version::V5 {
                     let builder = ConnectProperties::builder();
@@ -210,21 +207,17 @@ impl End for Far {
     }
 }
 
-/// A client that has sent CONNECT with no more than these properties and was accepted.
+/// A client that has sent a plain CONNECT, and was sent CONNACK with these properties.
 pub(crate) fn client(version: Version, properties: &str) -> Script<ClientEnd> {
-    let connect = Connect::new("a".parse().unwrap());
-    ClientEnd::accepted(version, connect, &format!("20 ~ 00 00 [{properties}]"))
+    let connack = format!("20 ~ 00 00 [{properties}]");
+    ClientEnd::accepted(version, connect("c"), &connack)
 }
 
 /// A server's connection that has accepted CONNECT with these properties.
 pub(crate) fn server(version: Version, properties: &str) -> Script<ServerEnd> {
-    let mut client = ServerEnd::new(version);
-    client.send(&format!("10 ~ 'MQTT' VV 02 00 00 [{properties}] 'a'"));
-    let connack = ConnAck::new(ReasonCode::Success).to_owned();
-    let connection = &mut client.end.connection;
-    connection.accept(Duration::ZERO, connack, None).unwrap();
-    assert!(matches!(client.receive(), Packet::ConnAck(_)));
-    client
+    let connect = format!("10 ~ 'MQTT' VV 02 00 00 [{properties}] 'c'");
+    let connack = connack(ConnAckProperties::default());
+    ServerEnd::accepted(version, &connect, connack)
 }
 
 /// One packet, of any kind and from any side.

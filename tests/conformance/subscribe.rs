@@ -5,7 +5,7 @@ use mqtt_sansio::property::{AckProperties, SubscribeProperties};
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Text, Version};
 use reference_broker::{Policy, Rules};
-use support::script::Net;
+use support::script::{ClientEnd, Net};
 
 use crate::Test;
 use crate::sides::{self, id};
@@ -144,7 +144,7 @@ fn client_takes_the_answer_to_its_request_alone(version: Version) {
         ("90 ~ 00 01 [] 00 00 00", false),
         ("B0 ~ 00 01 [] {00 00}", false),
     ] {
-        let mut server = sides::client(version, "");
+        let mut server = ClientEnd::plain(version);
         let filter = |filter| TopicFilter::new(filter).unwrap();
         let options = SubscriptionOptions::new(QoS::AtMostOnce);
         let filters = [(filter("a"), options), (filter("b"), options)];

@@ -1,8 +1,9 @@
 //! MQTT 5.0 section 4.7: topic names and topic filters.
 
-use mqtt_sansio::Version;
+use mqtt_sansio::property::SubscribeProperties;
 use mqtt_sansio::topic::{TopicFilter, TopicName};
-use support::script::Net;
+use mqtt_sansio::{QoS, Version};
+use support::script::{ClientEnd, Net, message, subscriptions};
 
 use crate::Test;
 
@@ -12,6 +13,12 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &["4.7.2-1"],
         v5: &["4.7.2-1"],
         run: wildcards_match_no_first_dollar,
+    },
+    Test {
+        name: "at_most_65_535_bytes",
+        v311: &["4.7.3-3"],
+        v5: &["4.7.3-3"],
+        run: at_most_65_535_bytes,
     },
     Test {
         name: "nothing_is_normalized",
@@ -65,6 +72,33 @@ fn wildcards_match_no_first_dollar(version: Version) {
             .unwrap()
             .matches(&TopicName::new("$a").unwrap())
     );
+}
+
+/// A topic of that length goes from a client to the broker and back. There is no longer one to send,
+/// and what is longer has no form on the wire: its length would not fit.
+fn at_most_65_535_bytes(version: Version) {
+    for part in ["a", "/", "\u{E9}"] {
+        let mut longest = part.repeat(65_535 / part.len());
+        longest += &"b".repeat(65_535 - longest.len());
+        let mut client = Net::new().connect(version, "c");
+        client.subscribe(&longest, 0);
+        client.send(&format!("30 ~ '{longest}' [] \"x\""));
+        client.expect(&format!("30 ~ '{longest}' [] \"x\""));
+        client.expect_open();
+        let mut server = ClientEnd::plain(version);
+        let connection = &mut server.end.connection;
+        let publish = message(&longest, "x");
+        connection.publish(QoS::AtMostOnce, publish).unwrap();
+        let filters = subscriptions(&longest, QoS::AtMostOnce);
+        let none = SubscribeProperties::default();
+        connection.subscribe(filters, none).unwrap();
+        server.expect(&format!(
+            "30 ~ '{longest}' [] \"x\" | 82 ~ 00 01 [] '{longest}' 00"
+        ));
+        let longer = format!("{longest}b");
+        assert!(TopicName::new(&longer).is_err());
+        assert!(TopicFilter::new(&longer).is_err());
+    }
 }
 
 /// Texts that somebody may take for the same are different topics, in subscriptions and among the

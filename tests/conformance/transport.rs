@@ -6,12 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use mqtt_sansio::connection::client;
-use mqtt_sansio::packet::{Connect, SubscriptionOptions, Subscriptions};
 use mqtt_sansio::property::SubscribeProperties;
-use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{QoS, Version};
 use support::notation::bytes;
-use support::script::{ClientEnd, End, Net, message};
+use support::script::{ClientEnd, End, Net, connect, message, subscriptions};
 
 use crate::Test;
 use crate::sides::Side;
@@ -71,15 +69,12 @@ fn over_tcp(version: Version) {
         carry(stream, link, |_| false);
     });
     let mut connection = client::Connection::new();
-    let connect = Connect::new("c".parse().unwrap());
-    connection.connect(version, connect).unwrap();
+    connection.connect(version, connect("c")).unwrap();
     let end = ClientEnd::new(version, connection).end;
     let stream = TcpStream::connect(address).unwrap();
     let again = || stream.try_clone().unwrap();
     let mut end = carry(again(), end, |end| end.connection.is_connected());
-    let filter = TopicFilter::new("t").unwrap();
-    let options = SubscriptionOptions::new(QoS::ExactlyOnce);
-    let filters = Subscriptions::new([(filter, options)]).unwrap();
+    let filters = subscriptions("t", QoS::ExactlyOnce);
     let none = SubscribeProperties::default();
     end.connection.subscribe(filters, none).unwrap();
     let mut expected = Vec::new();
@@ -121,8 +116,7 @@ fn packets_may_be_cut_anywhere(version: Version) {
         link.take_output()
     };
     let from_client = |cuts: &mut dyn Iterator<Item = usize>| {
-        let connect = Connect::new("c".parse().unwrap());
-        let mut end = ClientEnd::connecting(version, connect).end;
+        let mut end = ClientEnd::connecting(version, connect("c")).end;
         feed(&mut end, &down, cuts);
         assert_eq!(
             end.delivered,
@@ -171,8 +165,7 @@ fn server_that_is_also_a_client(version: Version) {
     let mut there = far.connect(version, "there");
     there.subscribe("up/#", 2);
     let mut connection = client::Connection::new();
-    let connect = Connect::new("bridge".parse().unwrap());
-    connection.connect(version, connect).unwrap();
+    connection.connect(version, connect("bridge")).unwrap();
     let mut outbound = ClientEnd::new(version, connection).end;
     let mut link = far.open(version).end;
     let mut exchange = |outbound: &mut ClientEnd| {
@@ -186,9 +179,7 @@ fn server_that_is_also_a_client(version: Version) {
         }
     };
     exchange(&mut outbound);
-    let filter = TopicFilter::new("down/#").unwrap();
-    let options = SubscriptionOptions::new(QoS::ExactlyOnce);
-    let filters = Subscriptions::new([(filter, options)]).unwrap();
+    let filters = subscriptions("down/#", QoS::ExactlyOnce);
     let none = SubscribeProperties::default();
     outbound.connection.subscribe(filters, none).unwrap();
     exchange(&mut outbound);

@@ -5,7 +5,7 @@ use mqtt_sansio::property::UnsubscribeProperties;
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{ReasonCode, Version};
 use support::notation::bytes;
-use support::script::Net;
+use support::script::{ClientEnd, Net};
 
 use crate::Test;
 use crate::sides::{self, id};
@@ -143,7 +143,7 @@ fn client_takes_the_answer_to_its_request_alone(version: Version) {
         ("B0 ~ 00 01 [] {00}", version == Version::V311),
         ("90 ~ 00 01 [] 00 00", false),
     ] {
-        let mut server = sides::client(version, "");
+        let mut server = ClientEnd::plain(version);
         let filters = ["a", "b"].map(|filter| TopicFilter::new(filter).unwrap());
         let filters = TopicFilters::new(filters).unwrap();
         let connection = &mut server.end.connection;

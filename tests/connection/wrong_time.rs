@@ -167,7 +167,7 @@ fn server_answers_to_what_is_no_packet() {
     let cases: [Case<'_>; 14] = [
         (b"", b"\x40\x02\x00\x01",                                     None),
         (b"", b"GET / HTTP/1.1\r\n",                                   None),
-        (b"", b"\x10\x0C\x00\x04MQTX\x05\x02\x00\x00\x00\x00",         Some((2, UnsupportedProtocolVersion))),
+        (b"", b"\x10\x0C\x00\x04MQTX\x05\x02\x00\x00\x00\x00",         None),
         (b"", b"\x10\x0C\x00\x04MQTT\x03\x02\x00\x00\x00\x00",         Some((2, UnsupportedProtocolVersion))),
         (b"", b"\x10\x0D\x00\x04MQTT\x06\x02\x00\x00\x00\x00\x00",     Some((2, UnsupportedProtocolVersion))),
         (b"", b"\x10\x0C\x00\x04MQTT\x04\x03\x00\x00\x00\x00",         None),

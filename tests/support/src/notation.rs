@@ -28,6 +28,12 @@ pub fn bytes(version: Version, text: &str) -> Vec<u8> {
         .collect()
 }
 
+/// A number of two bytes, in the notation of [`bytes`].
+pub fn number(value: u16) -> String {
+    let [high, low] = value.to_be_bytes();
+    format!("{high:02X} {low:02X}")
+}
+
 fn part(version: Version, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text.trim_start();

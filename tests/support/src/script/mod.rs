@@ -1,0 +1,225 @@
+//! Exchanges as the specifications tell them: the test plays one end of a network connection in
+//! bytes, and the other end is a real part, in virtual time.
+
+use std::fmt::Write;
+
+use mqtt_sansio::packet::{ConnAck, Connect, Publish, SubscriptionOptions, Subscriptions};
+use mqtt_sansio::property::ConnAckProperties;
+use mqtt_sansio::topic::TopicFilter;
+use mqtt_sansio::{DecodeError, Delivery, FrameDecoder, Packet, QoS, ReasonCode, Text, Version};
+
+use crate::notation::bytes;
+
+mod broker;
+mod client;
+mod server;
+
+pub use broker::{Link, Net};
+pub use client::ClientEnd;
+pub use server::ServerEnd;
+
+/// What is at the other end.
+pub trait End {
+    /// Bytes came.
+    fn handle_bytes(&mut self, bytes: &[u8]);
+    /// All that is to be sent.
+    fn take_output(&mut self) -> Vec<u8>;
+    /// Whether it closes the network connection once that is sent.
+    fn is_closing(&self) -> bool;
+}
+
+/// The end that the test plays, in the notation of [`bytes`].
+#[derive(Debug)]
+pub struct Script<E> {
+    /// The version that is spoken.
+    pub version: Version,
+    /// The other end.
+    pub end: E,
+    unread: Vec<u8>,
+}
+
+impl<E: End> Script<E> {
+    /// A network connection.
+    pub const fn new(version: Version, end: E) -> Self {
+        Self {
+            version,
+            end,
+            unread: Vec::new(),
+        }
+    }
+
+    /// Sends packets, cut in the middle.
+    pub fn send(&mut self, text: &str) {
+        self.send_bytes(&bytes(self.version, text));
+    }
+
+    /// Sends bytes, cut in the middle.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        let (start, rest) = bytes.split_at(bytes.len() / 2);
+        self.end.handle_bytes(start);
+        self.end.handle_bytes(rest);
+    }
+
+    /// These packets come next.
+    #[track_caller]
+    pub fn expect(&mut self, text: &str) {
+        let expected = bytes(self.version, text);
+        self.unread.extend(self.end.take_output());
+        assert!(
+            self.unread.starts_with(&expected),
+            "expected {text}:\n{}but there came\n{}",
+            show(self.version, &expected),
+            show(self.version, &self.unread),
+        );
+        self.unread.drain(..expected.len());
+    }
+
+    /// The packet that comes next, for what the test can only look at.
+    #[track_caller]
+    pub fn receive(&mut self) -> Packet {
+        self.unread.extend(self.end.take_output());
+        let mut rest = &self.unread[..];
+        let packet = decoder(self.version).decode(&mut rest).unwrap();
+        let packet = packet.expect("a packet").to_owned();
+        let read = self.unread.len() - rest.len();
+        self.unread.drain(..read);
+        packet
+    }
+
+    /// The bytes that come next, which stay.
+    pub fn peek(&mut self) -> &[u8] {
+        self.unread.extend(self.end.take_output());
+        &self.unread
+    }
+
+    /// All packets that come.
+    pub fn receive_all(&mut self) -> Vec<Packet> {
+        self.unread.extend(self.end.take_output());
+        let mut packets = Vec::new();
+        while !self.unread.is_empty() {
+            packets.push(self.receive());
+        }
+        packets
+    }
+
+    /// No more packets come.
+    #[track_caller]
+    pub fn expect_nothing(&mut self) {
+        self.unread.extend(self.end.take_output());
+        let unread = show(self.version, &self.unread);
+        assert!(
+            unread.is_empty(),
+            "expected nothing, but there came\n{unread}"
+        );
+    }
+
+    /// No more packets come, and the connection stays.
+    #[track_caller]
+    pub fn expect_open(&mut self) {
+        self.expect_nothing();
+        assert!(!self.end.is_closing(), "the connection is closed");
+    }
+
+    /// No more packets come, and the connection is closed.
+    #[track_caller]
+    pub fn expect_close(&mut self) {
+        self.expect_nothing();
+        assert!(self.end.is_closing(), "the connection stays");
+    }
+
+    /// The connection is closed; in 5.0 DISCONNECT says why.
+    #[track_caller]
+    pub fn expect_close_with(&mut self, code: u8) {
+        if self.version == Version::V5 {
+            self.expect(&format!("E0 01 {code:02X}"));
+        }
+        self.expect_close();
+    }
+}
+
+fn decoder(version: Version) -> FrameDecoder {
+    FrameDecoder::new(version).max_packet_size(u32::MAX)
+}
+
+/// A line for each packet.
+fn show(version: Version, mut bytes: &[u8]) -> String {
+    let mut lines = String::new();
+    while !bytes.is_empty() {
+        let start = bytes;
+        let packet = decoder(version).decode(&mut bytes).map_err(|_| ());
+        let packet = packet.map(|packet| packet.map(|packet| packet.to_owned()));
+        if !matches!(packet, Ok(Some(_))) {
+            bytes = &[];
+        }
+        let start = &start[..start.len() - bytes.len()];
+        writeln!(lines, "  {start:02X?} {packet:?}").unwrap();
+    }
+    lines
+}
+
+/// The stream that comes in, packet by packet.
+#[derive(Debug)]
+struct Inbox {
+    decoder: FrameDecoder,
+    input: Vec<u8>,
+}
+
+impl Inbox {
+    const fn new(decoder: FrameDecoder) -> Self {
+        let input = Vec::new();
+        Self { decoder, input }
+    }
+
+    fn reset(&mut self) {
+        self.decoder.reset();
+        self.input.clear();
+    }
+
+    /// Hands over what has come, with the version that is spoken, until that says that it is over.
+    fn read(
+        &mut self,
+        bytes: &[u8],
+        mut goes_on: impl FnMut(Version, Result<Packet<&[u8]>, DecodeError>) -> bool,
+    ) {
+        self.input.extend(bytes);
+        let mut unread = &self.input[..];
+        while let Some(read) = self.decoder.decode(&mut unread).transpose() {
+            let version = self.decoder.version().unwrap_or(Version::V5);
+            let failed = read.is_err();
+            if !goes_on(version, read) || failed {
+                unread = &[];
+                break;
+            }
+        }
+        let read = self.input.len() - unread.len();
+        self.input.drain(..read);
+    }
+}
+
+/// A plain CONNECT, for a clean session.
+pub fn connect(name: &str) -> Connect {
+    Connect::new(name.parse().unwrap())
+}
+
+/// A filter to subscribe to.
+pub fn subscriptions(filter: &str, maximum_qos: QoS) -> Subscriptions {
+    let options = SubscriptionOptions::new(maximum_qos);
+    Subscriptions::new([(TopicFilter::new(filter).unwrap(), options)]).unwrap()
+}
+
+/// Text for a property.
+pub fn text(text: &str) -> Text<&[u8]> {
+    Text::new(text).unwrap()
+}
+
+/// CONNACK that accepts.
+pub fn connack(properties: ConnAckProperties) -> ConnAck {
+    let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+    connack.properties = properties;
+    connack
+}
+
+/// A message to publish.
+pub fn message(topic: &str, payload: &'static str) -> Publish {
+    Publish::new(Delivery::AtMostOnce, topic.parse().unwrap(), payload.into())
+}
