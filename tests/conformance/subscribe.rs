@@ -191,8 +191,8 @@ fn same_filter_replaces(version: Version) {
 /// Retained messages are sent again, and no others are lost: neither those under way nor those that
 /// come right before and after.
 fn replacing_loses_nothing(version: Version) {
-    let net = Net::new();
-    let (mut client, _) = net.connect_with(version, "10 ~ 'MQTT' VV 00 00 00 [21 00 01] 'c'");
+    let net = Net::with(|config| config.max_in_flight = 1);
+    let mut client = net.connect(version, "c");
     let mut other = net.connect(version, "other");
     other.send("31 ~ 't' [] \"kept\"");
     client.send("82 ~ 00 01 [] 't' 01");
