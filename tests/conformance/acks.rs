@@ -1,9 +1,11 @@
 //! MQTT 5.0 sections 3.4 to 3.7: PUBACK, PUBREC, PUBREL and PUBCOMP.
 
+use std::time::Duration;
+
 use mqtt_sansio::connection::ConnectionError;
 use mqtt_sansio::session::SessionError;
 use mqtt_sansio::{QoS, ReasonCode, Version};
-use support::script::ClientEnd;
+use support::script::{ClientEnd, ServerEnd};
 
 use crate::Test;
 use crate::sides::{Side, id, packet};
@@ -35,25 +37,35 @@ fn senders_use_the_codes_there_are(version: Version) {
     for reason in all {
         // PUBACK and PUBREC.
         for (qos, answer) in [("32", "40"), ("34", "50")] {
-            let publish = packet(version, &format!("{qos} ~ 't' 00 07 []"));
+            let publish = format!("{qos} ~ 't' 00 07 []");
             let mut server = ClientEnd::plain(version);
-            let _ = server.end.connection.handle_packet(&publish).unwrap();
-            let answered = server.end.connection.acknowledge(id(7), reason);
+            let publish = packet(version, &publish);
+            let connection = &mut server.end.connection;
+            let _ = connection.handle_packet(&publish).unwrap();
+            let by_client = connection.acknowledge(id(7), reason);
+            let mut client = ServerEnd::plain(version);
+            let connection = &mut client.end.connection;
+            let _ = connection
+                .handle_packet(Duration::ZERO, version, &publish)
+                .unwrap();
+            assert_eq!(connection.acknowledge(id(7), reason), by_client);
             match CODES.contains(&reason.to_u8()) {
                 true => {
-                    answered.unwrap();
                     let code = match reason {
                         ReasonCode::Success => String::new(),
                         other => format!("{:02X}", other.to_u8()),
                     };
+                    assert_eq!(by_client, Ok(()));
                     server.expect(&format!("{answer} ~ 00 07 {code}"));
+                    client.expect(&format!("{answer} ~ 00 07 {code}"));
                 }
                 false => {
                     let refused = ConnectionError::Session(SessionError::InvalidReasonCode);
-                    assert_eq!(answered, Err(refused), "{reason}");
+                    assert_eq!(by_client, Err(refused), "{reason}");
                 }
             }
             server.expect_open();
+            client.expect_open();
         }
     }
     for mut side in Side::both(version) {

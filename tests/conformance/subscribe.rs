@@ -1,11 +1,13 @@
 //! MQTT 5.0 sections 3.8 and 3.9: SUBSCRIBE and SUBACK.
 
-use mqtt_sansio::packet::{ReasonCodes, SubAck, SubscriptionOptions, Subscriptions};
+use mqtt_sansio::packet::{
+    InvalidSubscriptions, ReasonCodes, SubAck, SubscriptionOptions, Subscriptions,
+};
 use mqtt_sansio::property::{AckProperties, SubscribeProperties};
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Text, Version};
 use reference_broker::{Policy, Rules};
-use support::script::{ClientEnd, Net};
+use support::script::{ClientEnd, Net, ServerEnd};
 
 use crate::Test;
 use crate::sides::{self, id};
@@ -64,6 +66,18 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &["3.8.4-6"],
         v5: &["3.8.4-8"],
         run: lower_of_both_qos,
+    },
+    Test {
+        name: "client_asks_for_nothing_malformed",
+        v311: &["3.8.3-3"],
+        v5: &["3.8.3-2", "3.8.3-4"],
+        run: client_asks_for_nothing_malformed,
+    },
+    Test {
+        name: "server_uses_the_codes_there_are",
+        v311: &["3.8.4-5", "3.9.3-2"],
+        v5: &["3.8.4-7", "3.9.3-2"],
+        run: server_uses_the_codes_there_are,
     },
     Test {
         name: "explains_nothing_that_does_not_fit",
@@ -281,6 +295,60 @@ fn lower_of_both_qos(version: Version) {
             client.expect(["30 ~ 't' []", "32 ~ 't' 00 01 []", "34 ~ 't' 00 01 []"][lower]);
             client.expect_open();
         }
+    }
+}
+
+/// There is no SUBSCRIBE without a filter, or with No Local on a shared subscription.
+fn client_asks_for_nothing_malformed(_: Version) {
+    let none = Subscriptions::new([]);
+    assert_eq!(none, Err(InvalidSubscriptions::Empty));
+    let shared = TopicFilter::new("$share/g/t").unwrap();
+    let mut options = SubscriptionOptions::new(QoS::AtMostOnce);
+    assert!(Subscriptions::new([(shared, options)]).is_ok());
+    options.no_local = true;
+    let local = InvalidSubscriptions::NoLocalOnSharedSubscription;
+    assert_eq!(Subscriptions::new([(shared, options)]), Err(local));
+    let own = TopicFilter::new("t").unwrap();
+    assert!(Subscriptions::new([(own, options)]).is_ok());
+}
+
+/// Refuses all subscriptions for this reason.
+#[derive(Debug)]
+struct Refuse(ReasonCode);
+
+impl Policy for Refuse {
+    fn subscribe(&mut self, _: &Text, _: &TopicFilter<&[u8]>) -> Result<(), ReasonCode> {
+        Err(self.0)
+    }
+}
+
+/// No other code is sent, whatever an application gives for a reason.
+fn server_uses_the_codes_there_are(version: Version) {
+    let codes: &[u8] = match version {
+        Version::V311 => &[0x00, 0x01, 0x02, 0x80],
+        Version::V5 => &[
+            0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2,
+        ],
+    };
+    for reason in (0..=u8::MAX).filter_map(ReasonCode::from_u8) {
+        let code = reason.to_u8();
+        let mut client = ServerEnd::plain(version);
+        client.send("82 ~ 00 01 [] 't' 00");
+        let suback = SubAck::new(id(1), ReasonCodes::new([reason]));
+        let answered = client.end.connection.sub_ack(suback);
+        assert_eq!(answered.is_ok(), codes.contains(&code), "{reason}");
+        if answered.is_ok() {
+            client.expect(&format!("90 ~ 00 01 [] {code:02X}"));
+        }
+        client.expect_open();
+
+        let mut client = Net::with_policy(Refuse(reason)).connect(version, "c");
+        client.send("82 ~ 00 01 [] 't' 00");
+        // A refusal is never said to be a success.
+        let refusal = code >= 0x80 && codes.contains(&code);
+        let code = if refusal { code } else { 0x80 };
+        client.expect(&format!("90 ~ 00 01 [] {code:02X}"));
+        client.expect_open();
     }
 }
 

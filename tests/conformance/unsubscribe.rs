@@ -5,7 +5,7 @@ use mqtt_sansio::property::UnsubscribeProperties;
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{ReasonCode, Version};
 use support::notation::bytes;
-use support::script::{ClientEnd, Net};
+use support::script::{ClientEnd, Net, ServerEnd};
 
 use crate::Test;
 use crate::sides::{self, id};
@@ -47,6 +47,18 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &["3.10.4-6"],
         v5: &["3.10.4-6", "3.11.3-1"],
         run: many_filters_are_many_requests,
+    },
+    Test {
+        name: "client_names_a_filter",
+        v311: &["3.10.3-2"],
+        v5: &["3.10.3-2"],
+        run: client_names_a_filter,
+    },
+    Test {
+        name: "server_uses_the_codes_there_are",
+        v311: &[],
+        v5: &["3.11.3-2"],
+        run: server_uses_the_codes_there_are,
     },
     Test {
         name: "explains_nothing_that_does_not_fit",
@@ -173,6 +185,28 @@ fn many_filters_are_many_requests(version: Version) {
     other.send("30 ~ 'a' [] | 30 ~ 'b' [] | 30 ~ 'c' []");
     client.expect("30 ~ 'b' []");
     client.expect_open();
+}
+
+/// There is no UNSUBSCRIBE without one.
+fn client_names_a_filter(_: Version) {
+    assert!(TopicFilters::new([]).is_none());
+}
+
+/// No other code is sent.
+fn server_uses_the_codes_there_are(version: Version) {
+    let codes = [0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91];
+    for reason in (0..=u8::MAX).filter_map(ReasonCode::from_u8) {
+        let code = reason.to_u8();
+        let mut client = ServerEnd::plain(version);
+        client.send("A2 ~ 00 01 [] 't'");
+        let unsuback = SubAck::new(id(1), ReasonCodes::new([reason]));
+        let answered = client.end.connection.unsub_ack(unsuback);
+        assert_eq!(answered.is_ok(), codes.contains(&code), "{reason}");
+        if answered.is_ok() {
+            client.expect(&format!("B0 ~ 00 01 [] {code:02X}"));
+        }
+        client.expect_open();
+    }
 }
 
 /// The server has something to explain, which is left out of an UNSUBACK that would be too long.
