@@ -61,6 +61,9 @@ impl Coverage {
                 (true, None) if waits => faults.push(format!("{id} waits and has a test")),
                 (false, None) if !waits => faults.push(format!("{id} has no test")),
                 (false, Some(_)) if waits => faults.push(format!("{id} waits and has a reason")),
+                (false, Some(_)) if !statement.who.is_outside() => {
+                    faults.push(format!("{id} has a reason, and could be tested"));
+                }
                 _ => {}
             }
         }
@@ -162,6 +165,8 @@ pub(crate) fn faults_are_found() {
             statement("1.0.0-4", Who::Codec, Some("none")),
             statement("1.0.0-5", Who::Codec, None),
             statement("1.0.0-6", Who::Transport, Some("none")),
+            statement("1.0.0-8", Who::Broker, Some("none")),
+            statement("1.0.0-9", Who::Application, Some("good")),
         ],
         tests: vec![
             ("a".into(), &["1.0.0-1", "1.0.0-2", "1.0.0-1"]),
@@ -178,6 +183,7 @@ pub(crate) fn faults_are_found() {
         "v5: 1.0.0-4 has a test and a reason",
         "v5: 1.0.0-5 waits and has a test",
         "v5: 1.0.0-6 waits and has a reason",
+        "v5: 1.0.0-8 has a reason, and could be tested",
         "v5: a names 1.0.0-1 twice",
         "v5: there are two tests a",
         "v5: a proves 1.0.0-7, which is no statement",

@@ -1,11 +1,20 @@
 //! MQTT 5.0 section 1.5: data representation.
 
-use mqtt_sansio::Version;
-use support::script::Net;
+use bytes::Bytes;
+use mqtt_sansio::packet::Publish;
+use mqtt_sansio::topic::{TopicFilter, TopicName};
+use mqtt_sansio::{Delivery, QoS, Text, Version};
+use support::script::{ClientEnd, Net};
 
 use crate::Test;
 
 pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "strings_of_a_sender",
+        v311: &["1.5.3-1", "1.5.3-2", "4.7.3-2", "4.7.3-3"],
+        v5: &["1.5.4-1", "1.5.4-2", "1.5.7-1", "4.7.3-2", "4.7.3-3"],
+        run: strings_of_a_sender,
+    },
     Test {
         name: "feff_is_kept",
         v311: &["1.5.3-3"],
@@ -19,6 +28,36 @@ pub(crate) const TESTS: &[Test] = &[
         run: lengths_are_short,
     },
 ];
+
+/// What is no string cannot be sent, as text or topic, nor what is too long; the longest can.
+fn strings_of_a_sender(version: Version) {
+    let bad: [&[u8]; 5] = [
+        b"\xFF",
+        b"\xC0\xAF",
+        b"\xED\xA0\x80",
+        b"\xF4\x90\x80\x80",
+        b"a\0",
+    ];
+    for bytes in bad {
+        assert!(Text::try_from(Bytes::from_static(bytes)).is_err());
+        assert!(TopicName::try_from(Bytes::from_static(bytes)).is_err());
+        assert!(TopicFilter::try_from(Bytes::from_static(bytes)).is_err());
+    }
+    let long = "x".repeat(65_536);
+    assert!(Text::new(&long).is_err());
+    assert!(TopicName::new(&long).is_err());
+    assert!(TopicFilter::new(&long).is_err());
+    let longest = &long[1..];
+    let mut server = ClientEnd::plain(version);
+    let client = &mut server.end.connection;
+    let publish = Publish::new(Delivery::AtMostOnce, longest.parse().unwrap(), "".into());
+    client.publish(QoS::AtMostOnce, publish).unwrap();
+    server.expect("30 ~ FF FF 78*65535 []");
+    let mut client = Net::new().connect(version, "a");
+    client.subscribe(longest, 0);
+    client.send("30 ~ FF FF 78*65535 []");
+    client.expect("30 ~ FF FF 78*65535 []");
+}
 
 /// U+FEFF is a character like others: a topic with it is another topic.
 fn feff_is_kept(version: Version) {

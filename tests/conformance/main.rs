@@ -15,8 +15,11 @@ use mqtt_sansio::Version;
 
 mod acks;
 mod auth;
+mod clean_start;
+mod client_id;
 mod connack;
 mod connect;
+mod connect_limits;
 mod coverage;
 mod data_representation;
 mod disconnect;
@@ -63,6 +66,9 @@ const CHAPTERS: &[(&str, &[Test])] = &[
     ("data_representation", data_representation::TESTS),
     ("packet_format", packet_format::TESTS),
     ("connect", connect::TESTS),
+    ("clean_start", clean_start::TESTS),
+    ("connect_limits", connect_limits::TESTS),
+    ("client_id", client_id::TESTS),
     ("will", will::TESTS),
     ("connack", connack::TESTS),
     ("publish", publish::TESTS),

@@ -1,27 +1,31 @@
 //! MQTT 5.0 section 3.3: PUBLISH, but for what is retained.
 
+use bytes::Bytes;
 use mqtt_sansio::connection::client;
 use mqtt_sansio::packet::Connect;
-use mqtt_sansio::property::{ConnectProperties, TopicAlias};
+use mqtt_sansio::property::{PublishProperties, SubscriptionId, TopicAlias};
+use mqtt_sansio::topic::TopicName;
 use mqtt_sansio::{QoS, Version};
 use reference_broker::Rules;
 use support::notation::number;
-use support::script::{ClientEnd, Net, connect, message, subscriptions};
+use support::script::{ClientEnd, Net, connect, lasting, message, subscriptions};
 
 use crate::Test;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
-        name: "dup_when_sent_again",
-        v311: &["3.3.1-1"],
-        v5: &["3.3.1-1"],
-        run: dup_when_sent_again,
-    },
-    Test {
         name: "dup_is_not_passed_on",
         v311: &["3.3.1-3"],
         v5: &["3.3.1-3"],
         run: dup_is_not_passed_on,
+    },
+    Test {
+        name: "what_a_client_cannot_send",
+        v311: &["3.3.1-2", "3.3.2-2", "4.7.1-1"],
+        v5: &[
+            "3.3.1-2", "3.3.2-2", "3.3.2-8", "3.3.2-14", "3.3.4-6", "4.7.0-1",
+        ],
+        run: what_a_client_cannot_send,
     },
     Test {
         name: "topics_match_the_filter",
@@ -105,43 +109,12 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-fn lasting(alias_maximum: u16) -> Connect {
-    let mut connect = connect("c");
-    connect.clean_start = false;
-    let builder = ConnectProperties::builder().session_expiry_interval(100);
-    let builder = builder.topic_alias_maximum(alias_maximum);
-    connect.properties = builder.build();
+/// CONNECT of a client that takes so many aliases.
+fn aliased(alias_maximum: u16) -> Connect {
+    let mut connect = lasting(Version::V5, "c");
+    let builder = connect.properties.to_builder();
+    connect.properties = builder.topic_alias_maximum(alias_maximum).build();
     connect
-}
-
-/// The first time without, then with DUP, by either side.
-fn dup_when_sent_again(version: Version) {
-    let mut lasting = lasting(0);
-    if version == Version::V311 {
-        lasting.properties = ConnectProperties::default();
-    }
-    let mut server = ClientEnd::accepted(version, lasting.clone(), "20 ~ 00 00 []");
-    let client = &mut server.end.connection;
-    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
-        client.publish(qos, message("t", "x")).unwrap();
-    }
-    server.expect("32 ~ 't' 00 01 [] \"x\" | 34 ~ 't' 00 02 [] \"x\"");
-    for _ in 0..2 {
-        server.reconnect(lasting.clone(), "20 ~ 01 00 []");
-        server.expect("3A ~ 't' 00 01 [] \"x\" | 3C ~ 't' 00 02 [] \"x\"");
-    }
-
-    let net = Net::new();
-    let mut client = net.resume(version, "a");
-    client.subscribe("t", 2);
-    client.send("32 ~ 't' 00 01 [] \"x\" | 34 ~ 't' 00 02 [] \"y\"");
-    client.expect("40 02 00 01 | 50 02 00 02");
-    client.expect("32 ~ 't' 00 01 [] \"x\" | 34 ~ 't' 00 02 [] \"y\"");
-    for _ in 0..2 {
-        client.cut();
-        client = net.resume(version, "a");
-        client.expect("3A ~ 't' 00 01 [] \"x\" | 3C ~ 't' 00 02 [] \"y\"");
-    }
 }
 
 /// What came with DUP goes out without, and what goes out again has it whatever it came with.
@@ -155,6 +128,37 @@ fn dup_is_not_passed_on(version: Version) {
     b.cut();
     let mut b = net.resume(version, "b");
     b.expect("3A ~ 't' 00 01 [] \"x\" | 3C ~ 't' 00 02 [] \"y\" | 3A ~ 't' 00 03 [] \"z\"");
+}
+
+/// DUP at QoS 0 is cleared; wildcards are no topic, 0 is no alias, and Subscription Identifiers are
+/// the server's.
+fn what_a_client_cannot_send(version: Version) {
+    let mut server = ClientEnd::plain(version);
+    let client = &mut server.end.connection;
+    let mut again = message("t", "x");
+    again.dup = true;
+    assert!(again.encoded_len(version).is_err());
+    client.publish(QoS::AtMostOnce, again).unwrap();
+    server.expect("30 ~ 't' [] \"x\"");
+    for topic in ["#", "a/#", "+", "+/a", "a+"] {
+        assert!(TopicName::new(topic).is_err());
+        assert!(TopicName::try_from(Bytes::copy_from_slice(topic.as_bytes())).is_err());
+    }
+    if version == Version::V5 {
+        assert_eq!(TopicAlias::new(0), None);
+        let mut identified = message("t", "x");
+        let builder = PublishProperties::builder();
+        let id = SubscriptionId::new(1).unwrap();
+        identified.properties = builder.subscription_identifier(id).build();
+        let client = &mut server.end.connection;
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+            assert!(client.publish(qos, identified.clone()).is_err());
+        }
+        server.expect_open();
+        let mut client = Net::new().connect(version, "a");
+        client.send("30 ~ 't' [0B 01]");
+        client.expect_close_with(0x82);
+    }
 }
 
 /// Only those come that the filter matches, and as they were published.
@@ -250,7 +254,7 @@ fn server_forgets_aliases(version: Version) {
 /// Nor does it at the client.
 fn client_forgets_aliases(version: Version) {
     let connack = |present| format!("20 ~ 0{present} 00 [22 00 05]");
-    let mut server = ClientEnd::accepted(version, lasting(5), &connack(0));
+    let mut server = ClientEnd::accepted(version, aliased(5), &connack(0));
     let alias = TopicAlias::new(3).unwrap();
     let client = &mut server.end.connection;
     client.assign_alias("t".parse().unwrap(), alias).unwrap();
@@ -261,7 +265,7 @@ fn client_forgets_aliases(version: Version) {
     server.expect("30 ~ 't' [23 00 03] | 30 ~ '' [23 00 03] | 32 ~ '' 00 01 [23 00 03]");
     server.send("30 ~ 'u' [23 00 04] | 30 ~ '' [23 00 04]");
     assert_eq!(server.end.delivered, ["u=", "u="]);
-    server.reconnect(lasting(5), &connack(1));
+    server.reconnect(aliased(5), &connack(1));
     server.expect("3A ~ 't' 00 01 []");
     server.send("30 ~ '' [23 00 04]");
     server.expect_close_with(0x82);
@@ -270,7 +274,7 @@ fn client_forgets_aliases(version: Version) {
 /// Every alias up to the Topic Alias Maximum of its CONNECT.
 fn client_takes_all_aliases(version: Version) {
     for maximum in [0, 1, 300] {
-        let mut server = ClientEnd::accepted(version, lasting(maximum), "20 ~ 00 00 []");
+        let mut server = ClientEnd::accepted(version, aliased(maximum), "20 ~ 00 00 []");
         for alias in 1..=maximum {
             let alias = number(alias);
             server.send(&format!("30 ~ 't' [23 {alias}] | 30 ~ '' [23 {alias}]"));

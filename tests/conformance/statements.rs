@@ -27,6 +27,13 @@ pub(crate) enum Who {
     Transport,
 }
 
+impl Who {
+    /// Whether neither the crate nor the broker decides it.
+    pub(crate) const fn is_outside(self) -> bool {
+        matches!(self, Self::Application | Self::Transport)
+    }
+}
+
 /// All statements of a version, in the order of its specification.
 pub(crate) fn all(version: Version) -> Vec<Statement> {
     let folder = support::vectors::testdata().join("statements");

@@ -117,14 +117,14 @@ impl Script<ClientEnd> {
     /// The network connection ends, and the client makes another one.
     #[track_caller]
     pub fn reconnect(&mut self, connect: Connect, connack: &str) {
-        self.cut();
+        self.lose();
         self.end.connection.connect(self.version, connect).unwrap();
         assert!(matches!(self.receive(), Packet::Connect(_)));
         self.send(connack);
     }
 
     /// The network connection ends without DISCONNECT.
-    pub fn cut(&mut self) {
+    pub fn lose(&mut self) {
         self.end.connection.handle_close();
         self.end.inbox.reset();
         self.unread.clear();

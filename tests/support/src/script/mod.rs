@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use mqtt_sansio::packet::{ConnAck, Connect, Publish, SubscriptionOptions, Subscriptions};
-use mqtt_sansio::property::ConnAckProperties;
+use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{DecodeError, Delivery, FrameDecoder, Packet, QoS, ReasonCode, Text, Version};
 
@@ -79,8 +79,7 @@ impl<E: End> Script<E> {
     pub fn receive(&mut self) -> Packet {
         self.unread.extend(self.end.take_output());
         let mut rest = &self.unread[..];
-        let packet = decoder(self.version).decode(&mut rest).unwrap();
-        let packet = packet.expect("a packet").to_owned();
+        let packet = first(self.version, &mut rest);
         let read = self.unread.len() - rest.len();
         self.unread.drain(..read);
         packet
@@ -95,10 +94,12 @@ impl<E: End> Script<E> {
     /// All packets that come.
     pub fn receive_all(&mut self) -> Vec<Packet> {
         self.unread.extend(self.end.take_output());
+        let mut rest = &self.unread[..];
         let mut packets = Vec::new();
-        while !self.unread.is_empty() {
-            packets.push(self.receive());
+        while !rest.is_empty() {
+            packets.push(first(self.version, &mut rest));
         }
+        self.unread.clear();
         packets
     }
 
@@ -139,6 +140,12 @@ impl<E: End> Script<E> {
 
 fn decoder(version: Version) -> FrameDecoder {
     FrameDecoder::new(version).max_packet_size(u32::MAX)
+}
+
+#[track_caller]
+fn first(version: Version, unread: &mut &[u8]) -> Packet {
+    let packet = decoder(version).decode(unread).unwrap();
+    packet.expect("a packet").to_owned()
 }
 
 /// A line for each packet.
@@ -199,6 +206,17 @@ impl Inbox {
 /// A plain CONNECT, for a clean session.
 pub fn connect(name: &str) -> Connect {
     Connect::new(name.parse().unwrap())
+}
+
+/// CONNECT of a client whose session is kept for ever.
+pub fn lasting(version: Version, name: &str) -> Connect {
+    let mut connect = connect(name);
+    connect.clean_start = false;
+    if version == Version::V5 {
+        let builder = ConnectProperties::builder();
+        connect.properties = builder.session_expiry_interval(u32::MAX).build();
+    }
+    connect
 }
 
 /// A filter to subscribe to.

@@ -1,0 +1,280 @@
+//! MQTT 5.0 sections 3.1.2.10 and 3.1.2.11: Keep Alive, and what CONNECT limits or asks for.
+
+use mqtt_sansio::connection::{ConnectionError, Violation};
+use mqtt_sansio::packet::{Auth, Disconnect, KeepAlive, ReasonCodes, SubAck};
+use mqtt_sansio::property::{
+    AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties, TopicAlias,
+};
+use mqtt_sansio::{PacketId, QoS, ReasonCode, Version};
+use support::script::{ClientEnd, Net, ServerEnd, connack, connect, message, subscriptions, text};
+
+use crate::Test;
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "client_keeps_the_connection_alive",
+        v311: &["3.1.2-23"],
+        v5: &["3.1.2-20"],
+        run: client_keeps_the_connection_alive,
+    },
+    Test {
+        name: "server_waits_one_and_a_half_times_keep_alive",
+        v311: &["3.1.2-24"],
+        v5: &["3.1.2-22"],
+        run: server_waits_one_and_a_half_times_keep_alive,
+    },
+    Test {
+        name: "server_keeps_to_the_packet_size",
+        v311: &[],
+        v5: &["3.1.2-24", "3.1.2-25"],
+        run: server_keeps_to_the_packet_size,
+    },
+    Test {
+        name: "server_keeps_to_the_alias_maximum",
+        v311: &[],
+        v5: &["3.1.2-26", "3.1.2-27", "3.3.2-11"],
+        run: server_keeps_to_the_alias_maximum,
+    },
+    Test {
+        name: "response_information_is_asked_for",
+        v311: &[],
+        v5: &["3.1.2-28"],
+        run: response_information_is_asked_for,
+    },
+    Test {
+        name: "problem_information_is_asked_for",
+        v311: &[],
+        v5: &["3.1.2-29"],
+        run: problem_information_is_asked_for,
+    },
+    Test {
+        name: "authentication_comes_first",
+        v311: &[],
+        v5: &["3.1.2-30"],
+        run: authentication_comes_first,
+    },
+];
+
+/// PINGREQ is sent in the absence of anything else, before Keep Alive has passed.
+fn client_keeps_the_connection_alive(version: Version) {
+    let mut connect = connect("a");
+    connect.keep_alive = KeepAlive::from_secs(10);
+    let mut server = ClientEnd::accepted(version, connect, "20 ~ 00 00 []");
+    server.end.wait(9);
+    server.expect_open();
+    let client = &mut server.end.connection;
+    client.publish(QoS::AtMostOnce, message("t", "x")).unwrap();
+    server.expect("30 ~ 't' [] \"x\"");
+    server.end.wait(9);
+    server.expect_open();
+    server.end.wait(1);
+    server.expect("C0 00");
+    server.expect_open();
+}
+
+/// A silent client is cut off, and one that sends anything at all is not.
+fn server_waits_one_and_a_half_times_keep_alive(version: Version) {
+    let net = Net::new();
+    let connect = "10 ~ 'MQTT' VV 02 00 0A [] 'a'";
+    let (mut client, _) = net.connect_with(version, connect);
+    net.wait(14);
+    client.send("C0 00");
+    client.expect("D0 00");
+    net.wait(14);
+    client.expect_open();
+    net.wait(1);
+    client.expect_close_with(0x8D);
+}
+
+/// A message that is too large for the client is dropped, and counts as sent: it takes no quota and
+/// does not come after a reconnection. The other packets do without what they can.
+fn server_keeps_to_the_packet_size(version: Version) {
+    let net = Net::new();
+    // 20 bytes at most, and one message unacknowledged.
+    let properties = "11 FF FF FF FF 27 00 00 00 14 21 00 01";
+    let connect = format!("10 ~ 'MQTT' VV 00 00 00 [{properties}] 'a'");
+    let (mut client, _) = net.connect_with(version, &connect);
+    client.subscribe("t", 1);
+    let mut other = net.connect(version, "b");
+    for (id, payload) in [("01", 14), ("02", 13), ("03", 12), ("04", 1)] {
+        other.send(&format!("32 ~ 't' 00 {id} [] 78*{payload}"));
+        other.expect(&format!("40 02 00 {id}"));
+    }
+    client.expect("32 ~ 't' 00 01 [] 78*12");
+    client.expect_open();
+    client.send("40 02 00 01");
+    client.expect("32 ~ 't' 00 02 [] 78");
+    client.send("40 02 00 02");
+    client.cut();
+    let (mut client, _) = net.connect_with(version, &connect);
+    client.expect_open();
+
+    let connect = "10 ~ 'MQTT' VV 02 00 00 [27 00 00 00 0A] 'c'";
+    let connack = connack(ConnAckProperties::default());
+    let mut client = ServerEnd::accepted(version, connect, connack);
+    let server = &mut client.end.connection;
+    let large = server.publish(QoS::AtMostOnce, message("topic", "x"));
+    assert_eq!(large, Err(ConnectionError::PacketTooLarge));
+    let reason = text("why this ends");
+    let mut last = Disconnect::new(ReasonCode::ServerBusy).to_owned();
+    last.properties = DisconnectProperties::builder()
+        .reason_string(reason)
+        .build();
+    server.disconnect(last).unwrap();
+    client.expect_close_with(0x89);
+
+    // Not even CONNACK may be larger.
+    let mut client = net.open(version);
+    client.send("10 ~ 'MQTT' VV 02 00 00 [27 00 00 00 04] 'd'");
+    client.expect_close();
+}
+
+/// A Topic Alias Maximum, and how messages with the topics `t`, `t` and `u` are sent then.
+pub(crate) const ALIASES: [(&str, [&str; 3]); 4] = [
+    ("", ["'t' []", "'t' []", "'u' []"]),
+    ("22 00 00", ["'t' []", "'t' []", "'u' []"]),
+    (
+        "22 00 01",
+        ["'t' [23 00 01]", "'' [23 00 01]", "'u' [23 00 01]"],
+    ),
+    (
+        "22 00 02",
+        ["'t' [23 00 01]", "'' [23 00 01]", "'u' [23 00 02]"],
+    ),
+];
+
+/// No alias is above what the client takes, which is none if it does not say.
+fn server_keeps_to_the_alias_maximum(version: Version) {
+    let net = Net::new();
+    for (maximum, sent) in ALIASES {
+        let connect = format!("10 ~ 'MQTT' VV 02 00 00 [{maximum}] 'a'");
+        let (mut client, _) = net.connect_with(version, &connect);
+        client.subscribe("#", 0);
+        client.send("30 ~ 't' [] | 30 ~ 't' [] | 30 ~ 'u' []");
+        for publish in sent {
+            client.expect(&format!("30 ~ {publish}"));
+        }
+        client.leave();
+
+        let connack = connack(ConnAckProperties::default());
+        let mut client = ServerEnd::accepted(version, &connect, connack);
+        let server = &mut client.end.connection;
+        let most = server.limits().topic_alias_maximum;
+        for alias in 1..=3 {
+            let topic = "t".parse().unwrap();
+            let assigned = server.assign_alias(topic, TopicAlias::new(alias).unwrap());
+            assert_eq!(assigned.is_ok(), alias <= most, "{alias} of {most}");
+        }
+    }
+}
+
+/// CONNACK has Response Information for who asked for it alone.
+fn response_information_is_asked_for(version: Version) {
+    for (asked, answered) in [("", ""), ("19 00", ""), ("19 01", "1A 00 01 \"r\"")] {
+        let mut client = ServerEnd::new(version);
+        client.send(&format!("10 ~ 'MQTT' VV 02 00 00 [{asked}] 'c'"));
+        let builder = ConnAckProperties::builder().response_information(text("r"));
+        let connack = connack(builder.build());
+        let now = client.end.now;
+        client.end.connection.accept(now, connack, None).unwrap();
+        client.expect(&format!("20 ~ 00 00 [{answered}]"));
+    }
+}
+
+/// Without Request Problem Information, the server explains itself in CONNACK and DISCONNECT alone,
+/// and the client takes it nowhere else.
+fn problem_information_is_asked_for(version: Version) {
+    let (why, method) = (text("why"), "15 00 01 \"m\"");
+    let explained = "1F 00 03 \"why\" 26 00 01 \"a\" 00 01 \"b\"";
+    for (asked, explanation) in [("17 00", ""), ("17 01", explained), ("", explained)] {
+        let mut client = ServerEnd::new(version);
+        client.send(&format!("10 ~ 'MQTT' VV 02 00 00 [{asked} {method}] 'c'"));
+        let mut auth = Auth::new(ReasonCode::ContinueAuthentication, text("m")).to_owned();
+        let builder = auth.properties.to_builder().reason_string(why);
+        auth.properties = builder.user_property(text("a"), text("b")).build();
+        client.end.connection.auth(auth).unwrap();
+        client.expect(&format!("F0 ~ 18 [{method} {explanation}]"));
+        client.send(&format!("F0 ~ 18 [{method}]"));
+
+        let connack = connack(ConnAckProperties::builder().reason_string(why).build());
+        let now = client.end.now;
+        client.end.connection.accept(now, connack, None).unwrap();
+        client.expect(&format!("20 ~ 00 00 [1F 00 03 \"why\" {method}]"));
+
+        client.send("82 ~ 00 01 [] 't' 00");
+        let granted = ReasonCodes::new([ReasonCode::Success]);
+        let mut ack = SubAck::new(PacketId::new(1).unwrap(), granted);
+        let builder = AckProperties::builder().reason_string(why);
+        ack.properties = builder.user_property(text("a"), text("b")).build();
+        client.end.connection.sub_ack(ack.clone()).unwrap();
+        client.expect(&format!("90 ~ 00 01 [{explanation}] 00"));
+        client.send("A2 ~ 00 01 [] 't'");
+        client.end.connection.unsub_ack(ack).unwrap();
+        client.expect(&format!("B0 ~ 00 01 [{explanation}] 00"));
+
+        let mut last = Disconnect::new(ReasonCode::ServerBusy).to_owned();
+        last.properties = DisconnectProperties::builder().reason_string(why).build();
+        client.end.connection.disconnect(last).unwrap();
+        client.expect("E0 ~ 89 [1F 00 03 \"why\"]");
+        client.expect_close();
+    }
+
+    let mut silent = connect("c");
+    let builder = ConnectProperties::builder().request_problem_information(false);
+    silent.properties = builder.build();
+    for (packet, good) in [
+        ("40 ~ 00 01 00 [1F 00 01 \"r\"]", false),
+        ("40 ~ 00 01 00 [26 00 01 \"a\" 00 01 \"b\"]", false),
+        ("30 ~ 't' [26 00 01 \"a\" 00 01 \"b\"]", true),
+        ("40 ~ 00 01 00 []", true),
+    ] {
+        let mut server =
+            ClientEnd::accepted(version, silent.clone(), "20 ~ 00 00 [1F 00 01 \"r\"]");
+        let client = &mut server.end.connection;
+        client.publish(QoS::AtLeastOnce, message("t", "x")).unwrap();
+        server.receive();
+        server.send(packet);
+        match good {
+            true => server.expect_open(),
+            false => {
+                assert_eq!(server.end.violation, Some(Violation::ProblemInformation));
+                server.expect_close_with(0x82);
+            }
+        }
+    }
+}
+
+/// A client that is to be authenticated sends nothing else before CONNACK, and may not.
+fn authentication_comes_first(version: Version) {
+    let mut asked = connect("c");
+    let builder = ConnectProperties::builder().authentication_method(text("m"));
+    asked.properties = builder.build();
+    let mut server = ClientEnd::connecting(version, asked);
+    let client = &mut server.end.connection;
+    client.publish(QoS::AtLeastOnce, message("t", "x")).unwrap();
+    assert!(client.publish(QoS::AtMostOnce, message("t", "x")).is_err());
+    let wanted = subscriptions("t", QoS::AtMostOnce);
+    assert!(client.subscribe(wanted, <_>::default()).is_err());
+    assert!(client.ping().is_err());
+    server.expect_open();
+    server.send("F0 ~ 18 [15 00 01 \"m\"]");
+    server.expect_open();
+    let auth = Auth::new(ReasonCode::ContinueAuthentication, text("m"));
+    server.end.connection.auth(auth.to_owned()).unwrap();
+    server.expect("F0 ~ 18 [15 00 01 \"m\"]");
+    server.send("20 ~ 00 00 [15 00 01 \"m\"]");
+    server.expect("32 ~ 't' 00 01 [] \"x\"");
+
+    for early in [
+        "30 ~ 't' []",
+        "C0 00",
+        "82 ~ 00 01 [] 't' 00",
+        "40 02 00 01",
+    ] {
+        let mut client = ServerEnd::new(version);
+        client.send("10 ~ 'MQTT' VV 02 00 00 [15 00 01 \"m\"] 'c'");
+        client.send(early);
+        client.expect("20 ~ 00 82 []");
+        client.expect_close();
+    }
+}
