@@ -39,7 +39,6 @@ mod statements;
 mod subscribe;
 mod topics;
 mod transport;
-mod unproved;
 mod unsubscribe;
 mod vectors;
 mod will;
