@@ -2,6 +2,7 @@
 //! same bytes go to a client of the crate and to the broker.
 
 use mqtt_sansio::connection::client;
+use mqtt_sansio::packet::Connect;
 use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
 use mqtt_sansio::{Packet, PacketId, QoS, Version};
 use support::notation::bytes;
@@ -57,7 +58,7 @@ impl Side {
             limits: limits.into(),
             published: 0,
         };
-        side.connect("00");
+        side.connect(false);
         if side.broker.is_some() {
             side.peer.send("82 ~ 7F FF [] 'out' 02");
             side.peer.expect("90 ~ 7F FF [] 02");
@@ -66,7 +67,7 @@ impl Side {
     }
 
     /// A network connection, for a session that is there or not.
-    fn connect(&mut self, present: &str) {
+    fn connect(&mut self, present: bool) {
         let version = self.peer.version;
         let limits = &self.limits;
         match (
@@ -80,22 +81,17 @@ impl Side {
                 let Packet::ConnAck(connack) = self.peer.receive() else {
                     panic!("no CONNACK");
                 };
-                assert_eq!(connack.session_present, present == "01");
+                assert_eq!(connack.session_present, present);
             }
             (None, Far::Client(old)) => {
-                let mut connect = connect("side");
-                connect.clean_start = false;
-                if version == Version::V5 {
-                    let builder = ConnectProperties::builder();
-                    connect.properties = builder.session_expiry_interval(u32::MAX).build();
-                }
                 let mut connection = old.connection;
-                connection.connect(version, connect).unwrap();
+                connection.connect(version, lasting(version)).unwrap();
                 let mut end = ClientEnd::new(version, connection).end;
                 end.delivered = old.delivered;
                 self.peer = Script::new(version, Far::Client(Box::new(end)));
                 assert!(matches!(self.peer.receive(), Packet::Connect(_)));
-                self.peer.send(&format!("20 ~ {present} 00 [{limits}]"));
+                let present = u8::from(present);
+                self.peer.send(&format!("20 ~ {present:02X} 00 [{limits}]"));
             }
             _ => unreachable!("a client is always there"),
         }
@@ -119,7 +115,7 @@ impl Side {
 
     /// A new network connection, on which the session goes on.
     pub(crate) fn come_back(&mut self) {
-        self.connect("01");
+        self.connect(true);
     }
 
     /// The network connection ends, and there is a new one.
@@ -228,4 +224,15 @@ pub(crate) fn packet(version: Version, text: &str) -> Packet {
 
 pub(crate) fn id(id: u16) -> PacketId {
     PacketId::new(id).unwrap()
+}
+
+/// CONNECT for a session that is kept.
+pub(crate) fn lasting(version: Version) -> Connect {
+    let mut connect = connect("c");
+    connect.clean_start = false;
+    if version == Version::V5 {
+        let builder = ConnectProperties::builder();
+        connect.properties = builder.session_expiry_interval(u32::MAX).build();
+    }
+    connect
 }
