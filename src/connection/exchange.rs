@@ -15,6 +15,13 @@ impl Core {
         &mut self,
         packet: &Packet<B>,
     ) -> Result<Input, Violation> {
+        let answered = match packet {
+            Packet::Publish(publish) => publish.qos() > QoS::AtMostOnce,
+            _ => matches!(packet, Packet::PubRec(_) | Packet::PubRel(_)),
+        };
+        if answered && !self.peer.fit(ANSWER_LEN) {
+            return Err(Violation::NotSupported(ReasonCode::PacketTooLarge));
+        }
         match packet {
             Packet::Publish(publish) => {
                 let sender = match self.role {
@@ -224,6 +231,10 @@ impl Core {
         self.unchecked = false;
     }
 }
+
+/// The length of an acknowledgement with a code. Who takes none of that length cannot be answered
+/// [MQTT-3.2.2-15].
+const ANSWER_LEN: usize = 5;
 
 /// Whether a message has its topic, and no alias of some connection.
 fn is_whole<B: AsRef<[u8]>>(message: &Publish<B>) -> bool {
