@@ -8,7 +8,7 @@ use mqtt_sansio::{QoS, ReasonCode, Version};
 use support::script::{ClientEnd, ServerEnd};
 
 use crate::Test;
-use crate::sides::{Side, id, packet};
+use crate::sides::{self, Side, id, packet};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -24,6 +24,12 @@ pub(crate) const TESTS: &[Test] = &[
             "3.4.2-2", "3.4.2-3", "3.5.2-2", "3.5.2-3", "3.6.2-2", "3.6.2-3", "3.7.2-2", "3.7.2-3",
         ],
         run: explain_nothing_that_does_not_fit,
+    },
+    Test {
+        name: "no_room_for_an_answer",
+        v311: &[],
+        v5: &["3.2.2-15"],
+        run: no_room_for_an_answer,
     },
 ];
 
@@ -97,5 +103,21 @@ fn explain_nothing_that_does_not_fit(version: Version) {
         side.peer.send("50 ~ 00 09");
         side.peer.expect("62 ~ 00 09 92");
         side.peer.expect_open();
+    }
+}
+
+/// A server that takes packets of 4 bytes takes no PUBACK with a code. The client sends none that is
+/// too long: it closes the connection when something comes to which it might have to answer so.
+fn no_room_for_an_answer(version: Version) {
+    for text in ["32 ~ 't' 00 07 []", "34 ~ 't' 00 07 []", "62 ~ 00 07", "50 ~ 00 07"] {
+        let mut server = sides::client(version, "27 00 00 00 04");
+        server.send("30 ~ 't' [] \"x\"");
+        assert_eq!(server.end.delivered, ["t=x"]);
+        server.send(text);
+        server.expect_close_with(0x95);
+        let mut server = sides::client(version, "27 00 00 00 05");
+        server.send(text);
+        assert_eq!(server.receive_all().len(), 1);
+        server.expect_open();
     }
 }
