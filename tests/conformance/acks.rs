@@ -109,7 +109,12 @@ fn explain_nothing_that_does_not_fit(version: Version) {
 /// A server that takes packets of 4 bytes takes no PUBACK with a code. The client sends none that is
 /// too long: it closes the connection when something comes to which it might have to answer so.
 fn no_room_for_an_answer(version: Version) {
-    for text in ["32 ~ 't' 00 07 []", "34 ~ 't' 00 07 []", "62 ~ 00 07", "50 ~ 00 07"] {
+    for text in [
+        "32 ~ 't' 00 07 []",
+        "34 ~ 't' 00 07 []",
+        "62 ~ 00 07",
+        "50 ~ 00 07",
+    ] {
         let mut server = sides::client(version, "27 00 00 00 04");
         server.send("30 ~ 't' [] \"x\"");
         assert_eq!(server.end.delivered, ["t=x"]);
