@@ -49,8 +49,7 @@ pub struct Connection {
     pub(super) clean_start: bool,
     /// Whether the server should have this session.
     pub(super) known: bool,
-    /// The client identifier of CONNECT, and the one that names the session [MQTT-3.1.3-2]; `None`
-    /// is as CONNECT will say.
+    /// The client identifier of CONNECT, and of the session once it has one [MQTT-3.1.3-2].
     pub(super) client_id: Text,
     pub(super) session_name: Option<Text>,
 }
@@ -106,6 +105,8 @@ impl Connection {
 
     /// Begins a connection: a network connection is there, and CONNECT is the first packet on it
     /// [MQTT-3.1.0-1].
+    ///
+    /// The session stays with its client identifier: under another one, what was begun is forgotten.
     ///
     /// What CONNECT allows the server holds for what comes: see [`Limits`]. The frame decoder has a
     /// limit of its own, which should not be below the Maximum Packet Size in it.

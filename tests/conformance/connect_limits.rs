@@ -123,6 +123,14 @@ fn server_keeps_to_the_packet_size(version: Version) {
     server.disconnect(last).unwrap();
     client.expect_close_with(0x89);
 
+    // SUBACK cannot be shorter, so that there is nothing left to say.
+    let connect = "10 ~ 'MQTT' VV 02 00 00 [27 00 00 00 14] 'd'";
+    let (mut client, _) = net.connect_with(version, connect);
+    client.send(&format!("82 ~ 00 01 [] {}", "'t' 00 ".repeat(15)));
+    client.expect("90 ~ 00 01 [] 00*15");
+    client.send(&format!("82 ~ 00 01 [] {}", "'t' 00 ".repeat(16)));
+    client.expect_close_with(0x95);
+
     // Not even CONNACK may be larger.
     let mut client = net.open(version);
     client.send("10 ~ 'MQTT' VV 02 00 00 [27 00 00 00 04] 'd'");
