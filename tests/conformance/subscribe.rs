@@ -218,9 +218,10 @@ fn replacing_loses_nothing(version: Version) {
     loop {
         let packets = client.receive_all();
         for packet in &packets {
-            if let Packet::Publish(publish) = packet
-                && let Some(id) = publish.packet_id()
-            {
+            let Packet::Publish(publish) = packet else {
+                continue;
+            };
+            if let Some(id) = publish.packet_id() {
                 client.send(&format!("40 ~ 00 {:02X}", id.get()));
             }
         }
