@@ -34,7 +34,7 @@ pub enum Violation {
     /// A topic alias that stands for nothing.
     #[error("topic alias stands for no topic")]
     UnknownTopicAlias,
-    /// What CONNACK excluded, by the code that says so.
+    /// What CONNACK excluded, by the code that says so: an answer, too, if that is too large.
     #[error("the server does not take this: {0}")]
     NotSupported(ReasonCode),
     /// An authentication method that CONNECT did not name, or none where it named one.

@@ -5,6 +5,7 @@ use crate::packet::{Ack, Packet, Publish};
 use crate::packet_id::PacketId;
 use crate::property::{AckProperties, Place, Properties, Property, PropertyId};
 use crate::qos::{Delivery, QoS};
+use crate::reason::ReasonCode;
 use crate::session::{Progress, Receipt, SessionError, Transmit};
 use crate::version::Sender;
 
@@ -14,6 +15,9 @@ impl Core {
         &mut self,
         packet: &Packet<B>,
     ) -> Result<Input, Violation> {
+        if !self.peer.fit(ANSWER_LEN) && is_answered(packet) {
+            return Err(Violation::NotSupported(ReasonCode::PacketTooLarge));
+        }
         match packet {
             Packet::Publish(publish) => {
                 let sender = match self.role {
@@ -146,6 +150,14 @@ impl Core {
         Ok(())
     }
 
+    /// Queues the packet that ends the connection; none if the peer takes none of its size.
+    pub(super) fn send_last(&mut self, packet: Packet) -> Result<(), ConnectionError> {
+        match self.send(packet) {
+            Err(ConnectionError::PacketTooLarge) => Ok(()),
+            sent => sent,
+        }
+    }
+
     fn fits(&self, packet: &Packet) -> Result<bool, ConnectionError> {
         Ok(self.peer.fit(packet.encoded_len(self.version)?))
     }
@@ -228,6 +240,18 @@ impl Core {
         self.unchecked = false;
     }
 }
+
+/// Whether an acknowledgement is due for a packet.
+fn is_answered<B>(packet: &Packet<B>) -> bool {
+    match packet {
+        Packet::Publish(publish) => publish.qos() > QoS::AtMostOnce,
+        _ => matches!(packet, Packet::PubRec(_) | Packet::PubRel(_)),
+    }
+}
+
+/// The length of an acknowledgement with a code. Who takes none of that length cannot be answered
+/// [MQTT-3.2.2-15].
+const ANSWER_LEN: usize = 5;
 
 /// A message as it is sent. Not inlined, so that it is made where it is returned.
 #[inline(never)]

@@ -137,7 +137,8 @@ impl Connection {
 
     /// Refuses CONNECT, with a code of 0x80 or above, and ends the connection [MQTT-3.2.2-7].
     ///
-    /// A code that 3.1.1 does not have is not sent there: the connection just ends.
+    /// A code that 3.1.1 does not have is not sent there, nor a packet larger than the client takes: the
+    /// connection just ends.
     pub fn refuse(&mut self, connack: ConnAck) -> Result<(), ConnectionError> {
         if self.core.state != State::Connecting {
             return Err(ConnectionError::WrongState);
@@ -148,7 +149,7 @@ impl Connection {
         let reason = connack.reason;
         let unspeakable = reason.to_v311(PacketType::ConnAck).is_none();
         if self.core.version == Version::V5 || !unspeakable {
-            self.core.send(connack.into())?;
+            self.core.send_last(connack.into())?;
         }
         self.core.finish(Closed::Local, None);
         Ok(())
@@ -216,7 +217,7 @@ impl Connection {
             return Err(ConnectionError::SessionExpiry);
         }
         if self.core.version == Version::V5 {
-            self.core.send(disconnect.into())?;
+            self.core.send_last(disconnect.into())?;
         }
         self.core.finish(Closed::Local, None);
         Ok(())

@@ -1,5 +1,128 @@
 //! MQTT 5.0 sections 3.4 to 3.7: PUBACK, PUBREC, PUBREL and PUBCOMP.
 
-use crate::Test;
+use std::time::Duration;
 
-pub(crate) const TESTS: &[Test] = &[];
+use mqtt_sansio::connection::ConnectionError;
+use mqtt_sansio::session::SessionError;
+use mqtt_sansio::{QoS, ReasonCode, Version};
+use support::script::{ClientEnd, ServerEnd};
+
+use crate::Test;
+use crate::sides::{self, Side, id, packet};
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "senders_use_the_codes_there_are",
+        v311: &[],
+        v5: &["3.4.2-1", "3.5.2-1", "3.6.2-1", "3.7.2-1"],
+        run: senders_use_the_codes_there_are,
+    },
+    Test {
+        name: "explain_nothing_that_does_not_fit",
+        v311: &[],
+        v5: &[
+            "3.4.2-2", "3.4.2-3", "3.5.2-2", "3.5.2-3", "3.6.2-2", "3.6.2-3", "3.7.2-2", "3.7.2-3",
+        ],
+        run: explain_nothing_that_does_not_fit,
+    },
+    Test {
+        name: "no_room_for_an_answer",
+        v311: &[],
+        v5: &["3.2.2-15"],
+        run: no_room_for_an_answer,
+    },
+];
+
+/// The codes of PUBACK and PUBREC.
+const CODES: &[u8] = &[0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99];
+
+/// What an application asks for is sent if the packet has the code, and refused if not; what the
+/// crate answers by itself is always one of them.
+fn senders_use_the_codes_there_are(version: Version) {
+    let all = (0..=u8::MAX).filter_map(ReasonCode::from_u8);
+    for reason in all {
+        // PUBACK and PUBREC.
+        for (qos, answer) in [("32", "40"), ("34", "50")] {
+            let publish = format!("{qos} ~ 't' 00 07 []");
+            let mut server = ClientEnd::plain(version);
+            let publish = packet(version, &publish);
+            let connection = &mut server.end.connection;
+            let _ = connection.handle_packet(&publish).unwrap();
+            let by_client = connection.acknowledge(id(7), reason);
+            let mut client = ServerEnd::plain(version);
+            let connection = &mut client.end.connection;
+            let _ = connection
+                .handle_packet(Duration::ZERO, version, &publish)
+                .unwrap();
+            assert_eq!(connection.acknowledge(id(7), reason), by_client);
+            match CODES.contains(&reason.to_u8()) {
+                true => {
+                    let code = match reason {
+                        ReasonCode::Success => String::new(),
+                        other => format!("{:02X}", other.to_u8()),
+                    };
+                    assert_eq!(by_client, Ok(()));
+                    server.expect(&format!("{answer} ~ 00 07 {code}"));
+                    client.expect(&format!("{answer} ~ 00 07 {code}"));
+                }
+                false => {
+                    let refused = ConnectionError::Session(SessionError::InvalidReasonCode);
+                    assert_eq!(by_client, Err(refused), "{reason}");
+                }
+            }
+            server.expect_open();
+            client.expect_open();
+        }
+    }
+    for mut side in Side::both(version) {
+        side.peer.send("62 ~ 00 07");
+        side.peer.expect("70 ~ 00 07 92");
+        side.peer.send("50 ~ 00 08");
+        side.peer.expect("62 ~ 00 08 92");
+        side.peer.expect_open();
+    }
+}
+
+/// Neither side explains its acknowledgements: they are the same where no packet may be longer than
+/// PUBLISH without a payload, which leaves next to no room for a Reason String, and none for a User
+/// Property.
+fn explain_nothing_that_does_not_fit(version: Version) {
+    for mut side in Side::both_limited(version, "27 00 00 00 0A") {
+        side.peer.send("32 ~ 'in' 00 01 []");
+        side.peer.expect("40 ~ 00 01");
+        side.peer.send("34 ~ 'in' 00 02 []");
+        side.peer.expect("50 ~ 00 02");
+        side.peer.send("62 ~ 00 02");
+        side.peer.expect("70 ~ 00 02");
+        side.peer.send("62 ~ 00 03");
+        side.peer.expect("70 ~ 00 03 92");
+        side.publish(QoS::ExactlyOnce, "");
+        side.peer.expect("34 ~ 'out' 00 01 []");
+        side.peer.send("50 ~ 00 01");
+        side.peer.expect("62 ~ 00 01");
+        side.peer.send("50 ~ 00 09");
+        side.peer.expect("62 ~ 00 09 92");
+        side.peer.expect_open();
+    }
+}
+
+/// A server that takes packets of 4 bytes takes no PUBACK with a code. The client sends none that is
+/// too long: it closes the connection when something comes to which it might have to answer so.
+fn no_room_for_an_answer(version: Version) {
+    for text in [
+        "32 ~ 't' 00 07 []",
+        "34 ~ 't' 00 07 []",
+        "62 ~ 00 07",
+        "50 ~ 00 07",
+    ] {
+        let mut server = sides::client(version, "27 00 00 00 04");
+        server.send("30 ~ 't' [] \"x\"");
+        assert_eq!(server.end.delivered, ["t=x"]);
+        server.send(text);
+        server.expect_close_with(0x95);
+        let mut server = sides::client(version, "27 00 00 00 05");
+        server.send(text);
+        assert_eq!(server.receive_all().len(), 1);
+        server.expect_open();
+    }
+}

@@ -1,5 +1,268 @@
 //! MQTT 5.0 section 3.14: DISCONNECT.
 
-use crate::Test;
+use std::time::Duration;
 
-pub(crate) const TESTS: &[Test] = &[];
+use mqtt_sansio::connection::ConnectionError;
+use mqtt_sansio::packet::{ConnAck, Disconnect};
+use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
+use support::notation::bytes;
+use support::script::{ClientEnd, End, Net, Script, ServerEnd, connect, message};
+
+use crate::Test;
+use crate::sides::{self, packet};
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "server_waits_for_connack",
+        v311: &[],
+        v5: &["3.14.0-1"],
+        run: server_waits_for_connack,
+    },
+    Test {
+        name: "senders_use_the_codes_there_are",
+        v311: &[],
+        v5: &["3.14.2-1", "3.14.2-2"],
+        run: senders_use_the_codes_there_are,
+    },
+    Test {
+        name: "explains_nothing_that_does_not_fit",
+        v311: &[],
+        v5: &["3.14.2-3", "3.14.2-4"],
+        run: explains_nothing_that_does_not_fit,
+    },
+    Test {
+        name: "last_of_all",
+        v311: &["3.14.4-1", "3.14.4-2"],
+        v5: &["3.14.4-1", "3.14.4-2"],
+        run: last_of_all,
+    },
+    Test {
+        name: "server_closes_after_its_own",
+        v311: &[],
+        v5: &["3.14.4-1", "3.14.4-2"],
+        run: server_closes_after_its_own,
+    },
+    Test {
+        name: "calls_the_will_off",
+        v311: &["3.14.4-3"],
+        v5: &["3.14.4-3"],
+        run: calls_the_will_off,
+    },
+];
+
+/// Until CONNACK has accepted the client, the server says no DISCONNECT, whatever happens: it says
+/// CONNACK or nothing.
+fn server_waits_for_connack(version: Version) {
+    let early: [fn(&mut Script<ServerEnd>); 4] = [
+        |client| {
+            let last = Disconnect::new(ReasonCode::ServerShuttingDown).to_owned();
+            let refused = client.end.connection.disconnect(last);
+            assert_eq!(refused, Err(ConnectionError::WrongState));
+            let refusal = ConnAck::new(ReasonCode::ServerBusy).to_owned();
+            client.end.connection.refuse(refusal).unwrap();
+            client.expect("20 ~ 00 89 00");
+        },
+        |client| {
+            client.send("F0 00");
+            client.expect("20 ~ 00 82 00");
+        },
+        |client| {
+            client.send("31 ~ '#' 00");
+            client.expect("20 ~ 00 90 00");
+        },
+        |client| {
+            client.end.connection.handle_close();
+        },
+    ];
+    for happens in early {
+        let mut client = ServerEnd::new(version);
+        client.send("10 ~ 'MQTT' VV 02 00 00 [] 'a'");
+        happens(&mut client);
+        client.expect_close();
+    }
+    let mut silent = ServerEnd::new(version);
+    silent
+        .end
+        .connection
+        .handle_timeout(Duration::from_secs(10));
+    silent.expect_close();
+    // CONNACK is on its way, and comes first.
+    let mut client = ServerEnd::new(version);
+    client.send("10 ~ 'MQTT' VV 02 00 00 [] 'a'");
+    let connack = ConnAck::new(ReasonCode::Success).to_owned();
+    let connection = &mut client.end.connection;
+    connection.accept(Duration::ZERO, connack, None).unwrap();
+    client.send("D0 00");
+    client.expect("20 ~ 00 00 00 | E0 01 82");
+    client.expect_close();
+    // A client may not get it before, either.
+    let mut server = ClientEnd::connecting(version, connect("c"));
+    server.send("E0 01 8B");
+    server.expect_close_with(0x82);
+}
+
+/// With 0x9B, which is the server's in table 3-10, but which section 3.3.4 tells the client to send.
+const BOTH_CODES: &[u8] = &[
+    0x00, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9B,
+];
+const CLIENT_CODES: &[u8] = &[0x04];
+/// With 0x8C, which is in table 2-6 alone.
+const SERVER_CODES: &[u8] = &[
+    0x87, 0x89, 0x8B, 0x8C, 0x8D, 0x8E, 0x8F, 0x9A, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2,
+];
+
+/// Each side sends its codes alone, and only the client a Session Expiry Interval.
+fn senders_use_the_codes_there_are(version: Version) {
+    let may = |own: &[u8], reason: ReasonCode| [BOTH_CODES, own].concat().contains(&reason.to_u8());
+    for reason in (0..=u8::MAX).filter_map(ReasonCode::from_u8) {
+        let code = match reason {
+            ReasonCode::Success => "E0 00".to_owned(),
+            other => format!("E0 01 {:02X}", other.to_u8()),
+        };
+        let last = Disconnect::new(reason).to_owned();
+        let mut client = sides::server(version, "");
+        let said = client.end.connection.disconnect(last.clone());
+        match may(SERVER_CODES, reason) {
+            true => {
+                said.unwrap();
+                client.expect(&code);
+                client.expect_close();
+            }
+            false => {
+                assert_eq!(said, Err(ConnectionError::InvalidReasonCode));
+                client.expect_open();
+            }
+        }
+        let mut server = ClientEnd::plain(version);
+        let said = server.end.connection.disconnect(last);
+        match may(CLIENT_CODES, reason) {
+            true => {
+                said.unwrap();
+                server.expect(&code);
+                server.expect_close();
+            }
+            false => {
+                assert_eq!(said, Err(ConnectionError::InvalidReasonCode));
+                server.expect_open();
+            }
+        }
+    }
+    let mut client = sides::server(version, "11 00 00 00 05");
+    let last = disconnect(version, "E0 ~ 00 [11 00 00 00 07]");
+    let said = client.end.connection.disconnect(last);
+    assert_eq!(said, Err(ConnectionError::SessionExpiry));
+    client.expect_open();
+}
+
+fn disconnect(version: Version, text: &str) -> Disconnect {
+    match packet(version, text) {
+        Packet::Disconnect(disconnect) => disconnect,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Both sides have something to explain, which is left out of a DISCONNECT that would be too long.
+fn explains_nothing_that_does_not_fit(version: Version) {
+    for (code, whole) in [
+        ("80", "E0 ~ 80 [1F 'because']"),
+        ("80", "E0 ~ 80 [26 'key' 'value']"),
+        ("04", "E0 ~ 04 [26 'k' 'v' 1F 'x' 26 'k' 'v']"),
+    ] {
+        let size = bytes(version, whole).len();
+        let short = format!("E0 01 {code}");
+        for (limit, expected) in [(size, whole), (size - 1, &short[..])] {
+            let limit = format!("27 00 00 00 {limit:02X}");
+            let last = disconnect(version, whole);
+            if last.reason != ReasonCode::DisconnectWithWillMessage {
+                let mut client = sides::server(version, &limit);
+                client.end.connection.disconnect(last.clone()).unwrap();
+                client.expect(expected);
+                client.expect_close();
+            }
+            let mut server = sides::client(version, &limit);
+            server.end.connection.disconnect(last).unwrap();
+            server.expect(expected);
+            server.expect_close();
+        }
+    }
+}
+
+/// The client closes behind its DISCONNECT, and sends nothing more, whatever it is asked to and
+/// whatever comes.
+fn last_of_all(version: Version) {
+    let mut server = ClientEnd::plain(version);
+    let connection = &mut server.end.connection;
+    connection
+        .publish(QoS::AtLeastOnce, message("t", "unsent"))
+        .unwrap();
+    let last = Disconnect::new(ReasonCode::Success).to_owned();
+    connection.disconnect(last.clone()).unwrap();
+    let wrong = Err(ConnectionError::WrongState);
+    assert_eq!(connection.disconnect(last), wrong);
+    assert_eq!(connection.ping(), wrong);
+    let said = connection.publish(QoS::AtMostOnce, message("t", "late"));
+    assert_eq!(said, Err(ConnectionError::WrongState));
+    // At QoS 1 and 2 a message waits for the next connection.
+    let said = connection.publish(QoS::AtLeastOnce, message("t", "late"));
+    said.unwrap();
+    server.expect("E0 00");
+    server.expect_close();
+    server.send("32 ~ 't' 00 01 [] | 34 ~ 't' 00 02 [] | 62 ~ 00 02 | E0 00 | 30 01 00");
+    server.end.wait(1_000);
+    server.expect_close();
+}
+
+/// The server closes behind its DISCONNECT, and sends nothing more.
+fn server_closes_after_its_own(version: Version) {
+    let net = Net::new();
+    let mut client = net.connect(version, "c");
+    client.subscribe("t", 2);
+    // Another connection takes the session over.
+    let mut new = net.connect(version, "c");
+    client.expect("E0 01 8E");
+    client.expect_close();
+    let mut other = net.connect(version, "other");
+    other.send("32 ~ 't' 00 01 [] | 31 ~ 't' [] \"x\"");
+    client.send("C0 00 | 82 ~ 00 01 [] 't' 01 | 32 ~ 't' 00 02 [] | 34 ~ 't' 00 03 []");
+    net.wait(1_000);
+    client.expect_close();
+    new.expect_open();
+    // What waits when the connection ends is not sent behind DISCONNECT.
+    let mut client = sides::server(version, "");
+    let connection = &mut client.end.connection;
+    connection
+        .publish(QoS::ExactlyOnce, message("t", "unsent"))
+        .unwrap();
+    client.send("C0 00 | 32 ~ 't' 00 01 [] | D0 00");
+    client.expect("E0 01 82");
+    client.send("C0 00");
+    client.end.connection.handle_timeout(Duration::MAX);
+    client.expect_close();
+}
+
+/// The will is not published, neither now nor later; but for all other ends it is.
+fn calls_the_will_off(version: Version) {
+    let net = Net::new();
+    let mut watcher = net.connect(version, "watcher");
+    watcher.subscribe("will", 0);
+    for delay in ["", "18 00 00 00 05"] {
+        let connect =
+            format!("10 ~ 'MQTT' VV 06 00 00 [11 00 00 00 0A] 'c' [{delay}] 'will' 'gone'");
+        let (mut client, _) = net.connect_with(version, &connect);
+        client.send("E0 00");
+        assert!(client.end.is_closing());
+        client.cut();
+        net.wait(100);
+        watcher.expect_open();
+        net.connect_with(version, &connect).0.cut();
+        net.wait(100);
+        watcher.expect("30 ~ 'will' [] \"gone\"");
+        if version == Version::V5 {
+            let (mut client, _) = net.connect_with(version, &connect);
+            client.send("E0 01 04");
+            assert!(client.end.is_closing());
+            net.wait(100);
+            watcher.expect("30 ~ 'will' [] \"gone\"");
+        }
+    }
+}

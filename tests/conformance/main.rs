@@ -32,13 +32,14 @@ mod ping;
 mod publish;
 mod qos;
 mod retained;
+mod retry;
 mod session_state;
 mod shared_subscriptions;
+mod sides;
 mod statements;
 mod subscribe;
 mod topics;
 mod transport;
-mod unproved;
 mod unsubscribe;
 mod vectors;
 mod will;
@@ -80,6 +81,7 @@ const CHAPTERS: &[(&str, &[Test])] = &[
     ("auth", auth::TESTS),
     ("session_state", session_state::TESTS),
     ("qos", qos::TESTS),
+    ("retry", retry::TESTS),
     ("ordering", ordering::TESTS),
     ("topics", topics::TESTS),
     ("shared_subscriptions", shared_subscriptions::TESTS),

@@ -256,6 +256,29 @@ fn server_sends_no_large_packet() {
     assert_eq!(server.session().packet_ids_in_use(), 1);
 }
 
+/// [MQTT-3.1.2-24]: what ends the connection ends it without a packet that is too large.
+#[test]
+fn ends_without_what_is_too_large() {
+    let tiny = ConnectProperties::builder().maximum_packet_size(NonZeroU32::new(4).unwrap());
+    let mut server = crate::driver::asked(Version::V5, connect(0, tiny.build()));
+    let refused = ConnAck::new(ReasonCode::Banned).to_owned();
+    assert_eq!(server.refuse(refused), Ok(()));
+    assert_eq!(answered(&mut server), []);
+    assert_eq!(closed(server.poll_event()), Some(Closed::Local));
+
+    let small = ConnectProperties::builder().maximum_packet_size(NonZeroU32::new(9).unwrap());
+    let asked = connect(0, small.build());
+    let mut server = accepted(Version::V5, asked, connack(<_>::default()));
+    let mut moved = Disconnect::new(ReasonCode::ServerMoved).to_owned();
+    let elsewhere = Text::new("other.example").unwrap();
+    moved.properties = DisconnectProperties::builder()
+        .server_reference(elsewhere)
+        .build();
+    assert_eq!(server.disconnect(moved), Ok(()));
+    assert_eq!(answered(&mut server), []);
+    assert!(server.is_closed());
+}
+
 /// Whether the server keeps a session, whether it has one, what the client wants and has
 /// [MQTT-3.1.2-4] [MQTT-3.1.2-23] [MQTT-3.2.2-4] [MQTT-3.2.2-5]; 3.1.1 [MQTT-3.1.2-6].
 #[test]

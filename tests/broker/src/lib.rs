@@ -42,7 +42,8 @@
 //!
 //! In 3.1.1 a filter with `$share/` is an ordinary one. What 3.1.1 has no way to say is not enforced
 //! there (Keep Alive, Receive Maximum), is done without a word (retained messages that are not
-//! available), or ends the connection (a QoS above the maximum).
+//! available), or ends the connection (a QoS above the maximum, a retained message for which there is
+//! no room).
 #![cfg_attr(
     test,
     allow(

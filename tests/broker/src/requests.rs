@@ -129,9 +129,10 @@ impl Broker {
     }
 }
 
-/// The code as SUBACK may carry it.
+/// The code of a refusal as SUBACK may carry it [MQTT-3.8.4-7].
 fn speakable(version: Version, reason: ReasonCode) -> ReasonCode {
     let fits = match version {
+        _ if !reason.is_error() => false,
         Version::V311 => reason.to_v311(PacketType::SubAck).is_some(),
         Version::V5 => reason.allowed_in(PacketType::SubAck, Some(Sender::Server)),
     };

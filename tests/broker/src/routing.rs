@@ -43,6 +43,10 @@ impl Broker {
             }
             Err(reason) => reason,
         };
+        if version == Version::V311 && reason == ReasonCode::QuotaExceeded {
+            // An answer would say that all is well (3.1.1 [MQTT-4.8.0-2]).
+            return self.close(id, reason);
+        }
         let Some(packet) = publish.delivery.packet_id() else {
             return;
         };

@@ -69,15 +69,19 @@ fn are_limited() {
     config.max_retained = 2;
     config.max_retained_bytes = 10_000;
     let mut net = Net::new(config);
-    let (mut a, mut old) = (net.join(Version::V5, "a"), net.join(Version::V311, "old"));
+    let mut a = net.join(Version::V5, "a");
     let mut keep = |net: &mut Net, topic: &str, payload: &str| {
         let publish = retained(message(QoS::AtLeastOnce, 1, topic, payload));
-        net.publish(&mut old, publish.clone());
         net.publish(&mut a, publish).unwrap()
     };
     assert_eq!(keep(&mut net, "1", "m"), ReasonCode::NoMatchingSubscribers);
     assert_eq!(keep(&mut net, "2", "m"), ReasonCode::NoMatchingSubscribers);
     assert_eq!(keep(&mut net, "3", "m"), ReasonCode::QuotaExceeded);
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut old = net.join(Version::V311, "old");
+        net.send(&old, retained(message(qos, 1, "3", "m")));
+        assert_eq!(net.last_words(&mut old), []);
+    }
     assert_eq!(keep(&mut net, "2", "n"), ReasonCode::NoMatchingSubscribers);
     let large = "m".repeat(10_000);
     assert_eq!(keep(&mut net, "2", &large), ReasonCode::QuotaExceeded);
