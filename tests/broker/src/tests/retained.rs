@@ -69,10 +69,9 @@ fn are_limited() {
     config.max_retained = 2;
     config.max_retained_bytes = 10_000;
     let mut net = Net::new(config);
-    let (mut a, mut old) = (net.join(Version::V5, "a"), net.join(Version::V311, "old"));
+    let mut a = net.join(Version::V5, "a");
     let mut keep = |net: &mut Net, topic: &str, payload: &str| {
         let publish = retained(message(QoS::AtLeastOnce, 1, topic, payload));
-        net.publish(&mut old, publish.clone());
         net.publish(&mut a, publish).unwrap()
     };
     assert_eq!(keep(&mut net, "1", "m"), ReasonCode::NoMatchingSubscribers);
@@ -84,6 +83,21 @@ fn are_limited() {
     keep(&mut net, "1", "");
     assert_eq!(keep(&mut net, "3", "m"), ReasonCode::NoMatchingSubscribers);
     assert_eq!(net.broker.retained.len(), 2);
+    // What its publisher cannot be told goes on, but is not retained, and nothing older is.
+    let mut b = net.join(Version::V5, "b");
+    net.subscribe(&mut b, "#", QoS::AtLeastOnce);
+    assert_eq!(net.messages(&mut b).len(), 2);
+    for (version, qos, topic) in [
+        (Version::V5, QoS::AtMostOnce, "2"),
+        (Version::V311, QoS::AtLeastOnce, "3"),
+    ] {
+        let mut c = net.join(version, "c");
+        let publish = retained(message(qos, 1, topic, &large));
+        let code = net.publish(&mut c, publish);
+        assert!(code.is_none_or(|code| code == ReasonCode::Success));
+        assert_eq!(net.messages(&mut b).len(), 1);
+    }
+    assert_eq!(net.broker.usage().retained, 0);
 }
 
 #[test]
