@@ -100,6 +100,8 @@ impl Connection {
     /// Begins a connection: a network connection is there, and CONNECT is the first packet on it
     /// [MQTT-3.1.0-1].
     ///
+    /// A clean start forgets at once what was begun, so go on with a clean start until one is accepted.
+    ///
     /// What CONNECT allows the server holds for what comes: see [`Limits`]. The frame decoder has a
     /// limit of its own, which should not be below the Maximum Packet Size in it.
     pub fn connect(&mut self, version: Version, connect: Connect) -> Result<(), ConnectionError> {
@@ -111,8 +113,11 @@ impl Connection {
         let Packet::Connect(connect) = &packet else {
             return Err(ConnectionError::WrongState);
         };
-        // The session of the last connection ended with it.
-        self.known &= self.core.session_expiry > 0;
+        // The session of the last connection ended with it, or ends with CONNECT [MQTT-3.1.2-4].
+        self.known &= self.core.session_expiry > 0 && !connect.clean_start;
+        if connect.clean_start {
+            self.core.session.reset();
+        }
         self.core.own = self.core.begin(version, connect);
         self.core.peer = Limits::DEFAULT;
         self.core.turn = match self.core.method {

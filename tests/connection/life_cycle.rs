@@ -14,7 +14,7 @@ use mqtt_sansio::property::{
 };
 use mqtt_sansio::session::{Session, SessionError};
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{Binary, Packet, QoS, ReasonCode, Text, Version};
+use mqtt_sansio::{Binary, Delivery, Packet, QoS, ReasonCode, Text, Version};
 
 use crate::driver::*;
 
@@ -232,6 +232,50 @@ fn server_sends_no_large_packet() {
         assert_eq!(found, Err(ConnectionError::PacketTooLarge));
     }
     assert_eq!(server.session().packet_ids_in_use(), 1);
+}
+
+/// A clean start ends the session with CONNECT, also if the answer to it is lost [MQTT-3.1.2-4].
+#[test]
+fn clean_start_is_not_taken_back() {
+    for version in BOTH {
+        let mut session = Session::new();
+        session.connect(mqtt_sansio::session::Link::new(version));
+        session.publish(QoS::ExactlyOnce, message("t")).unwrap();
+        assert!(session.poll_transmit().is_some());
+        let waiting = session.publish(QoS::ExactlyOnce, message("t")).unwrap();
+        let delivery = Delivery::ExactlyOnce(id(7));
+        session.handle_publish(delivery).unwrap();
+        session.acknowledge(id(7), OK).unwrap();
+        session.disconnect();
+
+        let mut client = client::Connection::with_session(session);
+        client.connect(version, connect(0, <_>::default())).unwrap();
+        assert_eq!(sent(&mut client).len(), 1);
+        client.handle_close();
+        assert!(client.poll_event().is_some());
+        let mut again = connect(0, <_>::default());
+        again.clean_start = false;
+        client.connect(version, again).unwrap();
+        assert_eq!(sent(&mut client).len(), 1);
+        let mut present = connack(<_>::default());
+        present.session_present = true;
+        let judged = client.handle_packet(&Packet::ConnAck(present));
+        if version == Version::V5 {
+            // It has none that it could go on with [MQTT-3.2.2-4].
+            assert_eq!(judged, Err(Violation::SessionPresent));
+            continue;
+        }
+        assert_eq!(judged, Ok(Input::Done));
+        // What was never sent is.
+        let packets = sent(&mut client);
+        assert!(
+            matches!(&packets[..], [Packet::Publish(p)] if !p.dup && p.delivery == Delivery::ExactlyOnce(waiting))
+        );
+        let mut other = message("t");
+        other.delivery = delivery;
+        let judged = client.handle_packet(&Packet::Publish(other));
+        assert_eq!(judged, Ok(Input::Deliver(None)));
+    }
 }
 
 /// Whether the server keeps a session, whether it has one, what the client wants and has
