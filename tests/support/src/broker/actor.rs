@@ -31,6 +31,8 @@ pub(super) struct Actor {
     pub(super) line: Option<Line>,
     /// Whether the client may go on with a session.
     known: bool,
+    /// Whether the server has a new session, whose CONNACK is lost. 3.1.1 may go on with it.
+    new: bool,
     /// Messages that are not acknowledged, in the order in which they came.
     undecided: Vec<Delivery>,
 }
@@ -42,6 +44,7 @@ impl Actor {
             client: client::Connection::new().automatic_aliases(u.int_in_range(0..=2)?),
             line: None,
             known: false,
+            new: false,
             undecided: Vec::new(),
         })
     }
@@ -51,9 +54,12 @@ impl Actor {
         let old = self.line.as_ref().filter(|line| !line.ended);
         net.forsaken.extend(old.map(|line| line.id));
         self.hang_up();
-        connect.clean_start |= !self.known;
+        let new = self.new && version == Version::V311;
+        connect.clean_start |= !self.known && !new;
+        self.new = false;
         self.known &= !connect.clean_start;
         let maximum = connect.properties.maximum_packet_size();
+        let clean = connect.clean_start;
         self.client.connect(version, connect).unwrap();
         let mut decoder = FrameDecoder::client(version);
         if let Some(maximum) = maximum {
@@ -66,6 +72,7 @@ impl Actor {
             up: None,
             down: VecDeque::new(),
             ended: false,
+            clean,
             greeted: false,
             session: None,
             codes: BTreeMap::new(),
@@ -136,6 +143,7 @@ impl Actor {
             // any more, and its answer is lost. The next CONNECT would find a new one there.
             let mistaken = line.session.is_some_and(|(_, present)| !present) && !line.greeted;
             self.known &= !mistaken;
+            self.new = line.clean && mistaken;
             self.client.handle_close();
             while self.client.poll_event().is_some() {}
             self.known &= self.client.session_expiry_interval() > 0;

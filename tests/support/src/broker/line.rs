@@ -27,6 +27,7 @@ pub(super) struct Line {
     pub(super) down: VecDeque<(Duration, Packet)>,
     /// Whether the broker has closed it.
     pub(super) ended: bool,
+    pub(super) clean: bool,
     /// Whether CONNACK has been read.
     pub(super) greeted: bool,
     /// The session, and whether it was there before.
