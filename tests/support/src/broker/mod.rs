@@ -57,11 +57,30 @@ impl World {
         }
         let net = Net::new(config, roomy);
         let actors = (0..ACTORS).map(|index| Actor::new(index, u));
-        Ok(Self {
+        let mut world = Self {
             net,
             actors: actors.collect::<Result<_>>()?,
             strangers: Vec::new(),
-        })
+        };
+        if u.arbitrary()? {
+            world.introduce(u)?;
+        }
+        Ok(world)
+    }
+
+    /// Everybody connects and subscribes.
+    fn introduce(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        for actor in &mut self.actors {
+            let version = u.arbitrary()?;
+            let connect = actor.lasting(version);
+            actor.connect(&mut self.net, version, connect);
+        }
+        self.drain();
+        for actor in &mut self.actors {
+            actor.draw_subscribe(u)?;
+        }
+        self.drain();
+        Ok(())
     }
 
     fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {

@@ -200,6 +200,8 @@ impl Net {
         assert!(usage.pending <= config.max_pending);
         assert!(usage.retained <= config.max_retained);
         assert!(usage.retained_bytes <= config.max_retained_bytes);
+        assert!(usage.subscriptions <= usage.sessions * config.max_subscriptions);
+        assert!(usage.subscription_bytes <= usage.sessions * config.max_subscription_bytes);
         let waiting = config.max_queued + usize::from(config.max_in_flight);
         assert!(usage.messages <= usage.sessions * waiting);
         assert!(usage.message_bytes <= usage.sessions * config.max_queued_bytes);
