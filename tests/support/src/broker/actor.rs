@@ -17,9 +17,9 @@ use mqtt_sansio::property::{
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{Binary, Delivery, FrameDecoder, Packet, QoS, ReasonCode, Text, Version};
 
+use super::due::Message;
 use super::line::{Line, payload};
 use super::net::{FILTERS, Net, SHARED};
-use super::oracle::Message;
 
 /// What a client takes that takes no large packets.
 const SMALL: u32 = 100;

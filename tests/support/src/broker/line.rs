@@ -9,8 +9,9 @@ use mqtt_sansio::topic::TopicName;
 use mqtt_sansio::{FrameDecoder, Packet, PacketId, QoS, ReasonCode, Version};
 use reference_broker::ConnectionId;
 
+use super::due::{Look, Message, Subscription};
 use super::net::{DENIED, FILTERS, Net, SHARED};
-use super::oracle::{Live, Look, Message, Subscription};
+use super::oracle::Live;
 
 /// The size of a large message.
 const LARGE: usize = 300;

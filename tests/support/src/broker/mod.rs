@@ -9,6 +9,7 @@ use mqtt_sansio::{QoS, ReasonCode};
 use reference_broker::{Broker, Config, Usage};
 
 mod actor;
+mod due;
 mod line;
 mod net;
 mod oracle;

@@ -6,9 +6,10 @@ use arbitrary::{Result, Unstructured};
 use bytes::BytesMut;
 use mqtt_sansio::topic::{TopicFilter, TopicName};
 use mqtt_sansio::{QoS, ReasonCode, Text, Version};
-use reference_broker::{Broker, Config, ConnectionId, Policy};
+use reference_broker::{AuthStep, Broker, Config, ConnectionId, Policy};
 
-use super::oracle::{ACTORS, Message, Oracle};
+use super::due::Message;
+use super::oracle::{ACTORS, Oracle};
 
 pub(super) const TOPICS: &[&str] = &["t/a", "t/b", "t/c", "s/x", "s/y", DENIED];
 pub(super) const FILTERS: &[&str] = &["t/a", "t/+", "t/#", "+/b", "h/#"];
@@ -40,6 +41,14 @@ pub(super) struct Net {
 struct Fence(Arc<AtomicBool>);
 
 impl Policy for Fence {
+    fn auth(&mut self, _: ConnectionId, _: &str, data: &[u8]) -> AuthStep {
+        match data.first() {
+            None => AuthStep::Continue(b"more".to_vec()),
+            Some(byte) if byte % 2 == 0 => AuthStep::Success(Vec::new()),
+            Some(_) => AuthStep::Refused(ReasonCode::NotAuthorized),
+        }
+    }
+
     fn connect(
         &mut self,
         client: &Text,

@@ -7,85 +7,11 @@ use mqtt_sansio::packet::RetainHandling;
 use mqtt_sansio::{QoS, Version};
 use reference_broker::ConnectionId;
 
+use super::due::{Due, Look, Message, Subscription};
 use crate::topic::is_match;
 
 /// How many well-behaved clients there are.
 pub(super) const ACTORS: usize = 4;
-
-/// A message that one of them publishes, and nobody else: its payload begins with its number.
-#[derive(Clone, Debug)]
-pub(super) struct Message {
-    pub(super) number: u32,
-    pub(super) publisher: usize,
-    pub(super) topic: &'static str,
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
-    /// Too large for a client that says so.
-    pub(super) large: bool,
-    /// In seconds.
-    pub(super) expiry: Option<u32>,
-    /// Whether it has a user property.
-    pub(super) property: bool,
-    pub(super) will: bool,
-}
-
-/// A subscription of a well-behaved client.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Subscription {
-    pub(super) qos: QoS,
-    pub(super) no_local: bool,
-    pub(super) as_published: bool,
-    pub(super) handling: RetainHandling,
-    pub(super) id: Option<u32>,
-}
-
-/// What may and what has to come of one message at one QoS, to one client.
-#[derive(Debug, Default)]
-pub(super) struct Due {
-    most: u32,
-    least: u32,
-    got: u32,
-    /// When it was routed first and last, in the order of all messages.
-    turns: (u64, u64),
-    /// The session for which it was routed last.
-    epoch: u32,
-    expires_at: Option<Duration>,
-    /// Whether it may be retained, and its subscription identifiers.
-    looks: Vec<(bool, Vec<u32>)>,
-}
-
-/// How a message comes.
-#[derive(Debug)]
-pub(super) struct Look {
-    pub(super) version: Version,
-    pub(super) qos: QoS,
-    pub(super) dup: bool,
-    pub(super) retain: bool,
-    pub(super) ids: Vec<u32>,
-    pub(super) expiry: Option<u32>,
-    /// When the broker has sent it, and for which session.
-    pub(super) sent_at: Duration,
-    pub(super) epoch: u32,
-}
-
-impl Due {
-    fn check(&self, message: &Message, look: &Look) {
-        let exact = look.qos == QoS::ExactlyOnce || message.qos == QoS::AtMostOnce;
-        assert!(
-            self.got <= self.most || !exact,
-            "twice: {message:?} {self:?}"
-        );
-        if let (Some(at), false) = (self.expires_at, look.dup) {
-            // [MQTT-3.3.2-5] [MQTT-3.3.2-6]
-            let left = at.saturating_sub(look.sent_at);
-            assert!(!left.is_zero(), "expired: {message:?} {self:?} {look:?}");
-            if look.version == Version::V5 {
-                let left = left.as_millis().div_ceil(1_000);
-                assert_eq!(look.expiry.map(u128::from), Some(left));
-            }
-        }
-    }
-}
 
 /// A connection that the broker has accepted.
 #[derive(Debug)]
