@@ -23,11 +23,27 @@ use stranger::Stranger;
 /// Drives a broker.
 pub fn drive(bytes: &[u8]) {
     let mut u = Unstructured::new(bytes);
+    // Running out of bytes ends the drive.
+    let Ok(alone) = u.ratio(1, 8) else {
+        return;
+    };
+    if alone {
+        let Ok(net) = Net::strange(&mut u) else {
+            return;
+        };
+        let mut world = World::over(net);
+        while !u.is_empty() && world.disturb(&mut u).is_ok() {
+            world.settle();
+            world.net.check_usage();
+        }
+        world.leave();
+        return;
+    }
     let Ok(mut world) = World::new(&mut u) else {
         return;
     };
-    // Running out of bytes ends the drive.
     while !u.is_empty() && world.step(&mut u).is_ok() {
+        world.settle();
         world.net.check_usage();
     }
     world.finish();
@@ -56,17 +72,23 @@ impl World {
             (config.max_retained, config.max_retained_bytes) = (2, 1_000);
             config.max_in_flight = 2;
         }
-        let net = Net::new(config, roomy);
-        let actors = (0..ACTORS).map(|index| Actor::new(index, u));
-        let mut world = Self {
-            net,
-            actors: actors.collect::<Result<_>>()?,
-            strangers: Vec::new(),
-        };
+        let mut world = Self::over(Net::new(config, roomy));
+        for index in 0..ACTORS {
+            world.actors.push(Actor::new(index, u)?);
+        }
         if u.arbitrary()? {
             world.introduce(u)?;
         }
         Ok(world)
+    }
+
+    /// Without well-behaved clients.
+    fn over(net: Net) -> Self {
+        Self {
+            net,
+            actors: Vec::new(),
+            strangers: Vec::new(),
+        }
     }
 
     /// Everybody connects and subscribes.
@@ -132,23 +154,30 @@ impl World {
                 let time = *u.choose(&[100, 1_000, 5_000, 9_000, 40_000])?;
                 self.wait(Duration::from_millis(time));
             }
-            26 if self.strangers.len() < 6 => self.strangers.push(Stranger::new(u, net)?),
-            27..=29 if !self.strangers.is_empty() => {
-                let index = u.choose_index(self.strangers.len())?;
-                self.strangers[index].send(u, net)?;
-            }
-            30 if !self.strangers.is_empty() => {
-                let index = u.choose_index(self.strangers.len())?;
-                self.strangers[index].read(net);
-            }
-            31 if !self.strangers.is_empty() => {
-                let index = u.choose_index(self.strangers.len())?;
+            26..=31 => self.disturb(u)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Something that strangers do, or some time.
+    fn disturb(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let net = &mut self.net;
+        let index = match self.strangers.len() {
+            0 => 0,
+            count => u.choose_index(count)?,
+        };
+        match u.int_in_range(0..=15)? {
+            0..=3 if self.strangers.len() < 6 => self.strangers.push(Stranger::new(u, net)?),
+            _ if self.strangers.is_empty() => {}
+            0..=10 => self.strangers[index].send(u, net)?,
+            11..=13 => self.strangers[index].read(net),
+            14 => {
                 let stranger = self.strangers.swap_remove(index);
                 net.close(stranger.id);
             }
-            _ => {}
+            _ => self.wait(Duration::from_millis(u.int_in_range(0..=9_000)?)),
         }
-        self.settle();
         Ok(())
     }
 
@@ -247,13 +276,13 @@ impl World {
         }
     }
 
-    /// What has to come comes, and when all sessions have ended, nothing is left.
+    /// What has to come comes.
     fn finish(mut self) {
-        for stranger in std::mem::take(&mut self.strangers) {
-            self.net.close(stranger.id);
-        }
         for id in std::mem::take(&mut self.net.forsaken) {
             self.net.close(id);
+        }
+        for stranger in std::mem::take(&mut self.strangers) {
+            self.net.close(stranger.id);
         }
         self.drain();
         self.net.oracle.calm = true;
@@ -275,6 +304,14 @@ impl World {
         for actor in &mut self.actors {
             actor.disconnect(ReasonCode::Success, Some(0));
             while actor.send(&mut self.net, false) {}
+        }
+        self.leave();
+    }
+
+    /// When all sessions have ended, nothing is left but what is retained.
+    fn leave(&mut self) {
+        for stranger in std::mem::take(&mut self.strangers) {
+            self.net.close(stranger.id);
         }
         let expiry = self.net.config.max_session_expiry;
         self.wait(Duration::from_secs(u64::from(expiry) + 60));

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -96,6 +97,36 @@ impl Net {
             messages: Vec::new(),
             forsaken: Vec::new(),
         }
+    }
+
+    /// A broker that takes and offers little, in any combination.
+    pub(super) fn strange(u: &mut Unstructured<'_>) -> Result<Self> {
+        let mut config = Config::default();
+        config.sys_interval = None;
+        config.maximum_qos = u.arbitrary()?;
+        (config.retain, config.shared) = (u.arbitrary()?, u.arbitrary()?);
+        config.max_keep_alive = *u.choose(&[0, 1, 20])?;
+        config.maximum_packet_size = NonZeroU32::new(*u.choose(&[1, 60, 5_000])?).unwrap();
+        config.receive_maximum = NonZeroU16::new(*u.choose(&[1, 2])?).unwrap();
+        config.max_session_expiry = *u.choose(&[0, 9])?;
+        config.topic_alias_maximum = *u.choose(&[0, 1])?;
+        config.max_in_flight = *u.choose(&[0, 1, 9])?;
+        let limits = [
+            &mut config.max_connections,
+            &mut config.max_pending,
+            &mut config.max_sessions,
+            &mut config.max_subscriptions,
+            &mut config.max_subscription_bytes,
+            &mut config.max_queued,
+            &mut config.max_queued_bytes,
+            &mut config.max_unread_answers,
+            &mut config.max_retained,
+            &mut config.max_retained_bytes,
+        ];
+        for limit in limits {
+            *limit = *u.choose(&[0, 1, 10, 1_000])?;
+        }
+        Ok(Self::new(config, false))
     }
 
     pub(super) fn accept(&mut self) -> ConnectionId {
