@@ -33,8 +33,11 @@ pub(super) struct Subscription {
 }
 
 /// What may and what has to come of one message at one QoS, to one client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Due {
+    pub(super) topic: &'static str,
+    pub(super) qos: QoS,
+    pub(super) large: bool,
     pub(super) most: u32,
     pub(super) least: u32,
     pub(super) got: u32,
@@ -62,6 +65,22 @@ pub(super) struct Look {
 }
 
 impl Due {
+    /// Nothing yet.
+    pub(super) fn new(message: &Message) -> Self {
+        Self {
+            topic: message.topic,
+            qos: message.qos,
+            large: message.large,
+            most: 0,
+            least: 0,
+            got: 0,
+            turns: (0, 0),
+            epoch: 0,
+            expires_at: None,
+            looks: Vec::new(),
+        }
+    }
+
     pub(super) fn check(&self, message: &Message, look: &Look) {
         let exact = look.qos == QoS::ExactlyOnce || message.qos == QoS::AtMostOnce;
         assert!(

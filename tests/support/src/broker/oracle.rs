@@ -8,6 +8,7 @@ use mqtt_sansio::{QoS, Version};
 use reference_broker::ConnectionId;
 
 use super::due::{Due, Look, Message, Subscription};
+use super::net::SHARED;
 use crate::topic::is_match;
 
 /// How many well-behaved clients there are.
@@ -31,8 +32,6 @@ struct Client {
     ends_at: Option<Duration>,
     will: Option<(Duration, Message)>,
     subscriptions: BTreeMap<&'static str, Subscription>,
-    /// Whether it may have been connected without taking large packets.
-    small: bool,
     due: BTreeMap<(u32, QoS), Due>,
     /// The turn of what came last, of those that have an order.
     last: BTreeMap<(&'static str, QoS), u64>,
@@ -46,6 +45,8 @@ pub(super) struct Oracle {
     roomy: bool,
     /// Whether everybody is connected and reads, so that QoS 0 is delivered, too.
     pub(super) calm: bool,
+    /// Whether somebody may not have taken large packets, which are dropped then.
+    small: bool,
     max_expiry: u32,
     clients: [Client; ACTORS],
     /// With the time when each expires.
@@ -90,13 +91,12 @@ impl Oracle {
         if !present {
             client.epoch += 1;
         }
-        client.small |= small;
         (client.exists, client.live) = (true, Some(live));
         (client.ends_at, client.will) = (None, None);
         if small {
-            // What waits and does not fit is dropped [MQTT-3.1.2-25].
-            client.due.values_mut().for_each(|due| due.least = 0);
-            self.forgive();
+            // What waits, too [MQTT-3.1.2-25].
+            self.small = true;
+            self.forgive(|due| due.large);
         }
         present
     }
@@ -136,8 +136,18 @@ impl Oracle {
         client.subscriptions.clear();
         client.due.values_mut().for_each(|due| due.least = 0);
         let will = client.will.take();
-        // A QoS 2 message under way goes with the session [MQTT-4.8.2-5].
-        self.forgive();
+        let members: BTreeSet<_> = self
+            .clients
+            .iter()
+            .flat_map(|c| c.subscriptions.keys())
+            .collect();
+        let deserted = SHARED.iter().filter(|filter| !members.contains(filter));
+        let deserted: Vec<_> = deserted.filter_map(|filter| inner(filter)).collect();
+        // A QoS 2 message under way goes with the session [MQTT-4.8.2-5], and other messages of a
+        // share if it has no other member.
+        self.forgive_shared(|due| {
+            due.qos == QoS::ExactlyOnce || deserted.iter().any(|inner| is_match(inner, due.topic))
+        });
         if let Some((_, will)) = will {
             self.route(&will, sure);
         }
@@ -159,9 +169,19 @@ impl Oracle {
         }
     }
 
-    /// Asks for no more of the shared messages.
-    fn forgive(&mut self) {
-        self.shared.values_mut().for_each(|due| due.least = 0);
+    /// Asks for no more of the messages that answer to `which`.
+    fn forgive(&mut self, which: impl Fn(&Due) -> bool) {
+        let own = self
+            .clients
+            .iter_mut()
+            .flat_map(|client| client.due.values_mut());
+        own.filter(|due| which(due)).for_each(|due| due.least = 0);
+        self.forgive_shared(which);
+    }
+
+    fn forgive_shared(&mut self, which: impl Fn(&Due) -> bool) {
+        let shared = self.shared.values_mut().filter(|due| which(due));
+        shared.for_each(|due| due.least = 0);
     }
 
     /// PUBLISH came.
@@ -186,10 +206,8 @@ impl Oracle {
             self.retained.insert(message.topic, kept);
         }
         let mut groups = BTreeSet::new();
-        let mut small = false;
         for actor in 0..ACTORS {
             let client = &self.clients[actor];
-            small |= client.small;
             let mut found = Vec::new();
             for (filter, subscription) in &client.subscriptions {
                 match inner(filter) {
@@ -211,9 +229,10 @@ impl Oracle {
             let look = (message.retain && as_published, ids);
             self.expect(actor, (message, expires_at), qos, look, sure);
         }
-        let needed = self.needs(message, message.qos, small, sure);
+        let needed = self.needs(message, message.qos, sure);
         if !groups.is_empty() {
-            let due = self.shared.entry(message.number).or_default();
+            let due = self.shared.entry(message.number);
+            let due = due.or_insert_with(|| Due::new(message));
             let groups = u32::try_from(groups.len()).unwrap();
             due.most += groups;
             due.least += if needed { groups } else { 0 };
@@ -221,9 +240,9 @@ impl Oracle {
         }
     }
 
-    fn needs(&self, message: &Message, qos: QoS, small: bool, sure: bool) -> bool {
+    fn needs(&self, message: &Message, qos: QoS, sure: bool) -> bool {
         let kept = qos > QoS::AtMostOnce || self.calm;
-        let fits = !(message.large && small);
+        let fits = !(message.large && self.small);
         self.roomy && sure && kept && fits && message.expiry.is_none()
     }
 
@@ -240,10 +259,11 @@ impl Oracle {
         if client.live.is_none() && qos == QoS::AtMostOnce {
             return;
         }
-        let needed = self.needs(message, qos, client.small, sure);
+        let needed = self.needs(message, qos, sure);
         let client = &mut self.clients[actor];
         let epoch = client.epoch;
-        let due = client.due.entry((message.number, qos)).or_default();
+        let due = client.due.entry((message.number, qos));
+        let due = due.or_insert_with(|| Due::new(message));
         due.most += 1;
         due.least += u32::from(needed);
         if due.turns.0 == 0 {
@@ -280,10 +300,7 @@ impl Oracle {
 
     /// One filter of UNSUBSCRIBE came. Returns whether there was such a subscription.
     pub(super) fn unsubscribe(&mut self, actor: usize, filter: &str) -> bool {
-        let known = self.clients[actor].subscriptions.remove(filter).is_some();
-        // The share may have no member any more.
-        self.forgive();
-        known
+        self.clients[actor].subscriptions.remove(filter).is_some()
     }
 
     /// Holds a message that has come against what is due.
