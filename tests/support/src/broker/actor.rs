@@ -339,7 +339,6 @@ impl Actor {
             (Packet::ConnAck(connack), _) if connack.reason == ReasonCode::Success => {
                 let (_, present) = line.session.expect("CONNECT");
                 assert_eq!(connack.session_present, present);
-                line.greeted = true;
                 if !present {
                     self.undecided.clear();
                 }
@@ -355,7 +354,9 @@ impl Actor {
             _ => {}
         }
         while let Some(event) = self.client.poll_event() {
-            self.known |= matches!(event, Event::Connected { .. });
+            let connected = matches!(event, Event::Connected { .. });
+            self.known |= connected;
+            line.greeted |= connected;
             assert!(!matches!(event, Event::Closed(Closed::Violated(_))));
         }
         true

@@ -29,7 +29,7 @@ pub(super) struct Line {
     /// Whether the broker has closed it.
     pub(super) ended: bool,
     pub(super) clean: bool,
-    /// Whether CONNACK has been read.
+    /// Whether CONNACK has been read, and not behind the client's own DISCONNECT.
     pub(super) greeted: bool,
     /// The session, and whether it was there before.
     pub(super) session: Option<(u32, bool)>,
