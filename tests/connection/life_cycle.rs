@@ -12,7 +12,7 @@ use mqtt_sansio::property::{
     AckProperties, AuthProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,
     MaximumQoS, SubscribeProperties, SubscriptionId, UnsubscribeProperties,
 };
-use mqtt_sansio::session::{Session, SessionError};
+use mqtt_sansio::session::{Receipt, Session, SessionError};
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{Binary, Delivery, Packet, QoS, ReasonCode, Text, Version};
 
@@ -172,7 +172,7 @@ fn server_holds_the_client_to_the_limits() {
     let mut retained = message("t");
     retained.retain = true;
     let mut acknowledged = message("t");
-    acknowledged.delivery = mqtt_sansio::Delivery::AtLeastOnce(id(1));
+    acknowledged.delivery = Delivery::AtLeastOnce(id(1));
     let shared = Subscribe::new(id(1), subscriptions("$share/g/a"));
     for (packet, reason) in [
         (Packet::from(retained), ReasonCode::RetainNotSupported),
@@ -195,7 +195,7 @@ fn server_holds_the_client_to_the_limits() {
     let mut client = connected(Version::V5, connect(0, asked), connack(<_>::default()));
     for value in [1, 2] {
         let mut publish = message("t");
-        publish.delivery = mqtt_sansio::Delivery::ExactlyOnce(id(value));
+        publish.delivery = Delivery::ExactlyOnce(id(value));
         let judged = client.handle_packet(&Packet::from(publish));
         assert_eq!(judged.is_ok(), value == 1);
     }
@@ -244,7 +244,7 @@ fn clean_start_is_not_taken_back() {
         assert!(session.poll_transmit().is_some());
         let waiting = session.publish(QoS::ExactlyOnce, message("t")).unwrap();
         let delivery = Delivery::ExactlyOnce(id(7));
-        session.handle_publish(delivery).unwrap();
+        assert_eq!(session.handle_publish(delivery), Ok(Receipt::New));
         session.acknowledge(id(7), OK).unwrap();
         session.disconnect();
 
