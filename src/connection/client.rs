@@ -66,7 +66,9 @@ impl Connection {
     }
 
     /// A client that had this session with the server before, restored from a snapshot perhaps.
-    pub fn with_session(session: Session<Publish>) -> Self {
+    pub fn with_session(mut session: Session<Publish>) -> Self {
+        // It may be a copy of that of a connection.
+        session.disconnect();
         let mut connection = Self::new();
         connection.core.session = session;
         connection.core.session_expiry = u32::MAX;

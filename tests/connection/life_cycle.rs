@@ -234,6 +234,19 @@ fn server_sends_no_large_packet() {
     assert_eq!(server.session().packet_ids_in_use(), 1);
 }
 
+/// A copy of the session of another connection is not taken to be connected.
+#[test]
+fn a_copied_session_waits_for_conn_ack() {
+    let mut session = Session::new();
+    session.connect(mqtt_sansio::session::Link::new(Version::V5));
+    session.publish(QoS::AtLeastOnce, message("t")).unwrap();
+    let mut client = client::Connection::with_session(session);
+    let mut resumed = connect(0, <_>::default());
+    resumed.clean_start = false;
+    client.connect(Version::V5, resumed).unwrap();
+    assert!(matches!(sent(&mut client)[..], [Packet::Connect(_)]));
+}
+
 /// A clean start ends the session with CONNECT, also if the answer to it is lost [MQTT-3.1.2-4].
 #[test]
 fn clean_start_is_not_taken_back() {
@@ -246,7 +259,6 @@ fn clean_start_is_not_taken_back() {
         let delivery = Delivery::ExactlyOnce(id(7));
         assert_eq!(session.handle_publish(delivery), Ok(Receipt::New));
         session.acknowledge(id(7), OK).unwrap();
-        session.disconnect();
 
         let mut client = client::Connection::with_session(session);
         client.connect(version, connect(0, <_>::default())).unwrap();
