@@ -45,7 +45,7 @@ impl Sent {
 }
 
 /// Holds the size of a packet against the peer's Maximum Packet Size.
-fn check_size(packet: &Packet<&[u8]>, version: Version, maximum: Option<u32>) {
+pub(crate) fn check_size(packet: &Packet<&[u8]>, version: Version, maximum: Option<u32>) {
     let len = packet.encoded_len(version).unwrap();
     // What is five bytes long at most is not held against it.
     let maximum = usize::try_from(maximum.unwrap_or(u32::MAX).max(5)).unwrap();

@@ -1,5 +1,7 @@
 //! A client that sends anything.
 
+use std::num::NonZeroU32;
+
 use arbitrary::{Result, Unstructured};
 use bytes::BytesMut;
 use mqtt_sansio::packet::{Connect, Subscribe};
@@ -7,7 +9,7 @@ use mqtt_sansio::{FrameDecoder, Packet, Version};
 use reference_broker::ConnectionId;
 
 use super::net::Net;
-use crate::drive::Sent;
+use crate::drive::{Sent, check_size};
 
 #[derive(Debug)]
 pub(super) struct Stranger {
@@ -18,6 +20,8 @@ pub(super) struct Stranger {
     spoken: Option<Version>,
     decoder: FrameDecoder,
     first: BytesMut,
+    /// Its Maximum Packet Size.
+    maximum: Option<u32>,
     sent: Sent,
 }
 
@@ -25,13 +29,13 @@ impl Stranger {
     pub(super) fn new(u: &mut Unstructured<'_>, net: &mut Net) -> Result<Self> {
         let version = u.arbitrary()?;
         let id = net.accept();
-        net.collect();
         Ok(Self {
             id,
             version,
             spoken: None,
             decoder: FrameDecoder::server(),
             first: BytesMut::new(),
+            maximum: None,
             sent: Sent::default(),
         })
     }
@@ -64,7 +68,13 @@ impl Stranger {
         if self.spoken.is_none() {
             self.first.extend_from_slice(&bytes);
             self.spoken = match self.decoder.decode(&mut &self.first[..]) {
-                Ok(Some(_)) => self.decoder.version(),
+                Ok(Some(first)) => {
+                    if let Packet::Connect(connect) = first {
+                        let maximum = connect.properties.maximum_packet_size();
+                        self.maximum = maximum.map(NonZeroU32::get);
+                    }
+                    self.decoder.version()
+                }
                 Ok(None) => None,
                 Err(error) => Some(error.version()),
             };
@@ -84,6 +94,7 @@ impl Stranger {
         let mut decoder = FrameDecoder::client(version);
         while let Some(packet) = decoder.decode(&mut unread).unwrap() {
             self.sent.by_server(&packet);
+            check_size(&packet, version, self.maximum);
         }
         assert!(unread.is_empty(), "half a packet");
     }
