@@ -137,8 +137,8 @@ impl Connection {
 
     /// Refuses CONNECT, with a code of 0x80 or above, and ends the connection [MQTT-3.2.2-7].
     ///
-    /// A code that 3.1.1 does not have is not sent there, nor a packet larger than the client takes: the
-    /// connection just ends.
+    /// Properties are left out where the client takes no packet of that size. A code that 3.1.1 does not
+    /// have is not sent there: the connection just ends.
     pub fn refuse(&mut self, connack: ConnAck) -> Result<(), ConnectionError> {
         if self.core.state != State::Connecting {
             return Err(ConnectionError::WrongState);
@@ -200,6 +200,7 @@ impl Connection {
 
     /// Ends the connection with DISCONNECT, behind the messages of QoS 0 that wait; in 3.1.1
     /// without. Before [`accept`](Self::accept), use [`refuse`](Self::refuse) [MQTT-3.14.0-1].
+    /// Properties are left out where the client takes no packet of that size.
     ///
     /// For acknowledgements to leave before, drain [`poll_transmit`](Self::poll_transmit) first.
     pub fn disconnect(&mut self, disconnect: Disconnect) -> Result<(), ConnectionError> {

@@ -12,9 +12,9 @@ use mqtt_sansio::property::{
     AckProperties, AuthProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,
     MaximumQoS, SubscribeProperties, SubscriptionId, UnsubscribeProperties,
 };
-use mqtt_sansio::session::{Session, SessionError};
+use mqtt_sansio::session::{Receipt, Session, SessionError};
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{Binary, Packet, QoS, ReasonCode, Text, Version};
+use mqtt_sansio::{Binary, Delivery, Packet, QoS, ReasonCode, Text, Version};
 
 use crate::driver::*;
 
@@ -194,7 +194,7 @@ fn server_holds_the_client_to_the_limits() {
     let mut retained = message("t");
     retained.retain = true;
     let mut acknowledged = message("t");
-    acknowledged.delivery = mqtt_sansio::Delivery::AtLeastOnce(id(1));
+    acknowledged.delivery = Delivery::AtLeastOnce(id(1));
     let shared = Subscribe::new(id(1), subscriptions("$share/g/a"));
     for (packet, reason) in [
         (Packet::from(retained), ReasonCode::RetainNotSupported),
@@ -217,7 +217,7 @@ fn server_holds_the_client_to_the_limits() {
     let mut client = connected(Version::V5, connect(0, asked), connack(<_>::default()));
     for value in [1, 2] {
         let mut publish = message("t");
-        publish.delivery = mqtt_sansio::Delivery::ExactlyOnce(id(value));
+        publish.delivery = Delivery::ExactlyOnce(id(value));
         let judged = client.handle_packet(&Packet::from(publish));
         assert_eq!(judged.is_ok(), value == 1);
     }
@@ -256,11 +256,11 @@ fn server_sends_no_large_packet() {
     assert_eq!(server.session().packet_ids_in_use(), 1);
 }
 
-/// [MQTT-3.1.2-24]: what ends the connection ends it without a packet that is too large.
+/// [MQTT-3.1.2-24]: what ends the connection ends it, with as much as the client takes.
 #[test]
-fn ends_without_what_is_too_large() {
+fn ends_with_what_fits() {
     let tiny = ConnectProperties::builder().maximum_packet_size(NonZeroU32::new(4).unwrap());
-    let mut server = crate::driver::asked(Version::V5, connect(0, tiny.build()));
+    let mut server = asked(Version::V5, connect(0, tiny.build()));
     let refused = ConnAck::new(ReasonCode::Banned).to_owned();
     assert_eq!(server.refuse(refused), Ok(()));
     assert_eq!(answered(&mut server), []);
@@ -275,8 +275,65 @@ fn ends_without_what_is_too_large() {
         .server_reference(elsewhere)
         .build();
     assert_eq!(server.disconnect(moved), Ok(()));
-    assert_eq!(answered(&mut server), []);
+    let bare = disconnect(ReasonCode::ServerMoved);
+    assert_eq!(answered(&mut server), [bare.into()]);
     assert!(server.is_closed());
+}
+
+/// A copy of the session of another connection is not taken to be connected.
+#[test]
+fn a_copied_session_waits_for_conn_ack() {
+    let mut session = Session::new();
+    session.connect(mqtt_sansio::session::Link::new(Version::V5));
+    session.publish(QoS::AtLeastOnce, message("t")).unwrap();
+    let mut client = client::Connection::with_session(session);
+    let mut resumed = connect(0, <_>::default());
+    resumed.clean_start = false;
+    client.connect(Version::V5, resumed).unwrap();
+    assert!(matches!(sent(&mut client)[..], [Packet::Connect(_)]));
+}
+
+/// A clean start ends the session with CONNECT, also if the answer to it is lost [MQTT-3.1.2-4].
+#[test]
+fn clean_start_is_not_taken_back() {
+    for version in BOTH {
+        let mut session = Session::new();
+        session.connect(mqtt_sansio::session::Link::new(version));
+        session.publish(QoS::ExactlyOnce, message("t")).unwrap();
+        assert!(session.poll_transmit().is_some());
+        let waiting = session.publish(QoS::ExactlyOnce, message("t")).unwrap();
+        let delivery = Delivery::ExactlyOnce(id(7));
+        assert_eq!(session.handle_publish(delivery), Ok(Receipt::New));
+        session.acknowledge(id(7), OK).unwrap();
+
+        let mut client = client::Connection::with_session(session);
+        client.connect(version, connect(0, <_>::default())).unwrap();
+        assert_eq!(sent(&mut client).len(), 1);
+        client.handle_close();
+        assert!(client.poll_event().is_some());
+        let mut again = connect(0, <_>::default());
+        again.clean_start = false;
+        client.connect(version, again).unwrap();
+        assert_eq!(sent(&mut client).len(), 1);
+        let mut present = connack(<_>::default());
+        present.session_present = true;
+        let judged = client.handle_packet(&Packet::ConnAck(present));
+        if version == Version::V5 {
+            // It has none that it could go on with [MQTT-3.2.2-4].
+            assert_eq!(judged, Err(Violation::SessionPresent));
+            continue;
+        }
+        assert_eq!(judged, Ok(Input::Done));
+        // What was never sent is.
+        let packets = sent(&mut client);
+        assert!(
+            matches!(&packets[..], [Packet::Publish(p)] if !p.dup && p.delivery == Delivery::ExactlyOnce(waiting))
+        );
+        let mut other = message("t");
+        other.delivery = delivery;
+        let judged = client.handle_packet(&Packet::Publish(other));
+        assert_eq!(judged, Ok(Input::Deliver(None)));
+    }
 }
 
 /// Whether the server keeps a session, whether it has one, what the client wants and has
