@@ -209,10 +209,9 @@ impl Net {
         topic: &'static str,
     ) -> Result<Message> {
         let mut message = self.plain_message(publisher, topic, u.arbitrary()?);
-        // In 3.1.1 one without room ends each connection on which it is sent again.
-        let endless =
-            !self.oracle.roomy && version == Version::V311 && message.qos > QoS::AtMostOnce;
-        message.retain = u.ratio(1, 4)? && !endless;
+        // Without room, 3.1.1 ends each connection on which it is sent again.
+        let sent_again = message.qos > QoS::AtMostOnce;
+        message.retain = u.ratio(1, 4)? && (self.oracle.roomy || !sent_again);
         message.large = u.ratio(1, 6)?;
         if version == Version::V5 {
             message.property = u.ratio(1, 4)?;
