@@ -146,7 +146,7 @@ fn only_once(version: Version) {
     let again = connack(ConnAckProperties::default());
     let server = &mut client.end.connection;
     assert_eq!(
-        server.accept(now, again, None),
+        server.accept(now, again, &mut None),
         Err(ConnectionError::WrongState)
     );
     let refusal = ConnAck::new(ReasonCode::ServerBusy).to_owned();
@@ -426,7 +426,7 @@ fn explanation_that_is_too_large(version: Version) {
                 let now = client.end.now;
                 let server = &mut client.end.connection;
                 match reason {
-                    ReasonCode::Success => server.accept(now, connack, None).unwrap(),
+                    ReasonCode::Success => server.accept(now, connack, &mut None).unwrap(),
                     _ => server.refuse(connack).unwrap(),
                 }
                 let mqtt_sansio::Packet::ConnAck(sent) = client.receive() else {

@@ -45,13 +45,15 @@ fn authentication() {
     for _ in 0..2 {
         server.auth(auth(ContinueAuthentication, "m")).unwrap();
         assert_eq!(server.auth(auth(ContinueAuthentication, "m")), out_of_turn);
-        let early = server.accept(ZERO, connack(<_>::default()), None);
+        let early = server.accept(ZERO, connack(<_>::default()), &mut None);
         assert_eq!(early, out_of_turn);
         assert_eq!(down(&mut server, &mut client), [Input::Answer]);
         client.auth(auth(ContinueAuthentication, "m")).unwrap();
         assert_eq!(up(&mut server, &mut client), [Input::Answer]);
     }
-    server.accept(ZERO, connack(<_>::default()), None).unwrap();
+    server
+        .accept(ZERO, connack(<_>::default()), &mut None)
+        .unwrap();
     assert_eq!(down(&mut server, &mut client), [Input::Done]);
     assert!(matches!(client.poll_event(), Some(Event::Connected { .. })));
     // Again, while other packets go on.
@@ -80,7 +82,7 @@ fn authentication() {
         .authentication_method(method)
         .build();
     let mut server = asked(Version::V5, connect(0, <_>::default()));
-    assert_eq!(server.accept(ZERO, with_method, None), out_of_turn);
+    assert_eq!(server.accept(ZERO, with_method, &mut None), out_of_turn);
     // A CONNACK without the method, or with another.
     for wrong in [None, Some("other")] {
         let mut client = connecting(Version::V5, connect(0, properties.clone()));

@@ -84,7 +84,7 @@ pub(crate) fn asked(version: Version, connect: Connect) -> server::Connection {
 /// A server that has accepted.
 pub(crate) fn accepted(version: Version, connect: Connect, connack: ConnAck) -> server::Connection {
     let mut server = asked(version, connect);
-    server.accept(ZERO, connack, None).unwrap();
+    server.accept(ZERO, connack, &mut None).unwrap();
     assert!(matches!(server.poll_transmit(), Some(Packet::ConnAck(_))));
     assert_eq!(server.poll_transmit(), None);
     server

@@ -48,7 +48,7 @@ fn refused() {
     ] {
         let mut server = asked(version, connect(0, <_>::default()));
         let refusal = ConnAck::new(reason).to_owned();
-        assert!(server.accept(ZERO, refusal.clone(), None).is_err());
+        assert!(server.accept(ZERO, refusal.clone(), &mut None).is_err());
         assert!(server.refuse(connack(<_>::default())).is_err());
         server.refuse(refusal.clone()).unwrap();
         assert_eq!(last(&answered(&mut server)), sends.then_some((2, reason)));
@@ -167,7 +167,7 @@ fn session_present() {
         session.publish(QoS::AtLeastOnce, message("t")).unwrap();
         let session = stored.then_some(session);
         server
-            .accept(ZERO, connack(<_>::default()), session)
+            .accept(ZERO, connack(<_>::default()), &mut session.clone())
             .unwrap();
         let packets = answered(&mut server);
         let Packet::ConnAck(connack) = &packets[0] else {

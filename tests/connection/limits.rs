@@ -153,7 +153,7 @@ fn server_sends_no_large_packet() {
     resumed.clean_start = false;
     let mut server = crate::driver::asked(Version::V5, resumed);
     server
-        .accept(ZERO, connack(<_>::default()), Some(session))
+        .accept(ZERO, connack(<_>::default()), &mut Some(session))
         .unwrap();
     let packets = answered(&mut server);
     assert!(
@@ -174,6 +174,11 @@ fn ends_with_what_fits() {
     let tiny = ConnectProperties::builder().maximum_packet_size(NonZeroU32::new(4).unwrap());
     let mut server = asked(Version::V5, connect(0, tiny.build()));
     let refused = ConnAck::new(ReasonCode::Banned).to_owned();
+    // Nor is a session lost to an answer that cannot be sent.
+    let mut kept = Some(Session::new());
+    let found = server.accept(ZERO, connack(<_>::default()), &mut kept);
+    assert_eq!(found, Err(ConnectionError::PacketTooLarge));
+    assert!(kept.is_some());
     assert_eq!(server.refuse(refused), Ok(()));
     assert_eq!(answered(&mut server), []);
     assert_eq!(closed(server.poll_event()), Some(Closed::Local));
@@ -209,7 +214,7 @@ fn explanations_that_do_not_fit() {
             .user_property(text, Text::new("").unwrap())
             .server_keep_alive(7)
             .build();
-        server.accept(ZERO, connack(properties), None).unwrap();
+        server.accept(ZERO, connack(properties), &mut None).unwrap();
         let mut last = disconnect(ReasonCode::ServerShuttingDown);
         last.properties = DisconnectProperties::builder().reason_string(text).build();
         server.disconnect(last).unwrap();

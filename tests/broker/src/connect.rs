@@ -154,7 +154,7 @@ impl Broker {
         }
         let key = known.unwrap_or_else(|| self.new_session(&name));
         let now = self.now;
-        let session = self.clients.get_mut(&key).and_then(|client| {
+        let mut session = self.clients.get_mut(&key).and_then(|client| {
             client.connection = Some(id);
             if let Some(at) = client.ends_at.take() {
                 self.timers.cancel(at, Timer::Session(key));
@@ -173,7 +173,7 @@ impl Broker {
         let accepted = link
             .connection
             .as_mut()
-            .map(|c| c.accept(now, connack, session));
+            .map(|c| c.accept(now, connack, &mut session));
         debug_assert!(matches!(accepted, Some(Ok(()))), "{accepted:?}");
         self.settle(id);
     }

@@ -94,7 +94,7 @@ fn drive_server(u: &mut Unstructured<'_>) -> Result<()> {
         if judged.is_ok() && u.arbitrary()? {
             let mut connack: mqtt_sansio::packet::ConnAck = u.arbitrary()?;
             connack.reason = ReasonCode::Success;
-            let _ = server.accept(now, connack, None);
+            let _ = server.accept(now, connack, &mut None);
         }
     }
     while !u.is_empty() {
