@@ -140,14 +140,18 @@ impl Broker {
         input.extend_from_slice(bytes);
         let mut unread = &input[..];
         while let Some(link) = self.links.get_mut(&id) {
-            let Some(connection) = &mut link.connection else {
+            if link.connection.is_none() {
                 unread = &[];
                 break;
-            };
-            match link.decoder.decode(&mut unread) {
-                Ok(Some(packet)) => self.handle_packet(id, &packet),
-                Ok(None) => break,
-                Err(error) => connection.handle_decode_error(error),
+            }
+            let decoded = link.decoder.decode(&mut unread);
+            if matches!(decoded, Err(_) | Ok(Some(Packet::Disconnect(_)))) {
+                link.keep_answers(&mut self.stats);
+            }
+            match (decoded, &mut link.connection) {
+                (Ok(Some(packet)), _) => self.handle_packet(id, &packet),
+                (Err(error), Some(connection)) => connection.handle_decode_error(error),
+                _ => break,
             }
             self.settle(id);
         }
@@ -362,6 +366,23 @@ impl Broker {
         self.ready.insert(id);
         if let Some(key) = client {
             self.suspend(key, *connection);
+        }
+    }
+}
+
+impl Link {
+    /// Saves what answers the packets so far from the end of the connection, which comes next: the
+    /// client may have sent all of it at once.
+    fn keep_answers(&mut self, stats: &mut Stats) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let version = connection.version();
+        while self.tail.len() < CHUNK {
+            let Some(packet) = connection.poll_transmit() else {
+                return;
+            };
+            encode(version, &packet, &mut self.tail, stats);
         }
     }
 }

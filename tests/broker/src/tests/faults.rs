@@ -79,6 +79,43 @@ fn nothing_comes_before_connect() {
     assert!(net.broker.links.is_empty());
 }
 
+/// What comes at once with DISCONNECT, or with what is no packet, is answered, too [MQTT-3.1.4-5]
+/// [MQTT-3.3.4-1].
+#[test]
+fn answers_come_before_the_end() {
+    for version in BOTH {
+        let mut start = Vec::new();
+        for packet in [
+            Packet::Connect(connect(version, "a", true, 0)),
+            Packet::Publish(message(QoS::AtLeastOnce, 1, "t", "m")),
+            Packet::PingReq,
+        ] {
+            packet.encode(version, &mut start).unwrap();
+        }
+        for (end, reason) in [
+            (b"\xE0\0", None),
+            (b"\0\0", Some(ReasonCode::MalformedPacket)),
+        ] {
+            let mut net = Net::new(quiet());
+            let mut peer = net.open(version);
+            net.bytes(&peer, &[&start[..], end].concat());
+            let words = net.last_words(&mut peer);
+            let [
+                Packet::ConnAck(_),
+                Packet::PingResp,
+                Packet::PubAck(_),
+                last @ ..,
+            ] = &words[..]
+            else {
+                panic!("{words:?}");
+            };
+            let reason = reason.filter(|_| version == Version::V5);
+            let told = reason.map(|reason| Packet::from(Disconnect::new(reason).to_owned()));
+            assert_eq!(last, told.as_slice());
+        }
+    }
+}
+
 /// Every prefix of a conversation, cut there: nothing is left but what the session keeps.
 #[test]
 fn cut_anywhere() {
