@@ -27,6 +27,9 @@ struct Outlet {
     bytes: Sender<BytesMut>,
     /// Pieces that are not written yet.
     unwritten: Arc<AtomicUsize>,
+    /// Told when a piece that was read is taken up. Only then is more read, so that nobody is held up
+    /// by one who sends without end.
+    taken: SyncSender<()>,
 }
 
 /// Bounds what was read and not yet taken up.
@@ -141,6 +144,10 @@ impl Server {
             News::Received(id, bytes) => {
                 self.log(id, format_args!("sends {} bytes", bytes.len()));
                 self.broker.handle_bytes(self.now, id, &bytes);
+                if let Some(outlet) = self.outlets.get(&id) {
+                    // Who reads may have ended by now.
+                    let _ = outlet.taken.send(());
+                }
             }
             News::Written(id) => self.send(id),
             News::Ended(id) => {
@@ -190,14 +197,17 @@ impl Outlet {
         stream.set_write_timeout(Some(PATIENCE))?;
         let (reader, writer) = (stream.try_clone()?, stream.try_clone()?);
         let (bytes, to_write) = mpsc::channel();
+        // One is read at a time, so that there is always room to say so.
+        let (taken, may_read) = mpsc::sync_channel(1);
         let unwritten = Arc::new(AtomicUsize::new(0));
         let (count, write_news, read_news) = (Arc::clone(&unwritten), news.clone(), news.clone());
         thread::Builder::new().spawn(move || write(id, writer, &to_write, &count, &write_news))?;
-        thread::Builder::new().spawn(move || read(id, reader, &read_news))?;
+        thread::Builder::new().spawn(move || read(id, reader, &read_news, &may_read))?;
         Ok(Self {
             stream,
             bytes,
             unwritten,
+            taken,
         })
     }
 }
@@ -222,7 +232,7 @@ fn write(
     }
 }
 
-fn read(id: ConnectionId, mut stream: TcpStream, news: &SyncSender<News>) {
+fn read(id: ConnectionId, mut stream: TcpStream, news: &SyncSender<News>, may_read: &Receiver<()>) {
     let mut chunk = vec![0; 16 << 10];
     loop {
         match stream.read(&mut chunk) {
@@ -234,6 +244,11 @@ fn read(id: ConnectionId, mut stream: TcpStream, news: &SyncSender<News>) {
             Ok(len) => {
                 let bytes = chunk.get(..len).unwrap_or_default().to_vec();
                 if news.send(News::Received(id, bytes)).is_err() {
+                    return;
+                }
+                if may_read.recv().is_err() {
+                    // The connection is over. What still comes is read, or the last packet could be lost.
+                    let _ = std::io::copy(&mut stream, &mut std::io::sink());
                     return;
                 }
             }
