@@ -3,7 +3,7 @@
 use mqtt_sansio::connection::{ConnectionError, Violation};
 use mqtt_sansio::packet::{Auth, Disconnect, KeepAlive, ReasonCodes, SubAck};
 use mqtt_sansio::property::{
-    AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties, TopicAlias,
+    AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,
 };
 use mqtt_sansio::{PacketId, QoS, ReasonCode, Version};
 use support::script::{ClientEnd, Net, ServerEnd, connack, connect, message, subscriptions, text};
@@ -28,12 +28,6 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &[],
         v5: &["3.1.2-24", "3.1.2-25"],
         run: server_keeps_to_the_packet_size,
-    },
-    Test {
-        name: "server_keeps_to_the_alias_maximum",
-        v311: &[],
-        v5: &["3.1.2-26", "3.1.2-27", "3.3.2-11"],
-        run: server_keeps_to_the_alias_maximum,
     },
     Test {
         name: "response_information_is_asked_for",
@@ -135,45 +129,6 @@ fn server_keeps_to_the_packet_size(version: Version) {
     let mut client = net.open(version);
     client.send("10 ~ 'MQTT' VV 02 00 00 [27 00 00 00 04] 'd'");
     client.expect_close();
-}
-
-/// A Topic Alias Maximum, and how messages with the topics `t`, `t` and `u` are sent then.
-pub(crate) const ALIASES: [(&str, [&str; 3]); 4] = [
-    ("", ["'t' []", "'t' []", "'u' []"]),
-    ("22 00 00", ["'t' []", "'t' []", "'u' []"]),
-    (
-        "22 00 01",
-        ["'t' [23 00 01]", "'' [23 00 01]", "'u' [23 00 01]"],
-    ),
-    (
-        "22 00 02",
-        ["'t' [23 00 01]", "'' [23 00 01]", "'u' [23 00 02]"],
-    ),
-];
-
-/// No alias is above what the client takes, which is none if it does not say.
-fn server_keeps_to_the_alias_maximum(version: Version) {
-    let net = Net::new();
-    for (maximum, sent) in ALIASES {
-        let connect = format!("10 ~ 'MQTT' VV 02 00 00 [{maximum}] 'a'");
-        let (mut client, _) = net.connect_with(version, &connect);
-        client.subscribe("#", 0);
-        client.send("30 ~ 't' [] | 30 ~ 't' [] | 30 ~ 'u' []");
-        for publish in sent {
-            client.expect(&format!("30 ~ {publish}"));
-        }
-        client.leave();
-
-        let connack = connack(ConnAckProperties::default());
-        let mut client = ServerEnd::accepted(version, &connect, connack);
-        let server = &mut client.end.connection;
-        let most = server.limits().topic_alias_maximum;
-        for alias in 1..=3 {
-            let topic = "t".parse().unwrap();
-            let assigned = server.assign_alias(topic, TopicAlias::new(alias).unwrap());
-            assert_eq!(assigned.is_ok(), alias <= most, "{alias} of {most}");
-        }
-    }
 }
 
 /// CONNACK has Response Information for who asked for it alone.

@@ -14,10 +14,12 @@ use libtest_mimic::{Arguments, Trial};
 use mqtt_sansio::Version;
 
 mod acks;
+mod aliases;
 mod auth;
 mod clean_start;
 mod client_id;
 mod connack;
+mod connack_limits;
 mod connect;
 mod connect_limits;
 mod coverage;
@@ -71,7 +73,9 @@ const CHAPTERS: &[(&str, &[Test])] = &[
     ("client_id", client_id::TESTS),
     ("will", will::TESTS),
     ("connack", connack::TESTS),
+    ("connack_limits", connack_limits::TESTS),
     ("publish", publish::TESTS),
+    ("aliases", aliases::TESTS),
     ("retained", retained::TESTS),
     ("acks", acks::TESTS),
     ("subscribe", subscribe::TESTS),
