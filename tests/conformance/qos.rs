@@ -5,10 +5,10 @@ use mqtt_sansio::property::PublishProperties;
 use mqtt_sansio::session::SessionError;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
 use reference_broker::Rules;
-use support::script::{ClientEnd, Net, message};
+use support::script::{ClientEnd, Net, lasting, message};
 
 use crate::Test;
-use crate::sides::{Side, id, lasting, packet};
+use crate::sides::{Side, id, packet};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -279,7 +279,7 @@ fn expiry_ends_no_exchange(version: Version) {
     let mut publish = message("t", "x");
     let builder = PublishProperties::builder();
     publish.properties = builder.message_expiry_interval(5).build();
-    let mut server = ClientEnd::accepted(version, lasting(version), "20 ~ 00 00 []");
+    let mut server = ClientEnd::accepted(version, lasting(version, "c"), "20 ~ 00 00 []");
     let connection = &mut server.end.connection;
     connection.publish(QoS::ExactlyOnce, publish).unwrap();
     server.expect("34 ~ 't' 00 01 [02 00 00 00 05] \"x\"");
@@ -289,7 +289,7 @@ fn expiry_ends_no_exchange(version: Version) {
     // An application that takes expired messages back gets none that was sent.
     let mut session = server.end.connection.session().clone();
     assert_eq!(session.remove(id(1)), Err(SessionError::AlreadySent));
-    server.reconnect(lasting(version), "20 ~ 01 00 []");
+    server.reconnect(lasting(version, "c"), "20 ~ 01 00 []");
     server.expect("3C ~ 't' 00 01 [02 00 00 00 05] \"x\"");
     server.send("62 ~ 00 01 | 50 ~ 00 01");
     server.expect("70 ~ 00 01 | 62 ~ 00 01");
