@@ -5,7 +5,7 @@ use mqtt_sansio::property::PublishProperties;
 use mqtt_sansio::session::SessionError;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
 use reference_broker::Rules;
-use support::script::{ClientEnd, Net, lasting, message};
+use support::script::{ClientEnd, Net, ServerEnd, lasting, message};
 
 use crate::Test;
 use crate::sides::{Side, id, packet};
@@ -16,6 +16,12 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &["4.3.1-1"],
         v5: &["4.3.1-1"],
         run: qos_0_is_sent_once,
+    },
+    Test {
+        name: "new_messages_have_no_dup",
+        v311: &["3.3.1-2", "4.3.1-1", "4.3.2-1", "4.3.3-1"],
+        v5: &["3.3.1-2", "4.3.1-1", "4.3.2-2", "4.3.3-2"],
+        run: new_messages_have_no_dup,
     },
     Test {
         name: "qos_1_sender",
@@ -39,8 +45,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "identifiers_in_use_are_passed_over",
-        v311: &["4.3.2-1", "4.3.3-1"],
-        v5: &["4.3.2-1", "4.3.3-1"],
+        v311: &["2.3.1-2", "2.3.1-4", "4.3.2-1", "4.3.3-1"],
+        v5: &["2.2.1-3", "2.2.1-4", "4.3.2-1", "4.3.3-1"],
         run: identifiers_in_use_are_passed_over,
     },
     Test {
@@ -71,6 +77,24 @@ fn qos_0_is_sent_once(version: Version) {
         side.peer.expect_open();
         side.reconnect();
         side.peer.expect_open();
+    }
+}
+
+/// Whatever an application gives to either side.
+fn new_messages_have_no_dup(version: Version) {
+    let mut again = message("t", "x");
+    again.dup = true;
+    for (qos, sent) in [
+        (QoS::AtMostOnce, "30 ~ 't' [] \"x\""),
+        (QoS::AtLeastOnce, "32 ~ 't' 00 01 [] \"x\""),
+        (QoS::ExactlyOnce, "34 ~ 't' 00 01 [] \"x\""),
+    ] {
+        let mut server = ClientEnd::plain(version);
+        server.end.connection.publish(qos, again.clone()).unwrap();
+        server.expect(sent);
+        let mut client = ServerEnd::plain(version);
+        client.end.connection.publish(qos, again.clone()).unwrap();
+        client.expect(sent);
     }
 }
 
