@@ -17,8 +17,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "client_goes_on_with_its_session",
-        v311: &["3.1.2-6"],
-        v5: &["3.1.2-4", "3.1.2-23"],
+        v311: &["3.1.2-4", "3.1.2-6"],
+        v5: &["3.1.2-4", "3.1.2-23", "3.2.2-4"],
         run: client_goes_on_with_its_session,
     },
     Test {
