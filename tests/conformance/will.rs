@@ -39,7 +39,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "new_connection_calls_it_off",
         v311: &[],
-        v5: &["3.1.3-9"],
+        v5: &["3.1.2-8", "3.1.3-9"],
         run: new_connection_calls_it_off,
     },
     Test {
@@ -52,6 +52,8 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// A will of QoS 1, and a client that waits for it.
 const WITH_WILL: &str = "10 ~ 'MQTT' VV 0E 00 0A [] 'a' [] 'w' 'gone'";
+/// The same, of a client whose session goes on.
+const LASTING_WITH_WILL: &str = "10 ~ 'MQTT' VV 0C 00 0A [11 00 00 00 64] 'a' [] 'w' 'gone'";
 
 fn watcher(net: &Net, version: Version) -> Script<Link> {
     let mut watcher = net.connect(version, "watcher");
@@ -78,10 +80,7 @@ fn comes_when_the_connection_ends(version: Version) {
         },
     ];
     for end in ends {
-        for connect in [
-            WITH_WILL,
-            "10 ~ 'MQTT' VV 0C 00 0A [11 00 00 00 64] 'a' [] 'w' 'gone'",
-        ] {
+        for connect in [WITH_WILL, LASTING_WITH_WILL] {
             let net = Net::new();
             let mut watcher = watcher(&net, version);
             let (client, _) = net.connect_with(version, connect);
@@ -95,20 +94,22 @@ fn comes_when_the_connection_ends(version: Version) {
 
 /// A will that was published is not there any more; one that was called off never comes.
 fn comes_once_or_is_called_off(version: Version) {
-    let net = Net::new();
-    let mut watcher = watcher(&net, version);
-    let (client, _) = net.connect_with(version, WITH_WILL);
-    client.cut();
-    watcher.expect("32 ~ 'w' 00 01 [] \"gone\"");
-    net.resume(version, "a").cut();
-    net.wait(1_000);
-    watcher.expect_open();
+    for connect in [WITH_WILL, LASTING_WITH_WILL] {
+        let net = Net::new();
+        let mut watcher = watcher(&net, version);
+        let (client, _) = net.connect_with(version, connect);
+        client.cut();
+        watcher.expect("32 ~ 'w' 00 01 [] \"gone\"");
+        net.resume(version, "a").cut();
+        net.wait(1_000);
+        watcher.expect_open();
 
-    let (client, _) = net.connect_with(version, WITH_WILL);
-    client.leave();
-    net.resume(version, "a").cut();
-    net.wait(1_000);
-    watcher.expect_open();
+        let (client, _) = net.connect_with(version, connect);
+        client.leave();
+        net.resume(version, "a").cut();
+        net.wait(1_000);
+        watcher.expect_open();
+    }
 }
 
 /// A client without a will ends without one, also where it had one before.
@@ -141,7 +142,7 @@ fn is_retained_if_asked(version: Version) {
     }
 }
 
-/// Its delay, or the session if that ends before.
+/// Its delay, or the session if that ends before, by its expiry or by a clean start.
 fn waits_for_its_delay(version: Version) {
     for (expiry, delay, at) in [(100, 30, 30), (10, 30, 10), (0, 30, 0), (100, 0, 0)] {
         let net = Net::new();
@@ -160,6 +161,17 @@ fn waits_for_its_delay(version: Version) {
         net.wait(1_000);
         watcher.expect_open();
     }
+    let net = Net::new();
+    let mut watcher = watcher(&net, version);
+    let will = "[18 00 00 00 1E] 'w' 'gone'";
+    let connect = format!("10 ~ 'MQTT' VV 0E 00 00 [11 00 00 00 64] 'a' {will}");
+    net.connect_with(version, &connect).0.cut();
+    net.wait(29);
+    watcher.expect_open();
+    let _client = net.connect(version, "a");
+    watcher.expect("32 ~ 'w' 00 01 [] \"gone\"");
+    net.wait(1_000);
+    watcher.expect_open();
 }
 
 /// The session goes on before the delay is over.
