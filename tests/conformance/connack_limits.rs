@@ -7,7 +7,7 @@ use mqtt_sansio::packet::{ConnAck, KeepAlive, TopicFilters};
 use mqtt_sansio::property::ConnAckProperties;
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{QoS, ReasonCode, Version};
-use support::script::{ClientEnd, Net, ServerEnd, connect, message, subscriptions, text};
+use support::script::{ClientEnd, Net, ServerEnd, connect, lasting, message, subscriptions, text};
 
 use crate::Test;
 
@@ -29,6 +29,12 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &[],
         v5: &["3.2.2-11", "3.2.2-14"],
         run: client_keeps_to_qos_and_retain,
+    },
+    Test {
+        name: "client_sends_nothing_again_that_is_too_much",
+        v311: &[],
+        v5: &["3.2.2-11", "3.2.2-14", "3.2.2-15"],
+        run: client_sends_nothing_again_that_is_too_much,
     },
     Test {
         name: "client_keeps_to_the_packet_size",
@@ -110,6 +116,14 @@ fn client_keeps_to_qos_and_retain(version: Version) {
         refused(ReasonCode::RetainNotSupported)
     );
     server.expect_open();
+    let mut server = ClientEnd::accepted(version, connect("c"), "20 ~ 00 00 [24 00]");
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        assert_eq!(
+            server.end.connection.publish(qos, message("t", "x")),
+            refused(ReasonCode::QoSNotSupported)
+        );
+    }
+    server.expect_open();
 
     let mut server = ClientEnd::connecting(version, connect("c"));
     let client = &mut server.end.connection;
@@ -119,6 +133,36 @@ fn client_keeps_to_qos_and_retain(version: Version) {
     server.send("20 ~ 00 00 [24 01 25 00]");
     server.expect("32 ~ 't' 00 03 [] \"3\"");
     server.expect_open();
+}
+
+/// The limits are those of the new connection, whatever the last one allowed.
+fn client_sends_nothing_again_that_is_too_much(version: Version) {
+    let lasting = lasting(version, "c");
+    for (limits, left) in [
+        ("24 01", "3B ~ 't' 00 02 [] \"2\" | 3A ~ 't' 00 03 [] 61*30"),
+        ("25 00", "3C ~ 't' 00 01 [] \"1\" | 3A ~ 't' 00 03 [] 61*30"),
+        (
+            "27 00 00 00 14",
+            "3C ~ 't' 00 01 [] \"1\" | 3B ~ 't' 00 02 [] \"2\"",
+        ),
+    ] {
+        let mut server = ClientEnd::accepted(version, lasting.clone(), "20 ~ 00 00 []");
+        let client = &mut server.end.connection;
+        let mut retained = message("t", "2");
+        retained.retain = true;
+        let large = message("t", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+        client.publish(QoS::ExactlyOnce, message("t", "1")).unwrap();
+        client.publish(QoS::AtLeastOnce, retained).unwrap();
+        client.publish(QoS::AtLeastOnce, large).unwrap();
+        assert_eq!(server.receive_all().len(), 3);
+        server.reconnect(lasting.clone(), &format!("20 ~ 01 00 [{limits}]"));
+        let first_is_given_up = limits == "24 01";
+        if first_is_given_up {
+            server.expect("62 ~ 00 01");
+        }
+        server.expect(left);
+        server.expect_open();
+    }
 }
 
 /// 20 bytes fit, 21 do not, whatever the packet.
