@@ -61,9 +61,13 @@ fn client_keeps_the_connection_alive(version: Version) {
     server.expect("30 ~ 't' [] \"x\"");
     server.end.wait(9);
     server.expect_open();
-    server.end.wait(1);
-    server.expect("C0 00");
-    server.expect_open();
+    for _ in 0..2 {
+        server.end.wait(1);
+        server.expect("C0 00");
+        server.send("D0 00");
+        server.end.wait(9);
+        server.expect_open();
+    }
 }
 
 /// A silent client is cut off, and one that sends anything at all is not.
@@ -71,9 +75,16 @@ fn server_waits_one_and_a_half_times_keep_alive(version: Version) {
     let net = Net::new();
     let connect = "10 ~ 'MQTT' VV 02 00 0A [] 'a'";
     let (mut client, _) = net.connect_with(version, connect);
-    net.wait(14);
-    client.send("C0 00");
-    client.expect("D0 00");
+    for (packet, answer) in [
+        ("C0 00", "D0 00"),
+        ("30 ~ 't' []", ""),
+        ("62 ~ 00 01", "70 ~ 00 01 {92}"),
+        ("82 ~ 00 01 [] 't' 00", "90 ~ 00 01 [] 00"),
+    ] {
+        net.wait(14);
+        client.send(packet);
+        client.expect(answer);
+    }
     net.wait(14);
     client.expect_open();
     net.wait(1);
@@ -124,6 +135,19 @@ fn server_keeps_to_the_packet_size(version: Version) {
     client.expect("90 ~ 00 01 [] 00*15");
     client.send(&format!("82 ~ 00 01 [] {}", "'t' 00 ".repeat(16)));
     client.expect_close_with(0x95);
+
+    // What was sent before is not sent again where it is too large.
+    let net = Net::new();
+    let mut client = net.resume(version, "a");
+    client.subscribe("t", 2);
+    let mut other = net.connect(version, "b");
+    other.send("32 ~ 't' 00 01 [] 78*30 | 34 ~ 't' 00 02 [] 78*30 | 32 ~ 't' 00 03 [] 78");
+    assert_eq!(client.receive_all().len(), 3);
+    client.cut();
+    let connect = "10 ~ 'MQTT' VV 00 00 00 [11 FF FF FF FF 27 00 00 00 14] 'a'";
+    let (mut client, _) = net.connect_with(version, connect);
+    client.expect("62 ~ 00 02 | 3A ~ 't' 00 03 [] 78");
+    client.expect_open();
 
     // Not even CONNACK may be larger.
     let mut client = net.open(version);
@@ -212,6 +236,7 @@ fn authentication_comes_first(version: Version) {
     let mut asked = connect("c");
     let builder = ConnectProperties::builder().authentication_method(text("m"));
     asked.properties = builder.build();
+    asked.keep_alive = KeepAlive::from_secs(5);
     let mut server = ClientEnd::connecting(version, asked);
     let client = &mut server.end.connection;
     client.publish(QoS::AtLeastOnce, message("t", "x")).unwrap();
@@ -219,6 +244,9 @@ fn authentication_comes_first(version: Version) {
     let wanted = subscriptions("t", QoS::AtMostOnce);
     assert!(client.subscribe(wanted, <_>::default()).is_err());
     assert!(client.ping().is_err());
+    server.expect_open();
+    // Not even PINGREQ, which waits for CONNACK, too.
+    server.end.wait(19);
     server.expect_open();
     server.send("F0 ~ 18 [15 00 01 \"m\"]");
     server.expect_open();
