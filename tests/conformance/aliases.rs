@@ -1,13 +1,14 @@
 //! MQTT 5.0 section 3.3.2.3.4: topic aliases.
 
-use mqtt_sansio::connection::client;
+use mqtt_sansio::connection::{ConnectionError, client};
 use mqtt_sansio::packet::Connect;
-use mqtt_sansio::property::{ConnAckProperties, TopicAlias};
+use mqtt_sansio::property::{ConnAckProperties, PublishProperties, TopicAlias};
 use mqtt_sansio::{QoS, Version};
 use support::notation::number;
 use support::script::{ClientEnd, Net, ServerEnd, connack, connect, lasting, message};
 
 use crate::Test;
+use crate::sides;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -21,6 +22,14 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &[],
         v5: &["3.2.2-17", "3.2.2-18", "3.3.2-9"],
         run: client_keeps_to_the_maximum,
+    },
+    Test {
+        name: "messages_bring_none",
+        v311: &[],
+        v5: &[
+            "3.1.2-26", "3.1.2-27", "3.2.2-17", "3.2.2-18", "3.3.2-9", "3.3.2-11",
+        ],
+        run: messages_bring_none,
     },
     Test {
         name: "server_forgets",
@@ -122,6 +131,27 @@ fn aliased(alias_maximum: u16) -> Connect {
     let builder = connect.properties.to_builder();
     connect.properties = builder.topic_alias_maximum(alias_maximum).build();
     connect
+}
+
+/// A message brings no alias of its own, from whatever connection it has it.
+fn messages_bring_none(version: Version) {
+    let mut aliased = message("t", "x");
+    let builder = PublishProperties::builder();
+    let alias = TopicAlias::new(6).unwrap();
+    aliased.properties = builder.topic_alias(alias).build();
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let refused = Err(ConnectionError::TopicAlias);
+        for maximum in ["", "22 00 05"] {
+            let mut server = sides::client(version, maximum);
+            let said = server.end.connection.publish(qos, aliased.clone());
+            assert_eq!(said, refused);
+            server.expect_open();
+            let mut client = sides::server(version, maximum);
+            let said = client.end.connection.publish(qos, aliased.clone());
+            assert_eq!(said, refused);
+            client.expect_open();
+        }
+    }
 }
 
 /// On a new connection of the session no alias stands for anything, in either direction.
