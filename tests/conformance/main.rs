@@ -9,8 +9,11 @@
 )]
 
 use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+use std::{panic, thread};
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 use mqtt_sansio::Version;
 
 mod acks;
@@ -104,6 +107,22 @@ fn label(version: Version) -> &'static str {
     }
 }
 
+/// Far longer than any test takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Runs a test, which fails if it hangs: then its thread ends with the process.
+fn in_time(run: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Result<(), Failed> {
+    let (done, ended) = mpsc::channel::<()>();
+    let test = thread::spawn(move || {
+        let _done = done;
+        run()
+    });
+    match ended.recv_timeout(PATIENCE) {
+        Err(RecvTimeoutError::Timeout) => Err("it hangs".into()),
+        _ => test.join().unwrap_or_else(|why| panic::resume_unwind(why)),
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
@@ -112,10 +131,11 @@ fn main() -> ExitCode {
             for version in BOTH {
                 if !test.proves(version).is_empty() {
                     let name = format!("{chapter}::{}::{}", test.name, label(version));
-                    trials.push(Trial::test(name, move || {
+                    let run = move || {
                         (test.run)(version);
                         Ok(())
-                    }));
+                    };
+                    trials.push(Trial::test(name, move || in_time(run)));
                 }
             }
         }
