@@ -152,6 +152,14 @@ fn topics_match_the_filter(version: Version) {
         }
         b.expect_open();
     }
+    if version == Version::V311 {
+        // What 5.0 reads as a shared subscription is a filter like others.
+        let mut a = Net::new().connect(version, "a");
+        a.subscribe("$share/g/a", 0);
+        a.send("30 ~ 'a' [] | 30 ~ '$share/g/a' []");
+        a.expect("30 ~ '$share/g/a' []");
+        a.expect_open();
+    }
 }
 
 /// All of them, in order, to each subscriber, at once and retained.
