@@ -53,6 +53,12 @@ pub(crate) const TESTS: &[Test] = &[
 fn client_keeps_the_connection_alive(version: Version) {
     let mut connect = connect("a");
     connect.keep_alive = KeepAlive::from_secs(10);
+    // From CONNECT on, if that is all that was sent.
+    let mut server = ClientEnd::accepted(version, connect.clone(), "20 ~ 00 00 []");
+    server.end.wait(9);
+    server.expect_open();
+    server.end.wait(1);
+    server.expect("C0 00");
     let mut server = ClientEnd::accepted(version, connect, "20 ~ 00 00 []");
     server.end.wait(9);
     server.expect_open();

@@ -26,7 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "is_retained_if_asked",
-        v311: &["3.1.2-16", "3.1.2-17"],
+        v311: &["3.1.2-9", "3.1.2-16", "3.1.2-17"],
         v5: &["3.1.2-14", "3.1.2-15"],
         run: is_retained_if_asked,
     },
@@ -100,6 +100,7 @@ fn comes_once_or_is_called_off(version: Version) {
         let (client, _) = net.connect_with(version, connect);
         client.cut();
         watcher.expect("32 ~ 'w' 00 01 [] \"gone\"");
+        net.wait(50);
         net.resume(version, "a").cut();
         net.wait(1_000);
         watcher.expect_open();
