@@ -204,6 +204,15 @@ fn problem_information_is_asked_for(version: Version) {
         client.send("A2 ~ 00 01 [] 't'");
         client.end.connection.unsub_ack(ack).unwrap();
         client.expect(&format!("B0 ~ 00 01 [{explanation}] 00"));
+        client.send("32 ~ 't' 00 07 [] | 34 ~ 't' 00 08 []");
+        for id in [7, 8] {
+            let id = PacketId::new(id).unwrap();
+            let server = &mut client.end.connection;
+            server.acknowledge(id, ReasonCode::Success).unwrap();
+        }
+        client.expect("40 ~ 00 07 | 50 ~ 00 08");
+        client.send("62 ~ 00 08 | 50 ~ 00 09");
+        client.expect("70 ~ 00 08 | 62 ~ 00 09 92");
 
         let mut last = Disconnect::new(ReasonCode::ServerBusy).to_owned();
         last.properties = DisconnectProperties::builder().reason_string(why).build();

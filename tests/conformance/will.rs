@@ -1,7 +1,8 @@
 //! MQTT 5.0 sections 3.1.2.5 and 3.1.3.2: the will.
 
-use mqtt_sansio::Version;
-use support::script::{Link, Net, Script};
+use mqtt_sansio::packet::ConnAck;
+use mqtt_sansio::{ReasonCode, Version};
+use support::script::{Link, Net, Script, ServerEnd};
 
 use crate::Test;
 
@@ -90,6 +91,13 @@ fn comes_when_the_connection_ends(version: Version) {
             watcher.expect_open();
         }
     }
+    // It is the will of a client that was accepted.
+    let mut client = ServerEnd::new(version);
+    client.send(WITH_WILL);
+    let server = &mut client.end.connection;
+    let refusal = ConnAck::new(ReasonCode::NotAuthorized).to_owned();
+    server.refuse(refusal).unwrap();
+    assert!(server.take_will().is_none());
 }
 
 /// A will that was published is not there any more; one that was called off never comes.
