@@ -60,7 +60,7 @@ impl Pair {
                             connack.properties =
                                 ConnAckProperties::builder().topic_alias_maximum(10).build();
                         }
-                        self.server.accept(NOW, connack, None)?;
+                        self.server.accept(NOW, connack, &mut None)?;
                     }
                     (Input::Deliver(_), Packet::Publish(publish)) => {
                         self.delivered += 1;

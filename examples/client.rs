@@ -51,6 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         while let Some(event) = client.poll_event() {
             println!("{event:?}");
             match event {
+                // What came with it may have ended the connection already.
+                _ if !client.is_connected() => {}
                 Event::Connected { .. } => {
                     let filter = TopicFilter::new(topic.as_str())?;
                     let options = SubscriptionOptions::new(QoS::ExactlyOnce);
@@ -89,18 +91,25 @@ fn main() -> Result<(), Box<dyn Error>> {
             Err(error) => return Err(error.into()),
         }
         client.handle_timeout(start.elapsed());
+        // What is wrong ends the connection. What is left to send then tells the server why.
         loop {
             let packet = match decoder.decode_shared(&mut received) {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
                 Err(error) => {
+                    println!("{error}");
                     client.handle_decode_error(error);
-                    return Err(error.into());
+                    break;
                 }
             };
-            if let (Input::Deliver(alias), Packet::Publish(message)) =
-                (client.handle_packet(&packet)?, packet)
-            {
+            let input = match client.handle_packet(&packet) {
+                Ok(input) => input,
+                Err(violation) => {
+                    println!("{violation}");
+                    break;
+                }
+            };
+            if let (Input::Deliver(alias), Packet::Publish(message)) = (input, packet) {
                 let topic = alias.or(message.topic).ok_or("no topic")?;
                 println!("{topic}: {:?}", message.payload);
                 unfinished -= 1;

@@ -75,7 +75,9 @@ impl Connection {
     }
 
     /// A client that had this session with the server before, restored from a snapshot perhaps.
-    pub fn with_session(session: Session<Publish>) -> Self {
+    pub fn with_session(mut session: Session<Publish>) -> Self {
+        // It may be a copy of that of a connection.
+        session.disconnect();
         let mut connection = Self::new();
         connection.core.session = session;
         connection.core.session_expiry = u32::MAX;
@@ -109,7 +111,8 @@ impl Connection {
     /// Begins a connection: a network connection is there, and CONNECT is the first packet on it
     /// [MQTT-3.1.0-1].
     ///
-    /// The session stays with its client identifier: under another one, what was begun is forgotten.
+    /// The session stays with its client identifier: under another one, what was begun is forgotten. A
+    /// clean start forgets it at once, so go on with a clean start until one is accepted.
     ///
     /// What CONNECT allows the server holds for what comes: see [`Limits`]. The frame decoder has a
     /// limit of its own, which should not be below the Maximum Packet Size in it.
@@ -126,8 +129,11 @@ impl Connection {
             // 3.1.1 [MQTT-3.1.3-7]
             return Err(ConnectionError::EmptyClientId);
         }
-        // The session of the last connection ended with it.
-        self.known &= self.core.session_expiry > 0;
+        // The session of the last connection ended with it, or ends with CONNECT [MQTT-3.1.2-4].
+        self.known &= self.core.session_expiry > 0 && !connect.clean_start;
+        if connect.clean_start {
+            self.core.session.reset();
+        }
         self.core.own = self.core.begin(version, connect);
         self.core.peer = Limits::DEFAULT;
         self.core.turn = match self.core.method {

@@ -150,8 +150,18 @@ impl Core {
         Ok(())
     }
 
-    /// Queues the packet that ends the connection; none if the peer takes none of its size.
-    pub(super) fn send_last(&mut self, packet: Packet) -> Result<(), ConnectionError> {
+    /// Queues the packet that ends the connection: without properties if it is too large with them,
+    /// and none if it still is.
+    pub(super) fn send_last(&mut self, mut packet: Packet) -> Result<(), ConnectionError> {
+        let sent = self.send(packet.clone());
+        if sent != Err(ConnectionError::PacketTooLarge) {
+            return sent;
+        }
+        match &mut packet {
+            Packet::ConnAck(ack) => ack.properties = Properties::default(),
+            Packet::Disconnect(last) => last.properties = Properties::default(),
+            _ => {}
+        }
         match self.send(packet) {
             Err(ConnectionError::PacketTooLarge) => Ok(()),
             sent => sent,

@@ -32,7 +32,7 @@ use crate::version::{Sender, Version};
 /// let connect = Packet::from(Connect::new("press-12".parse()?));
 /// let judged = server.handle_packet(Duration::ZERO, Version::V5, &connect)?;
 /// assert_eq!(judged, Input::Answer);
-/// server.accept(Duration::ZERO, ConnAck::new(ReasonCode::Success).to_owned(), None)?;
+/// server.accept(Duration::ZERO, ConnAck::new(ReasonCode::Success).to_owned(), &mut None)?;
 /// assert!(matches!(server.poll_transmit(), Some(Packet::ConnAck(_))));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -85,16 +85,16 @@ impl Connection {
 
     /// Accepts CONNECT, with the session that the server has for the client, if it has one.
     ///
-    /// A session is dropped if the client wants a clean start [MQTT-3.1.2-4]; Session Present is set
-    /// accordingly, and the authentication method. Response Information goes to a client that asked
-    /// for it alone [MQTT-3.1.2-28]. The properties of `connack` say what the client
-    /// may do: see [`Limits`]. Server Keep Alive and Session Expiry Interval in them replace the
-    /// client's.
+    /// It takes `session`, unless it fails. A session is dropped if the client wants a clean start
+    /// [MQTT-3.1.2-4]; Session Present is set accordingly, and the authentication method. Response
+    /// Information goes only to a client that asked for it [MQTT-3.1.2-28]. The properties of `connack`
+    /// say what the client may do: see [`Limits`]. Server Keep Alive and Session Expiry Interval in
+    /// them replace the client's.
     pub fn accept(
         &mut self,
         now: Duration,
         mut connack: ConnAck,
-        session: Option<Session<Publish>>,
+        session: &mut Option<Session<Publish>>,
     ) -> Result<(), ConnectionError> {
         if self.core.state != State::Connecting || self.accepted {
             return Err(ConnectionError::WrongState);
@@ -106,8 +106,7 @@ impl Connection {
             // The client's AUTH has to come first.
             return Err(ConnectionError::Authentication);
         }
-        let session = session.filter(|_| !self.clean_start);
-        connack.session_present = session.is_some();
+        connack.session_present = session.is_some() && !self.clean_start;
         if let Some(method) = &self.core.method {
             let builder = connack.properties.to_builder();
             let builder = builder.authentication_method(method.as_borrowed());
@@ -128,6 +127,7 @@ impl Connection {
         self.core.send(connack.into())?;
         self.core.own = own;
         self.core.session_expiry = expiry.unwrap_or(self.core.asked_expiry);
+        let session = session.take().filter(|_| !self.clean_start);
         self.core.session = session.unwrap_or_default();
         self.core.establish();
         self.watch.keep_alive(now, keep_alive.interval());
@@ -137,8 +137,8 @@ impl Connection {
 
     /// Refuses CONNECT, with a code of 0x80 or above, and ends the connection [MQTT-3.2.2-7].
     ///
-    /// A code that 3.1.1 does not have is not sent there, nor a packet larger than the client takes: the
-    /// connection just ends.
+    /// Properties are left out where the client takes no packet of that size. A code that 3.1.1 does not
+    /// have is not sent there: the connection just ends.
     pub fn refuse(&mut self, connack: ConnAck) -> Result<(), ConnectionError> {
         if self.core.state != State::Connecting {
             return Err(ConnectionError::WrongState);
@@ -200,6 +200,7 @@ impl Connection {
 
     /// Ends the connection with DISCONNECT, behind the messages of QoS 0 that wait; in 3.1.1
     /// without. Before [`accept`](Self::accept), use [`refuse`](Self::refuse) [MQTT-3.14.0-1].
+    /// Properties are left out where the client takes no packet of that size.
     ///
     /// For acknowledgements to leave before, drain [`poll_transmit`](Self::poll_transmit) first.
     pub fn disconnect(&mut self, disconnect: Disconnect) -> Result<(), ConnectionError> {

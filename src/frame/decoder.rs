@@ -146,10 +146,18 @@ impl FrameDecoder {
         &mut self,
         input: &mut &'a [u8],
     ) -> Result<Option<Packet<&'a [u8]>>, DecodeError> {
+        if let (State::Start, []) = (&self.state, *input) {
+            return Ok(None);
+        }
+        self.decode_next(input)
+    }
+
+    #[inline]
+    fn decode_next<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+    ) -> Result<Option<Packet<&'a [u8]>>, DecodeError> {
         let Some((ctx, header, frame, rest)) = self.whole(input) else {
-            if let (State::Start, []) = (&self.state, *input) {
-                return Ok(None);
-            }
             return self.decode_slowly(input);
         };
         *input = rest;

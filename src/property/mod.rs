@@ -188,6 +188,9 @@ impl<K, B: AsRef<[u8]>> Properties<K, B> {
     pub(crate) fn put(&self, version: Version, out: &mut impl BufMut) {
         if version == Version::V5 {
             let block = self.block.as_ref();
+            if block.is_empty() {
+                return out.put_u8(0);
+            }
             VarInt::try_from(block.len())
                 .unwrap_or(VarInt::MAX)
                 .encode(out);

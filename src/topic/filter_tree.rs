@@ -36,8 +36,8 @@ use super::{TopicFilter, TopicName};
 ///
 /// The tree is a radix tree over the bytes of the filters. It compares and does not hash, so
 /// nobody can choose filters that collide. A filter of 40 bytes takes some 110 to 170 bytes of
-/// memory, its text included; a longer one about 1.3 for each byte it does not share. There is room
-/// for one and a half values or two a filter: box large ones. Memory is given back as filters are
+/// memory, its text included; a longer one about 1.3 for each byte it does not share. Each piece of
+/// up to 58 bytes has room for a value, so box large ones. Memory is given back as filters are
 /// removed.
 ///
 /// # Panics

@@ -55,7 +55,7 @@ fn connections() {
         let clients = held(&region);
         let before = held(&region);
         let connack = ConnAck::new(ReasonCode::Success).to_owned();
-        server.accept(now, connack, None).unwrap();
+        server.accept(now, connack, &mut None).unwrap();
         while let Some(packet) = server.poll_transmit() {
             let _ = client.handle_packet(&packet).unwrap();
         }

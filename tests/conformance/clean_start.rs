@@ -118,7 +118,9 @@ fn clean_start_begins_anew(version: Version) {
     let now = anew.end.now;
     let accepted = connack(ConnAckProperties::default());
     let server = &mut anew.end.connection;
-    server.accept(now, accepted, Some(unfinished())).unwrap();
+    server
+        .accept(now, accepted, &mut Some(unfinished()))
+        .unwrap();
     anew.expect("20 ~ 00 00 []");
     anew.expect_open();
 

@@ -92,7 +92,7 @@ fn only_once(version: Version) {
     let again = connack(ConnAckProperties::default());
     let server = &mut client.end.connection;
     assert_eq!(
-        server.accept(now, again, None),
+        server.accept(now, again, &mut None),
         Err(ConnectionError::WrongState)
     );
     let refusal = ConnAck::new(ReasonCode::ServerBusy).to_owned();

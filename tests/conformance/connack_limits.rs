@@ -214,7 +214,7 @@ fn explanation_that_is_too_large(version: Version) {
                 let now = client.end.now;
                 let server = &mut client.end.connection;
                 match reason {
-                    ReasonCode::Success => server.accept(now, connack, None).unwrap(),
+                    ReasonCode::Success => server.accept(now, connack, &mut None).unwrap(),
                     _ => server.refuse(connack).unwrap(),
                 }
                 let mqtt_sansio::Packet::ConnAck(sent) = client.receive() else {

@@ -169,7 +169,11 @@ fn response_information_is_asked_for(version: Version) {
         let builder = ConnAckProperties::builder().response_information(text("r"));
         let connack = connack(builder.build());
         let now = client.end.now;
-        client.end.connection.accept(now, connack, None).unwrap();
+        client
+            .end
+            .connection
+            .accept(now, connack, &mut None)
+            .unwrap();
         client.expect(&format!("20 ~ 00 00 [{answered}]"));
     }
 }
@@ -191,7 +195,11 @@ fn problem_information_is_asked_for(version: Version) {
 
         let connack = connack(ConnAckProperties::builder().reason_string(why).build());
         let now = client.end.now;
-        client.end.connection.accept(now, connack, None).unwrap();
+        client
+            .end
+            .connection
+            .accept(now, connack, &mut None)
+            .unwrap();
         client.expect(&format!("20 ~ 00 00 [1F 00 03 \"why\" {method}]"));
 
         client.send("82 ~ 00 01 [] 't' 00");

@@ -91,7 +91,9 @@ fn server_waits_for_connack(version: Version) {
     client.send("10 ~ 'MQTT' VV 02 00 00 [] 'a'");
     let connack = ConnAck::new(ReasonCode::Success).to_owned();
     let connection = &mut client.end.connection;
-    connection.accept(Duration::ZERO, connack, None).unwrap();
+    connection
+        .accept(Duration::ZERO, connack, &mut None)
+        .unwrap();
     client.send("D0 00");
     client.expect("20 ~ 00 00 00 | E0 01 82");
     client.expect_close();

@@ -230,7 +230,9 @@ fn method_stays(version: Version) {
         // A server's connection puts the method into CONNACK by itself.
         let connack = ConnAck::new(ReasonCode::Success).to_owned();
         let connection = &mut client.end.connection;
-        connection.accept(Duration::ZERO, connack, None).unwrap();
+        connection
+            .accept(Duration::ZERO, connack, &mut None)
+            .unwrap();
         client.expect("20 ~ 00 00 [15 'm']");
         client.expect_open();
     }
@@ -247,7 +249,7 @@ fn no_method_no_auth(version: Version) {
         unreachable!();
     };
     let connection = &mut client.end.connection;
-    let refused = connection.accept(Duration::ZERO, connack, None);
+    let refused = connection.accept(Duration::ZERO, connack, &mut None);
     assert_eq!(refused, Err(ConnectionError::Authentication));
     client.expect_open();
     let hello = "10 ~ 'MQTT' VV 02 00 00 [] 'c'";

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use mqtt_sansio::connection::{Closed, Event, Violation, client, server};
-use mqtt_sansio::packet::{ConnAck, Connect, KeepAlive, Publish};
-use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
-use mqtt_sansio::{Delivery, Packet, PacketId, ReasonCode, Version};
+use mqtt_sansio::packet::{
+    ConnAck, Connect, Disconnect, KeepAlive, Publish, SubscriptionOptions, Subscriptions,
+};
+use mqtt_sansio::property::{ConnAckProperties, ConnectProperties, DisconnectProperties};
+use mqtt_sansio::topic::TopicFilter;
+use mqtt_sansio::{Delivery, Packet, PacketId, QoS, ReasonCode, Version};
 
 pub(crate) const ZERO: Duration = Duration::ZERO;
 pub(crate) const OK: ReasonCode = ReasonCode::Success;
@@ -81,7 +84,7 @@ pub(crate) fn asked(version: Version, connect: Connect) -> server::Connection {
 /// A server that has accepted.
 pub(crate) fn accepted(version: Version, connect: Connect, connack: ConnAck) -> server::Connection {
     let mut server = asked(version, connect);
-    server.accept(ZERO, connack, None).unwrap();
+    server.accept(ZERO, connack, &mut None).unwrap();
     assert!(matches!(server.poll_transmit(), Some(Packet::ConnAck(_))));
     assert_eq!(server.poll_transmit(), None);
     server
@@ -124,4 +127,22 @@ pub(crate) fn last(packets: &[Packet]) -> Option<(u8, ReasonCode)> {
 
 pub(crate) fn code(violation: Violation) -> u8 {
     violation.reason_code().to_u8()
+}
+
+pub(crate) fn subscriptions(filter: &str) -> Subscriptions {
+    let options = SubscriptionOptions::new(QoS::ExactlyOnce);
+    Subscriptions::new([(TopicFilter::new(filter).unwrap(), options)]).unwrap()
+}
+
+pub(crate) fn disconnect(reason: ReasonCode) -> Disconnect {
+    Disconnect::new(reason).to_owned()
+}
+
+pub(crate) fn leaves(reason: ReasonCode, session_expiry: Option<u32>) -> Packet {
+    let mut last = disconnect(reason);
+    if let Some(seconds) = session_expiry {
+        let builder = DisconnectProperties::builder();
+        last.properties = builder.session_expiry_interval(seconds).build();
+    }
+    last.into()
 }

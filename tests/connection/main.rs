@@ -7,9 +7,11 @@
 )]
 
 mod alias;
+mod auth;
 mod driver;
 mod exchange;
 mod keep_alive;
 mod life_cycle;
+mod limits;
 mod model;
 mod wrong_time;

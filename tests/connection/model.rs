@@ -161,8 +161,9 @@ impl World {
                 .receive_maximum(NonZeroU16::new(self.quotas.0).unwrap())
                 .build();
         }
-        let stored = self.stored.take();
-        self.server.accept(self.link.now, connack, stored).unwrap();
+        self.server
+            .accept(self.link.now, connack, &mut self.stored)
+            .unwrap();
     }
 
     fn receive_up(&mut self) {

@@ -187,7 +187,9 @@ fn server_answers_to_what_is_no_packet() {
         if let Some(packet) = decoder.decode(&mut unread).unwrap() {
             let version = decoder.version().unwrap();
             let _ = server.handle_packet(ZERO, version, &packet).unwrap();
-            server.accept(ZERO, connack(<_>::default()), None).unwrap();
+            server
+                .accept(ZERO, connack(<_>::default()), &mut None)
+                .unwrap();
             assert_eq!(answered(&mut server).len(), 1);
         }
         let mut unread = bytes;
@@ -248,7 +250,9 @@ fn no_disconnect_before_connack() {
     let mut server = asked(Version::V5, connect(0, <_>::default()));
     let early = server.disconnect(Disconnect::new(OK).to_owned());
     assert!(early.is_err());
-    server.accept(ZERO, connack(<_>::default()), None).unwrap();
+    server
+        .accept(ZERO, connack(<_>::default()), &mut None)
+        .unwrap();
     let violation = server.handle_packet(ZERO, Version::V5, &Packet::<&[u8]>::PingResp);
     assert_eq!(code(violation.unwrap_err()), 0x82);
     let packets = answered(&mut server);

@@ -67,7 +67,7 @@ impl Ours {
                 match (input.unwrap(), packet) {
                     (Input::Answer, _) => {
                         let accepted = ConnAck::new(ReasonCode::Success).to_owned();
-                        self.server.accept(NOW, accepted, None).unwrap();
+                        self.server.accept(NOW, accepted, &mut None).unwrap();
                     }
                     (Input::Deliver(_), Packet::Publish(publish)) => {
                         self.delivered += 1;

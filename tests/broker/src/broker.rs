@@ -57,7 +57,7 @@ pub(crate) struct Link {
     pub(crate) client: Option<SessionKey>,
     /// When a timer looks at it.
     timer: Option<Duration>,
-    /// SUBACK and UNSUBACK that have not been sent.
+    /// Reason codes in SUBACK and UNSUBACK that have not been sent.
     pub(crate) answers: usize,
 }
 
@@ -308,7 +308,7 @@ impl Broker {
             match event {
                 Event::Completed(packet, _) | Event::Dropped(packet) => {
                     if let Some(client) = &mut client {
-                        client.in_flight.remove(&packet);
+                        client.land(packet);
                     }
                 }
                 Event::Closed(_) => over = true,
@@ -335,6 +335,9 @@ impl Broker {
         let Some(connection) = link.and_then(|link| link.connection.as_mut()) else {
             return;
         };
+        if !connection.is_connected() {
+            return self.refuse(id, reason);
+        }
         let disconnect = Disconnect::new(reason).to_owned();
         if connection.disconnect(disconnect).is_err() {
             connection.handle_close();

@@ -24,13 +24,17 @@ pub(crate) struct Client {
     pub(crate) session: Option<Session<Publish>>,
     /// The filters as they were sent, and whether each is a shared subscription.
     pub(crate) filters: BTreeMap<TopicFilter, bool>,
+    /// Of the filters.
+    pub(crate) filter_bytes: usize,
     /// When the session ends; while there is no connection.
     pub(crate) ends_at: Option<Duration>,
     /// The will that waits, and until when.
     pub(crate) will: Option<(Duration, Box<Will>)>,
     pub(crate) queue: Queue,
     /// What was handed to the session of the connection, by packet identifier.
-    pub(crate) in_flight: BTreeMap<PacketId, Outgoing>,
+    in_flight: BTreeMap<PacketId, Outgoing>,
+    /// Of the messages in flight.
+    in_flight_bytes: usize,
 }
 
 impl Client {
@@ -40,11 +44,38 @@ impl Client {
             connection: None,
             session: None,
             filters: BTreeMap::new(),
+            filter_bytes: 0,
             ends_at: None,
             will: None,
             queue: Queue::default(),
             in_flight: BTreeMap::new(),
+            in_flight_bytes: 0,
         }
+    }
+
+    /// Queues a message. `false` if there is no room, even without what has expired.
+    pub(crate) fn push(&mut self, now: Duration, config: &Config, new: Outgoing) -> bool {
+        let room = config.max_queued_bytes.saturating_sub(self.in_flight_bytes);
+        self.queue.push(now, (config.max_queued, room), new)
+    }
+
+    /// A message has its packet identifier.
+    pub(crate) fn launch(&mut self, id: PacketId, outgoing: Outgoing) {
+        self.in_flight_bytes += outgoing.size();
+        self.in_flight.insert(id, outgoing);
+    }
+
+    /// A message in flight is dealt with.
+    pub(crate) fn land(&mut self, id: PacketId) -> Option<Outgoing> {
+        let outgoing = self.in_flight.remove(&id)?;
+        self.in_flight_bytes -= outgoing.size();
+        Some(outgoing)
+    }
+
+    /// How many messages it holds, and how many bytes.
+    pub(crate) fn messages(&self) -> (usize, usize) {
+        let count = self.queue.len() + self.in_flight.len();
+        (count, self.queue.bytes + self.in_flight_bytes)
     }
 
     /// The session for a new connection: what is sent again is written anew, since expiry goes on
@@ -89,7 +120,7 @@ impl Client {
                 None => qos == QoS::AtLeastOnce,
             };
             if free {
-                taken.extend(self.in_flight.remove(&id));
+                taken.extend(self.land(id));
             }
         }
         taken.extend(self.queue.take_if(goes));
@@ -104,6 +135,8 @@ pub(crate) struct Queue {
     held: VecDeque<Outgoing>,
     bytes: usize,
     next: u64,
+    /// No message expires before.
+    expires_at: Option<Duration>,
 }
 
 impl Queue {
@@ -115,18 +148,21 @@ impl Queue {
         self.loose.iter().chain(&self.held)
     }
 
-    /// Appends a message. `false` if there is no room, even without what has expired.
-    pub(crate) fn push(&mut self, now: Duration, config: &Config, mut new: Outgoing) -> bool {
-        let size = new.message.size();
-        let full = |queue: &Self| {
-            queue.len() >= config.max_queued
-                || queue.bytes.saturating_add(size) > config.max_queued_bytes
-        };
-        if full(self) {
+    fn push(&mut self, now: Duration, (count, bytes): (usize, usize), mut new: Outgoing) -> bool {
+        let size = new.size();
+        let full = |queue: &Self| queue.len() >= count || queue.bytes.saturating_add(size) > bytes;
+        if full(self) && self.expires_at.is_some_and(|at| at <= now) {
             self.take_if(|outgoing| outgoing.message.is_expired(now));
+            let left = self
+                .iter()
+                .filter_map(|outgoing| outgoing.message.expires_at);
+            self.expires_at = left.min();
         }
         if full(self) {
             return false;
+        }
+        if let Some(at) = new.message.expires_at {
+            self.expires_at = Some(self.expires_at.map_or(at, |first| first.min(at)));
         }
         new.number = self.next;
         self.next += 1;
@@ -146,7 +182,7 @@ impl Queue {
             (None, Some(_)) => self.held.pop_front(),
             _ => self.loose.pop_front(),
         }?;
-        self.bytes -= next.message.size();
+        self.bytes -= next.size();
         Some(next)
     }
 
@@ -159,7 +195,7 @@ impl Queue {
             let out: VecDeque<Outgoing> = out;
             taken.extend(out);
         }
-        let sizes = taken.iter().map(|outgoing| outgoing.message.size());
+        let sizes = taken.iter().map(Outgoing::size);
         self.bytes -= sizes.sum::<usize>();
         taken
     }

@@ -10,9 +10,10 @@ pub struct Config {
     /// How long CONNECT, and each AUTH before CONNACK, may take.
     pub connect_timeout: Duration,
     /// The longest Keep Alive in seconds, announced in 5.0 where the client asks for more. 0 leaves
-    /// it to the client.
+    /// it to the client, and so does 3.1.1, which has no Server Keep Alive.
     pub max_keep_alive: u16,
-    /// Messages of QoS 1 and 2 that a client may have unacknowledged.
+    /// Messages of QoS 1 and 2 that a client may have unacknowledged. 3.1.1 is not told: there it may
+    /// have one for each packet identifier, which costs about 1 MiB.
     pub receive_maximum: NonZeroU16,
     /// The highest topic alias that a client may use.
     pub topic_alias_maximum: u16,
@@ -38,13 +39,16 @@ pub struct Config {
     pub max_sessions: usize,
     /// Subscriptions of one session.
     pub max_subscriptions: usize,
+    /// Bytes of the topic filters of one session.
+    pub max_subscription_bytes: usize,
     /// Messages that wait for one session.
     pub max_queued: usize,
-    /// Bytes of the messages that wait for one session.
+    /// Bytes of the messages that wait for one session or are unacknowledged.
     pub max_queued_bytes: usize,
     /// Messages of QoS 1 and 2 that are unacknowledged by one client, whatever it allows.
     pub max_in_flight: u16,
-    /// SUBACK and UNSUBACK that one client leaves unread.
+    /// Reason codes in SUBACK and UNSUBACK that one client leaves unread, but for the last of these
+    /// packets.
     pub max_unread_answers: usize,
     /// Retained messages.
     pub max_retained: usize,
@@ -70,6 +74,7 @@ impl Default for Config {
             max_pending: 1_000,
             max_sessions: 20_000,
             max_subscriptions: 1_000,
+            max_subscription_bytes: 1 << 20,
             max_queued: 10_000,
             max_queued_bytes: 64 << 20,
             max_in_flight: 1_000,

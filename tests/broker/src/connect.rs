@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use mqtt_sansio::connection::server::Connection;
 use mqtt_sansio::packet::{Auth, ConnAck, Connect, KeepAlive};
+use mqtt_sansio::property::InConnAck;
 use mqtt_sansio::property::{ConnAckProperties, MaximumQoS, PropertiesBuilder};
-use mqtt_sansio::{Binary, QoS, ReasonCode, Sender, Text, Version};
-use mqtt_sansio::{PacketType, property::InConnAck};
+use mqtt_sansio::{Binary, Packet, PacketType, QoS, ReasonCode, Sender, Text, Version};
 
 use crate::client::{Client, SessionKey};
 use crate::policy::AuthStep;
@@ -83,14 +83,32 @@ impl Broker {
         }
     }
 
-    fn refuse(&mut self, id: ConnectionId, reason: ReasonCode) {
+    /// Refuses a client that may be told to go elsewhere.
+    fn refuse_client(&mut self, id: ConnectionId, name: &Text, reason: ReasonCode) {
+        let elsewhere = matches!(
+            reason,
+            ReasonCode::UseAnotherServer | ReasonCode::ServerMoved
+        );
+        let place = elsewhere.then(|| self.policy.server_reference(name));
+        self.refuse_with(id, reason, place.flatten());
+    }
+
+    pub(crate) fn refuse(&mut self, id: ConnectionId, reason: ReasonCode) {
+        self.refuse_with(id, reason, None);
+    }
+
+    fn refuse_with(&mut self, id: ConnectionId, reason: ReasonCode, place: Option<Text>) {
         let link = self.links.get_mut(&id);
         let Some(connection) = link.and_then(|link| link.connection.as_mut()) else {
             return;
         };
         let may = reason.is_error() && reason.allowed_in(PacketType::ConnAck, Some(Sender::Server));
         let fallback = ReasonCode::UnspecifiedError;
-        let connack = ConnAck::new(if may { reason } else { fallback }).to_owned();
+        let mut connack = ConnAck::new(if may { reason } else { fallback }).to_owned();
+        if let (Some(place), Version::V5) = (place, connection.version()) {
+            let builder = ConnAckProperties::builder();
+            connack.properties = builder.server_reference(place.as_borrowed()).build();
+        }
         if connection.refuse(connack).is_err() {
             connection.handle_close();
         }
@@ -107,13 +125,20 @@ impl Broker {
             Some(connection) => connection.version(),
             None => return,
         };
-        let assigned = connect.client_id.is_empty();
-        let name = match assigned {
+        let name = match connect.client_id.is_empty() {
             true => self.new_name(),
             false => connect.client_id.to_owned(),
         };
         if let Err(reason) = self.check_connect(version, &name, connect) {
-            return self.refuse(id, reason);
+            return self.refuse_client(id, &name, reason);
+        }
+        let connack = self.connack(version, &name, connect, auth_data);
+        let takes = connect.properties.maximum_packet_size();
+        let takes = takes.and_then(|most| usize::try_from(most.get()).ok());
+        let len = Packet::from(connack.as_borrowed()).encoded_len(version);
+        if len.is_ok_and(|len| takes.is_some_and(|most| len > most)) {
+            // Before there is a session that it could cost.
+            return self.refuse(id, ReasonCode::PacketTooLarge);
         }
         self.take_session_over(&name, connect.clean_start);
         let known = self.names.get(&name).copied();
@@ -129,7 +154,7 @@ impl Broker {
         }
         let key = known.unwrap_or_else(|| self.new_session(&name));
         let now = self.now;
-        let session = self.clients.get_mut(&key).and_then(|client| {
+        let mut session = self.clients.get_mut(&key).and_then(|client| {
             client.connection = Some(id);
             if let Some(at) = client.ends_at.take() {
                 self.timers.cancel(at, Timer::Session(key));
@@ -140,7 +165,6 @@ impl Broker {
             }
             client.resume(now, version)
         });
-        let connack = self.connack(version, connect, assigned.then_some(&name), auth_data);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -149,13 +173,8 @@ impl Broker {
         let accepted = link
             .connection
             .as_mut()
-            .map(|c| c.accept(now, connack, session));
-        if !matches!(accepted, Some(Ok(()))) {
-            // CONNACK is too large for a client that takes next to nothing.
-            if let Some(connection) = &mut link.connection {
-                connection.handle_close();
-            }
-        }
+            .map(|c| c.accept(now, connack, &mut session));
+        debug_assert!(matches!(accepted, Some(Ok(()))), "{accepted:?}");
         self.settle(id);
     }
 
@@ -219,16 +238,21 @@ impl Broker {
 
     /// What the client has to know.
     fn connack(
-        &self,
+        &mut self,
         version: Version,
+        name: &Text,
         connect: &Connect<&[u8]>,
-        assigned: Option<&Text>,
         auth_data: &[u8],
     ) -> ConnAck {
         let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
         if version == Version::V311 {
             return connack;
         }
+        let asks = connect.properties.request_response_information();
+        let response_information = match asks.unwrap_or(false) {
+            true => self.policy.response_information(name),
+            false => None,
+        };
         let config = &self.config;
         let mut builder = ConnAckProperties::builder();
         let asked = connect.properties.session_expiry_interval().unwrap_or(0);
@@ -247,8 +271,14 @@ impl Broker {
             builder = builder.retain_available(false);
         }
         builder = builder.maximum_packet_size(config.maximum_packet_size);
-        if let Some(name) = assigned {
+        if connect.client_id.is_empty() {
             builder = builder.assigned_client_identifier(name.as_borrowed());
+        }
+        if let Some(text) = &response_information {
+            builder = builder.response_information(text.as_borrowed());
+        }
+        if let Some(method) = connect.properties.authentication_method() {
+            builder = builder.authentication_method(method);
         }
         if config.topic_alias_maximum > 0 {
             builder = builder.topic_alias_maximum(config.topic_alias_maximum);

@@ -40,10 +40,10 @@
 //! * A [`Policy`] for who may connect, subscribe and publish, and a limit in [`Config`] for
 //!   everything that a client can make it hold.
 //!
-//! In 3.1.1 a filter with `$share/` is an ordinary one. What 3.1.1 has no way to say is not enforced
-//! there (Keep Alive, Receive Maximum), is done without a word (retained messages that are not
-//! available), or ends the connection (a QoS above the maximum, a retained message for which there is
-//! no room).
+//! In 3.1.1 a filter with `$share/` is an ordinary one. What 3.1.1 has no way to tell a client is not
+//! asked of it (a Keep Alive below its own, Receive Maximum), is done without a word (retained
+//! messages that are not available), or ends the connection (a QoS above the maximum, a retained
+//! message for which there is no room). Its own Keep Alive is held against it all the same.
 #![cfg_attr(
     test,
     allow(
@@ -66,12 +66,14 @@ mod serve;
 mod subscriptions;
 mod sys;
 mod timers;
+mod usage;
 mod will;
 
 pub use broker::{Broker, ConnectionId};
 pub use config::Config;
 pub use policy::{Anyone, AuthStep, Policy, Rules};
 pub use serve::serve;
+pub use usage::Usage;
 
 #[cfg(test)]
 mod tests;

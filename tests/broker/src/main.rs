@@ -10,9 +10,12 @@ const USAGE: &str = "\
 reference-broker [OPTION...]
     --listen ADDRESS           where to listen; 127.0.0.1:1883 unless this says otherwise
     --password-file FILE       a line USER:PASSWORD for each user, in clear; nobody else may connect
-    --deny-subscribe FILTER    refuse subscriptions that FILTER covers; may be repeated
+    --deny-subscribe FILTER    refuse subscriptions that FILTER covers, not those that go beyond it;
+                               may be repeated
     --deny-publish FILTER      refuse messages to topics that match FILTER; may be repeated
-    --max-keep-alive SECONDS   the longest keep alive
+    --response-information TEXT
+                               what clients get that ask for it
+    --max-keep-alive SECONDS   the longest keep alive of a 5.0 client; a 3.1.1 client has its own
     --receive-maximum NUMBER   QoS 1 and 2 messages that a client may have unacknowledged
     --topic-alias-maximum NUMBER
     --maximum-packet-size BYTES
@@ -35,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--password-file" => rules = users(rules, &std::fs::read(value()?)?)?,
             "--deny-subscribe" => rules = rules.deny_subscribe(value()?.parse()?),
             "--deny-publish" => rules = rules.deny_publish(value()?.parse()?),
+            "--response-information" => rules = rules.response_information(value()?.parse()?),
             "--max-keep-alive" => config.max_keep_alive = value()?.parse()?,
             "--receive-maximum" => config.receive_maximum = value()?.parse()?,
             "--topic-alias-maximum" => config.topic_alias_maximum = value()?.parse()?,

@@ -64,7 +64,8 @@ impl Message {
 
     /// About how many bytes it takes.
     pub(crate) fn size(&self) -> usize {
-        128 + self.topic.len() + self.payload.len() + self.properties.len()
+        let publisher = self.publisher.as_ref().map_or(0, |name| name.len());
+        128 + self.topic.len() + self.payload.len() + self.properties.len() + publisher
     }
 }
 
@@ -86,6 +87,11 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
+    /// About how many bytes it takes, as if nobody else had the message.
+    pub(crate) fn size(&self) -> usize {
+        self.message.size() + 4 * self.ids.len()
+    }
+
     /// The PUBLISH, with what is left of the Message Expiry Interval [MQTT-3.3.2-6].
     pub(crate) fn to_publish(&self, now: Duration, version: Version) -> Publish {
         let message = &self.message;

@@ -25,6 +25,19 @@ pub trait Policy: fmt::Debug + Send {
         AuthStep::Refused(ReasonCode::BadAuthenticationMethod)
     }
 
+    /// Where else a client may go that is refused with
+    /// [`UseAnotherServer`](ReasonCode::UseAnotherServer) or
+    /// [`ServerMoved`](ReasonCode::ServerMoved).
+    fn server_reference(&mut self, _client: &Text) -> Option<Text> {
+        None
+    }
+
+    /// What a client is told that asks for Response Information: the beginning of topics for the
+    /// answers to its requests.
+    fn response_information(&mut self, _client: &Text) -> Option<Text> {
+        None
+    }
+
     /// Whether a client may have this subscription. The code is for SUBACK.
     fn subscribe(
         &mut self,
@@ -67,6 +80,7 @@ pub struct Rules {
     passwords: BTreeMap<Vec<u8>, Vec<u8>>,
     deny_subscribe: Vec<TopicFilter>,
     deny_publish: Vec<TopicFilter>,
+    response_information: Option<Text>,
 }
 
 impl Rules {
@@ -90,6 +104,13 @@ impl Rules {
         self.deny_publish.push(filter);
         self
     }
+
+    /// Tells clients that ask for Response Information this.
+    #[must_use]
+    pub fn response_information(mut self, text: Text) -> Self {
+        self.response_information = Some(text);
+        self
+    }
 }
 
 impl Policy for Rules {
@@ -109,6 +130,10 @@ impl Policy for Rules {
             Some(expected) if expected == password => Ok(()),
             _ => Err(ReasonCode::BadUserNameOrPassword),
         }
+    }
+
+    fn response_information(&mut self, _: &Text) -> Option<Text> {
+        self.response_information.clone()
     }
 
     fn subscribe(&mut self, _: &Text, filter: &TopicFilter<&[u8]>) -> Result<(), ReasonCode> {

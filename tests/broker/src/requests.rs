@@ -1,3 +1,4 @@
+use mqtt_sansio::connection::server::Connection;
 use mqtt_sansio::packet::Subscription as Request;
 use mqtt_sansio::packet::{ReasonCodes, RetainHandling, SubAck, Subscribe, Unsubscribe};
 use mqtt_sansio::property::SubscriptionId;
@@ -24,8 +25,9 @@ impl Broker {
                 Err(reason) => speakable(version, reason),
             });
         }
+        let count = codes.len();
         let suback = SubAck::new(subscribe.packet_id, ReasonCodes::new(codes));
-        self.answer(id, |connection| connection.sub_ack(suback).is_ok());
+        self.answer(id, count, |connection| connection.sub_ack(suback).is_ok());
     }
 
     /// UNSUBSCRIBE: filters are compared character by character [MQTT-3.10.4-1].
@@ -35,21 +37,26 @@ impl Broker {
         };
         let mut codes = Vec::new();
         for filter in &request.filters {
-            let client = self.clients.get_mut(&key);
-            let known = client.and_then(|client| client.filters.remove(filter.as_bytes()));
+            let Some(client) = self.clients.get_mut(&key) else {
+                return;
+            };
+            let known = client.filters.remove(filter.as_bytes());
             if let Some(shared) = known {
                 self.subscriptions.remove(&Place::new(&filter, shared), key);
+                client.filter_bytes -= filter.len();
             }
             codes.push(match known {
                 Some(_) => ReasonCode::Success,
                 None => ReasonCode::NoSubscriptionExisted,
             });
         }
+        let count = codes.len();
         if version == Version::V311 {
             codes.clear();
         }
         let unsuback = SubAck::new(request.packet_id, ReasonCodes::new(codes));
-        self.answer(id, |connection| connection.unsub_ack(unsuback).is_ok());
+        let send = |connection: &mut Connection| connection.unsub_ack(unsuback).is_ok();
+        self.answer(id, count, send);
     }
 
     fn requester(&self, id: ConnectionId) -> Option<(SessionKey, Version)> {
@@ -57,24 +64,22 @@ impl Broker {
         Some((link.client?, link.connection.as_ref()?.version()))
     }
 
-    /// Sends an answer, unless the client leaves too many unread, or takes none of that size.
+    /// Sends an answer with so many codes, unless the client leaves too many unread, or takes none
+    /// of that size.
     fn answer(
         &mut self,
         id: ConnectionId,
-        send: impl FnOnce(&mut mqtt_sansio::connection::server::Connection) -> bool,
+        codes: usize,
+        send: impl FnOnce(&mut Connection) -> bool,
     ) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        link.answers += 1;
-        let unread = link.answers > self.config.max_unread_answers;
-        let sent = link
-            .connection
-            .as_mut()
-            .is_some_and(|connection| send(connection));
-        if unread {
-            self.close(id, ReasonCode::QuotaExceeded);
-        } else if !sent {
+        if link.answers >= self.config.max_unread_answers {
+            return self.close(id, ReasonCode::QuotaExceeded);
+        }
+        link.answers += codes;
+        if !link.connection.as_mut().is_some_and(|it| send(it)) {
             self.close(id, ReasonCode::PacketTooLarge);
         }
     }
@@ -93,8 +98,13 @@ impl Broker {
         let client = client.ok_or(ReasonCode::UnspecifiedError)?;
         self.policy.subscribe(&client.name, &request.filter)?;
         let known = client.filters.get(request.filter.as_bytes()).copied();
-        if known.is_none() && client.filters.len() >= self.config.max_subscriptions {
-            return Err(ReasonCode::QuotaExceeded);
+        if known.is_none() {
+            let bytes = client.filter_bytes + request.filter.len();
+            let full = client.filters.len() >= self.config.max_subscriptions;
+            if full || bytes > self.config.max_subscription_bytes {
+                return Err(ReasonCode::QuotaExceeded);
+            }
+            client.filter_bytes = bytes;
         }
         if let Some(shared) = known.filter(|&shared| shared != place.is_shared()) {
             // The session was resumed in the version that reads the filter differently.

@@ -51,7 +51,11 @@ impl Retained {
         self.topics.len()
     }
 
-    fn remove(&mut self, topic: &TopicName) {
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn remove(&mut self, topic: &TopicName) {
         if let Some(old) = self.topics.remove(topic) {
             self.bytes -= old.size();
         }

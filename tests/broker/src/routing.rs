@@ -37,14 +37,14 @@ impl Broker {
         };
         let reason = match allowed {
             Ok(()) => {
-                let mut message = Message::from_publish(self.now, name, topic, publish);
-                message.retain &= self.config.retain;
-                self.take_over(message)
+                let message = Message::from_publish(self.now, name, topic, publish);
+                // In 3.1.1 by the end of the connection (3.1.1 [MQTT-4.8.0-2]).
+                self.take_over(message, publish.qos() > QoS::AtMostOnce)
             }
             Err(reason) => reason,
         };
         if version == Version::V311 && reason == ReasonCode::QuotaExceeded {
-            // An answer would say that all is well (3.1.1 [MQTT-4.8.0-2]).
+            // An answer would say that all is well.
             return self.close(id, reason);
         }
         let Some(packet) = publish.delivery.packet_id() else {
@@ -76,10 +76,19 @@ impl Broker {
     }
 
     /// Retains a message if it is to be, and routes it. Returns the code for its publisher.
-    fn take_over(&mut self, message: Message) -> ReasonCode {
+    ///
+    /// What there is no room to retain is refused if its publisher can be told, and else is for those
+    /// who subscribe already.
+    pub(crate) fn take_over(&mut self, mut message: Message, told: bool) -> ReasonCode {
+        message.retain &= self.config.retain;
         let message = Arc::new(message);
         if message.retain && !self.retain(&message) {
-            return ReasonCode::QuotaExceeded;
+            if told {
+                return ReasonCode::QuotaExceeded;
+            }
+            // Better none than an old one.
+            self.retained.remove(&message.topic);
+            self.stats.messages_dropped += 1;
         }
         match self.route(&message) {
             true => ReasonCode::Success,
@@ -148,7 +157,7 @@ impl Broker {
         if client.connection.is_none() && outgoing.qos == QoS::AtMostOnce {
             return;
         }
-        if !client.queue.push(self.now, &self.config, outgoing) {
+        if !client.push(self.now, &self.config, outgoing) {
             self.stats.messages_dropped += 1;
         }
         if let Some(id) = client.connection {
@@ -214,7 +223,7 @@ impl Client {
         let publish = outgoing.to_publish(now, connection.version());
         match connection.publish(outgoing.qos, publish) {
             Ok(Some(id)) => {
-                self.in_flight.insert(id, outgoing);
+                self.launch(id, outgoing);
             }
             Ok(None) => {}
             // It counts as sent [MQTT-3.1.2-25].

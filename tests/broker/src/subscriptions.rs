@@ -79,7 +79,8 @@ struct Group {
 /// The subscriptions of all sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
-    filters: FilterTree<Entry>,
+    /// Boxed, as the tree has room for a value in each of its pieces.
+    filters: FilterTree<Box<Entry>>,
     count: usize,
 }
 
@@ -99,9 +100,7 @@ impl Subscriptions {
 
     /// Adds a subscription, or replaces it [MQTT-3.8.4-3].
     pub(crate) fn insert(&mut self, place: &Place<'_>, key: SessionKey, new: Subscription) {
-        let entry = self
-            .filters
-            .get_or_insert_with(&place.filter, Entry::default);
+        let entry = self.filters.get_or_insert_with(&place.filter, Box::default);
         let members = match place.share {
             Some(name) => {
                 let group = entry.shares.entry(name.to_owned());

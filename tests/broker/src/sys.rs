@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,22 +34,22 @@ impl Broker {
         self.retained.purge(self.now);
         let connections = self.clients.values().map(|client| client.connection);
         let connected = connections.flatten().count();
-        let stats = self.stats;
+        let (stats, usage) = (self.stats, self.usage());
         let values: [(&'static [u8], u64); 12] = [
             (b"$SYS/broker/uptime", self.now.as_secs()),
             (b"$SYS/broker/clients/connected", count(connected)),
             (
                 b"$SYS/broker/clients/disconnected",
-                count(self.clients.len() - connected),
+                count(usage.sessions - connected),
             ),
-            (b"$SYS/broker/clients/total", count(self.clients.len())),
+            (b"$SYS/broker/clients/total", count(usage.sessions)),
             (
                 b"$SYS/broker/subscriptions/count",
-                count(self.subscriptions.len()),
+                count(usage.subscriptions),
             ),
             (
                 b"$SYS/broker/retained messages/count",
-                count(self.retained.len()),
+                count(usage.retained),
             ),
             (b"$SYS/broker/messages/received", stats.packets_received),
             (b"$SYS/broker/messages/sent", stats.packets_sent),
@@ -63,10 +62,7 @@ impl Broker {
                 b"$SYS/broker/publish/messages/dropped",
                 stats.messages_dropped,
             ),
-            (
-                b"$SYS/broker/store/messages/count",
-                count(self.clients.values().map(|client| client.queue.len()).sum()),
-            ),
+            (b"$SYS/broker/store/messages/count", count(usage.messages)),
         ];
         self.publish_own(b"$SYS/broker/version", "reference-broker".to_owned());
         for (topic, value) in values {
@@ -78,20 +74,16 @@ impl Broker {
         let Ok(topic) = TopicName::try_from(Bytes::from_static(topic)) else {
             return;
         };
-        let message = Arc::new(Message {
+        let message = Message {
             publisher: None,
             topic,
             payload: payload.into(),
             properties: PublishProperties::default(),
             qos: QoS::AtMostOnce,
-            retain: self.config.retain,
+            retain: true,
             expires_at: None,
-        });
-        if message.retain {
-            // Where there is no room, there is only who subscribes already.
-            let _ = self.retain(&message);
-        }
-        self.route(&message);
+        };
+        self.take_over(message, false);
     }
 }
 

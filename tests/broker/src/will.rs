@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_sansio::Text;
@@ -61,12 +60,6 @@ impl Broker {
     }
 
     fn publish_will(&mut self, name: Text, will: &Will) {
-        let mut message = Message::from_will(self.now, name, will);
-        message.retain &= self.config.retain;
-        let message = Arc::new(message);
-        if message.retain && !self.retain(&message) {
-            self.stats.messages_dropped += 1;
-        }
-        self.route(&message);
+        self.take_over(Message::from_will(self.now, name, will), false);
     }
 }

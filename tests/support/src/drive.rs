@@ -8,8 +8,8 @@ use mqtt_sansio::packet::{Ack, Connect};
 use mqtt_sansio::{Delivery, Packet, PacketId, ReasonCode, Version};
 
 /// What one side has sent on a network connection.
-#[derive(Default)]
-struct Sent {
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
     /// CONNECT or CONNACK.
     greetings: u32,
     over: bool,
@@ -17,7 +17,7 @@ struct Sent {
 
 impl Sent {
     /// Holds a packet of a server against the rules.
-    fn by_server(&mut self, packet: &Packet<&[u8]>) {
+    pub(crate) fn by_server(&mut self, packet: &Packet<&[u8]>) {
         assert!(!self.over, "{packet:?} after the end");
         match packet {
             // [MQTT-3.2.0-2]
@@ -45,7 +45,7 @@ impl Sent {
 }
 
 /// Holds the size of a packet against the peer's Maximum Packet Size.
-fn check_size(packet: &Packet<&[u8]>, version: Version, maximum: Option<u32>) {
+pub(crate) fn check_size(packet: &Packet<&[u8]>, version: Version, maximum: Option<u32>) {
     let len = packet.encoded_len(version).unwrap();
     // What is five bytes long at most is not held against it.
     let maximum = usize::try_from(maximum.unwrap_or(u32::MAX).max(5)).unwrap();
@@ -53,7 +53,7 @@ fn check_size(packet: &Packet<&[u8]>, version: Version, maximum: Option<u32>) {
 }
 
 /// A packet: often one with an identifier that is in use.
-fn packet(u: &mut Unstructured<'_>) -> Result<Packet> {
+pub(crate) fn packet(u: &mut Unstructured<'_>) -> Result<Packet> {
     let id = PacketId::new(u.int_in_range(1..=4)?).unwrap();
     let ack = Ack::new(id).to_owned();
     Ok(match u.int_in_range(0..=9)? {
@@ -94,7 +94,7 @@ fn drive_server(u: &mut Unstructured<'_>) -> Result<()> {
         if judged.is_ok() && u.arbitrary()? {
             let mut connack: mqtt_sansio::packet::ConnAck = u.arbitrary()?;
             connack.reason = ReasonCode::Success;
-            let _ = server.accept(now, connack, None);
+            let _ = server.accept(now, connack, &mut None);
         }
     }
     while !u.is_empty() {

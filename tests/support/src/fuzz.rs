@@ -2,7 +2,7 @@
 
 use mqtt_sansio::Version;
 
-use crate::{check, drive, topic};
+use crate::{broker, check, drive, topic};
 
 /// Any bytes decode or are refused, in every form and role.
 pub fn decode(bytes: &[u8]) {
@@ -37,6 +37,11 @@ pub fn connection(bytes: &[u8]) {
     drive::client(bytes);
 }
 
+/// The reference broker serves well-behaved clients as the rules say, whatever strangers send.
+pub fn broker(bytes: &[u8]) {
+    broker::drive(bytes);
+}
+
 /// What a fuzzer calls.
 pub type Target = fn(&[u8]);
 
@@ -48,6 +53,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("matching", matching),
     ("trees", trees),
     ("connection", connection),
+    ("broker", broker),
 ];
 
 /// Runs a target on the files that the command line names: how to look at what a fuzzer found.

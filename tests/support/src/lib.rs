@@ -5,6 +5,7 @@
     reason = "a failed test panics"
 )]
 
+pub mod broker;
 pub mod check;
 pub mod drive;
 pub mod fuzz;

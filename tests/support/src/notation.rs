@@ -28,7 +28,7 @@ pub fn bytes(version: Version, text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// A number of two bytes, in the notation of [`bytes`].
+/// A number of two bytes, in the notation of [`bytes()`].
 pub fn number(value: u16) -> String {
     let [high, low] = value.to_be_bytes();
     format!("{high:02X} {low:02X}")

@@ -34,6 +34,29 @@ fn connections_without_connect() {
 }
 
 #[test]
+fn bytes_of_filters() {
+    let mut config = quiet();
+    config.max_subscription_bytes = 10;
+    let mut net = Net::new(config);
+    let mut a = net.join(Version::V5, "a");
+    let mut subscribe =
+        |net: &mut Net, filter| net.subscribe_with(&mut a, filter, options(QoS::AtMostOnce), None);
+    for (filter, code) in [
+        ("123456", ReasonCode::Success),
+        ("78901", ReasonCode::QuotaExceeded),
+        ("7890", ReasonCode::Success),
+        ("123456", ReasonCode::Success),
+    ] {
+        assert_eq!(subscribe(&mut net, filter), [code]);
+    }
+    assert_eq!(net.broker.usage().subscription_bytes, 10);
+    let mut b = net.join(Version::V5, "b");
+    net.subscribe(&mut b, "123456", QoS::AtMostOnce);
+    assert_eq!(net.unsubscribe(&mut b, "123456"), [ReasonCode::Success]);
+    assert_eq!(net.broker.usage().subscription_bytes, 10);
+}
+
+#[test]
 fn sessions() {
     let mut config = quiet();
     config.max_sessions = 1;

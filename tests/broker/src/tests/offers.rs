@@ -140,6 +140,54 @@ fn keep_alive_of_the_broker() {
     }
 }
 
+/// 3.1.1 has no Server Keep Alive: the client's own is held against it, and no other.
+#[test]
+fn keep_alive_of_the_client() {
+    let mut config = quiet();
+    config.max_keep_alive = 20;
+    let mut net = Net::new(config);
+    for (asked, held) in [(10, Some(15)), (60, Some(90)), (0, None)] {
+        let mut connect = lasting(Version::V311, "a");
+        connect.keep_alive = KeepAlive::from_secs(asked);
+        let (mut a, _) = net.connect(Version::V311, connect);
+        net.wait(seconds(held.unwrap_or(100_000) - 1));
+        net.send(&a, Packet::PingReq);
+        assert_eq!(net.receive(&mut a), [Packet::PingResp]);
+        net.wait(seconds(held.unwrap_or(100_000) - 1));
+        assert!(!net.broker.is_closing(a.id));
+        net.wait(seconds(1));
+        match held {
+            Some(_) => assert_eq!(net.last_words(&mut a), []),
+            None => assert!(!net.broker.is_closing(a.id)),
+        }
+    }
+}
+
+/// A client that takes no CONNACK of the size that there is keeps its session, and its connection.
+#[test]
+fn refuses_who_takes_no_conn_ack() {
+    let mut net = Net::new(quiet());
+    let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    net.subscribe(&mut a, "t", QoS::AtLeastOnce);
+    for (most, told) in [(5, true), (4, false)] {
+        let mut small = lasting(Version::V5, "a");
+        let builder = small.properties.to_builder();
+        let most = NonZeroU32::new(most).unwrap();
+        small.properties = builder.maximum_packet_size(most).build();
+        let mut refused = net.open(Version::V5);
+        net.send(&refused, small);
+        let connack = ConnAck::new(ReasonCode::PacketTooLarge).to_owned();
+        let expected = told.then_some(Packet::ConnAck(connack));
+        assert_eq!(net.last_words(&mut refused), Vec::from_iter(expected));
+    }
+    assert!(!net.broker.is_closing(a.id));
+    net.say(&mut a, QoS::AtLeastOnce, "t", "m");
+    net.cut(&a);
+    let (mut a, connack) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    assert!(connack.session_present);
+    assert_eq!(net.messages(&mut a), ["t=m q1 dup"]);
+}
+
 #[test]
 fn maximum_qos() {
     let mut config = quiet();

@@ -60,6 +60,60 @@ fn forbidden_topics() {
     assert_eq!(codes, [ReasonCode::NotAuthorized]);
 }
 
+#[test]
+fn response_information() {
+    let rules = Rules::default().response_information("answers".parse().unwrap());
+    let mut net = Net::with_policy(rules);
+    for (asks, told) in [
+        (None, None),
+        (Some(false), None),
+        (Some(true), Some("answers")),
+    ] {
+        let mut connect = connect(Version::V5, "a", true, 0);
+        let builder = ConnectProperties::builder();
+        connect.properties = match asks {
+            Some(asks) => builder.request_response_information(asks).build(),
+            None => builder.build(),
+        };
+        let (_, connack) = net.connect(Version::V5, connect);
+        let text = connack.properties.response_information();
+        assert_eq!(told.map(super::text), text);
+    }
+}
+
+/// Sends everyone elsewhere.
+#[derive(Debug)]
+struct Elsewhere;
+
+impl Policy for Elsewhere {
+    fn connect(&mut self, _: &Text, _: Option<&[u8]>, _: Option<&[u8]>) -> Result<(), ReasonCode> {
+        Err(ReasonCode::ServerMoved)
+    }
+
+    fn server_reference(&mut self, client: &Text) -> Option<Text> {
+        Some(format!("{client}.example:1883").parse().unwrap())
+    }
+}
+
+#[test]
+fn server_reference() {
+    let mut net = Net::with_policy(Elsewhere);
+    for (most, told) in [(100, Some("a.example:1883")), (10, None)] {
+        let mut connect = connect(Version::V5, "a", true, 0);
+        let builder = ConnectProperties::builder();
+        let most = std::num::NonZeroU32::new(most).unwrap();
+        connect.properties = builder.maximum_packet_size(most).build();
+        let (_, connack) = net.connect(Version::V5, connect);
+        assert_eq!(connack.reason, ReasonCode::ServerMoved);
+        let text = connack.properties.server_reference();
+        assert_eq!(told.map(super::text), text);
+    }
+    // 3.1.1 has no code for it.
+    let mut old = net.open(Version::V311);
+    net.send(&old, connect(Version::V311, "a", true, 0));
+    assert_eq!(net.last_words(&mut old), []);
+}
+
 /// Says `ping`, and wants `pong`.
 #[derive(Debug)]
 struct PingPong;

@@ -77,7 +77,7 @@ fn are_limited() {
     assert_eq!(keep(&mut net, "1", "m"), ReasonCode::NoMatchingSubscribers);
     assert_eq!(keep(&mut net, "2", "m"), ReasonCode::NoMatchingSubscribers);
     assert_eq!(keep(&mut net, "3", "m"), ReasonCode::QuotaExceeded);
-    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
         let mut old = net.join(Version::V311, "old");
         net.send(&old, retained(message(qos, 1, "3", "m")));
         assert_eq!(net.last_words(&mut old), []);
@@ -88,6 +88,15 @@ fn are_limited() {
     keep(&mut net, "1", "");
     assert_eq!(keep(&mut net, "3", "m"), ReasonCode::NoMatchingSubscribers);
     assert_eq!(net.broker.retained.len(), 2);
+    // What its publisher cannot be told goes on, but is not retained, and nothing older is.
+    let mut b = net.join(Version::V5, "b");
+    net.subscribe(&mut b, "#", QoS::AtLeastOnce);
+    assert_eq!(net.messages(&mut b).len(), 2);
+    let mut c = net.join(Version::V5, "c");
+    let publish = retained(message(QoS::AtMostOnce, 1, "2", &large));
+    assert_eq!(net.publish(&mut c, publish), None);
+    assert_eq!(net.messages(&mut b).len(), 1);
+    assert_eq!(net.broker.usage().retained, 1);
 }
 
 #[test]

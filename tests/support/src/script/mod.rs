@@ -28,7 +28,7 @@ pub trait End {
     fn is_closing(&self) -> bool;
 }
 
-/// The end that the test plays, in the notation of [`bytes`].
+/// The end that the test plays, in the notation of [`bytes()`].
 #[derive(Debug)]
 pub struct Script<E> {
     /// The version that is spoken.

@@ -46,7 +46,11 @@ impl ServerEnd {
         let mut client = Self::new(version);
         client.send(connect);
         let now = client.end.now;
-        client.end.connection.accept(now, connack, None).unwrap();
+        client
+            .end
+            .connection
+            .accept(now, connack, &mut None)
+            .unwrap();
         assert!(matches!(client.receive(), Packet::ConnAck(_)));
         client
     }

@@ -1,0 +1,166 @@
+//! Enhanced authentication.
+
+use std::num::NonZeroU32;
+
+use mqtt_sansio::connection::{ConnectionError, Event, Input, Violation, client, server};
+use mqtt_sansio::packet::Auth;
+use mqtt_sansio::property::{AuthProperties, ConnAckProperties, ConnectProperties};
+use mqtt_sansio::{Packet, QoS, ReasonCode, Text, Version};
+
+use crate::driver::*;
+
+fn auth(reason: ReasonCode, method: &str) -> Auth {
+    Auth::new(reason, Text::new(method).unwrap())
+}
+
+/// [MQTT-4.12.0-2] [MQTT-4.12.0-3] [MQTT-4.12.0-5] [MQTT-4.12.1-1]: both sides, before CONNACK and
+/// again later.
+#[test]
+fn authentication() {
+    use ReasonCode::{ContinueAuthentication, ReAuthenticate, Success};
+    let method = Text::new("m").unwrap();
+    let properties = ConnectProperties::builder()
+        .authentication_method(method)
+        .build();
+    let mut client = connecting(Version::V5, connect(0, properties.clone()));
+    let mut server = asked(Version::V5, connect(0, properties.clone()));
+    let up = |server: &mut server::Connection, client: &mut client::Connection| {
+        let packets = sent(client);
+        let handle = |packet| server.handle_packet(ZERO, Version::V5, packet).unwrap();
+        packets.iter().map(handle).collect::<Vec<_>>()
+    };
+    let down = |server: &mut server::Connection, client: &mut client::Connection| {
+        let packets = answered(server);
+        let handle = |packet| client.handle_packet(packet).unwrap();
+        packets.iter().map(handle).collect::<Vec<_>>()
+    };
+    let out_of_turn = Err(ConnectionError::Authentication);
+    assert_eq!(client.auth(auth(ContinueAuthentication, "m")), out_of_turn);
+    assert_eq!(client.auth(auth(ReAuthenticate, "m")), out_of_turn);
+    assert_eq!(server.auth(auth(Success, "m")), out_of_turn);
+    assert_eq!(
+        server.auth(auth(ContinueAuthentication, "other")),
+        out_of_turn
+    );
+    for _ in 0..2 {
+        server.auth(auth(ContinueAuthentication, "m")).unwrap();
+        assert_eq!(server.auth(auth(ContinueAuthentication, "m")), out_of_turn);
+        let early = server.accept(ZERO, connack(<_>::default()), &mut None);
+        assert_eq!(early, out_of_turn);
+        assert_eq!(down(&mut server, &mut client), [Input::Answer]);
+        client.auth(auth(ContinueAuthentication, "m")).unwrap();
+        assert_eq!(up(&mut server, &mut client), [Input::Answer]);
+    }
+    server
+        .accept(ZERO, connack(<_>::default()), &mut None)
+        .unwrap();
+    assert_eq!(down(&mut server, &mut client), [Input::Done]);
+    assert!(matches!(client.poll_event(), Some(Event::Connected { .. })));
+    // Again, while other packets go on.
+    assert_eq!(server.auth(auth(Success, "m")), out_of_turn);
+    client.auth(auth(ReAuthenticate, "m")).unwrap();
+    client.publish(QoS::AtMostOnce, message("t")).unwrap();
+    let judged = up(&mut server, &mut client);
+    assert_eq!(judged, [Input::Answer, Input::Deliver(None)]);
+    server.auth(auth(ContinueAuthentication, "m")).unwrap();
+    assert_eq!(down(&mut server, &mut client), [Input::Answer]);
+    client.auth(auth(ContinueAuthentication, "m")).unwrap();
+    assert_eq!(up(&mut server, &mut client), [Input::Answer]);
+    server.auth(auth(Success, "m")).unwrap();
+    assert_eq!(down(&mut server, &mut client), [Input::Done]);
+    assert_eq!(client.poll_event(), Some(Event::Reauthenticated));
+
+    // [MQTT-4.12.0-6] [MQTT-4.12.0-7]: no method, no AUTH.
+    let mut plain = (
+        crate::driver::client(Version::V5),
+        crate::driver::server(Version::V5),
+    );
+    assert_eq!(plain.0.auth(auth(ReAuthenticate, "m")), out_of_turn);
+    assert_eq!(plain.1.auth(auth(ContinueAuthentication, "m")), out_of_turn);
+    let mut with_method = connack(<_>::default());
+    with_method.properties = ConnAckProperties::builder()
+        .authentication_method(method)
+        .build();
+    let mut server = asked(Version::V5, connect(0, <_>::default()));
+    assert_eq!(server.accept(ZERO, with_method, &mut None), out_of_turn);
+    // A CONNACK without the method, or with another.
+    for wrong in [None, Some("other")] {
+        let mut client = connecting(Version::V5, connect(0, properties.clone()));
+        let mut answer = connack(<_>::default());
+        if let Some(wrong) = wrong {
+            let wrong = Text::new(wrong).unwrap();
+            answer.properties = ConnAckProperties::builder()
+                .authentication_method(wrong)
+                .build();
+        }
+        let judged = client.handle_packet(&Packet::ConnAck(answer));
+        assert_eq!(judged, Err(Violation::AuthenticationMethod));
+    }
+}
+
+/// Every AUTH in every state of an authentication, to both sides [MQTT-4.12.0-5] [MQTT-4.12.1-2].
+#[test]
+fn auth_in_every_state() {
+    use ReasonCode::{ContinueAuthentication, ReAuthenticate, Success};
+    let method = Text::new("m").unwrap();
+    let properties = ConnectProperties::builder()
+        .authentication_method(method)
+        .build();
+    let answer = ConnAckProperties::builder()
+        .authentication_method(method)
+        .build();
+    let waiting = connecting(Version::V5, connect(0, properties.clone()));
+    let settled = connected(Version::V5, connect(0, properties.clone()), connack(answer));
+    let mut again = settled.clone();
+    again.auth(auth(ReAuthenticate, "m")).unwrap();
+    let _ = sent(&mut again);
+    let asked = asked(Version::V5, connect(0, properties.clone()));
+    let mut turn = asked.clone();
+    turn.auth(auth(ContinueAuthentication, "m")).unwrap();
+    let _ = answered(&mut turn);
+    let done = accepted(Version::V5, connect(0, properties), connack(<_>::default()));
+    for (reason, method, expected) in [
+        (Success, "m", [false, false, true, false, false, false]),
+        (
+            ContinueAuthentication,
+            "m",
+            [true, false, true, false, true, false],
+        ),
+        (
+            ReAuthenticate,
+            "m",
+            [false, false, false, false, false, true],
+        ),
+        (ContinueAuthentication, "x", [false; 6]),
+        (ReAuthenticate, "x", [false; 6]),
+    ] {
+        let packet = Packet::from(auth(reason, method));
+        let clients = [&waiting, &settled, &again].map(|client| {
+            let mut client = client.clone();
+            let judged = client.handle_packet(&packet).is_ok();
+            assert_eq!(last(&sent(&mut client)).is_none(), judged);
+            judged
+        });
+        let servers = [&asked, &turn, &done].map(|server| {
+            let mut server = server.clone();
+            server.handle_packet(ZERO, Version::V5, &packet).is_ok()
+        });
+        assert_eq!([clients, servers].concat(), expected, "{reason} {method}");
+    }
+    // [MQTT-3.15.2-2] [MQTT-3.15.2-3]: explained only if it fits.
+    let text = Text::new("a reason that is long").unwrap();
+    let small = ConnectProperties::builder()
+        .authentication_method(method)
+        .maximum_packet_size(NonZeroU32::new(20).unwrap());
+    let mut server = crate::driver::asked(Version::V5, connect(0, small.build()));
+    let mut step = auth(ContinueAuthentication, "m");
+    step.properties = AuthProperties::builder()
+        .authentication_method(method)
+        .reason_string(text)
+        .build();
+    server.auth(step).unwrap();
+    assert_eq!(
+        answered(&mut server),
+        [Packet::from(auth(ContinueAuthentication, "m"))]
+    );
+}

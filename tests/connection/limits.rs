@@ -1,0 +1,297 @@
+//! What CONNECT and CONNACK allow, and what does not fit.
+
+use std::num::{NonZeroU16, NonZeroU32};
+
+use bytes::Bytes;
+use mqtt_sansio::connection::{Closed, ConnectionError, Event, Violation, client};
+use mqtt_sansio::packet::{ConnAck, Disconnect, ReasonCodes, SubAck, Subscribe, TopicFilters};
+use mqtt_sansio::property::{
+    AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties, MaximumQoS,
+    SubscribeProperties, SubscriptionId, UnsubscribeProperties,
+};
+use mqtt_sansio::session::{Session, SessionError};
+use mqtt_sansio::topic::TopicFilter;
+use mqtt_sansio::{Delivery, Packet, QoS, ReasonCode, Text, Version};
+
+use crate::driver::*;
+
+/// What the server excludes is refused here, before an identifier is taken [MQTT-3.2.2-11]
+/// [MQTT-3.2.2-14] [MQTT-3.2.2-15].
+#[test]
+fn client_keeps_to_the_limits() {
+    let properties = ConnAckProperties::builder()
+        .maximum_qos(MaximumQoS::AtLeastOnce)
+        .retain_available(false)
+        .maximum_packet_size(NonZeroU32::new(30).unwrap())
+        .wildcard_subscription_available(false)
+        .subscription_identifier_available(false)
+        .shared_subscription_available(false)
+        .receive_maximum(NonZeroU16::new(2).unwrap())
+        .build();
+    let mut client = connected(Version::V5, connect(0, <_>::default()), connack(properties));
+    let refused = |reason| Err(ConnectionError::NotSupported(reason));
+    let unrequested = |reason| Err(ConnectionError::NotSupported(reason));
+    let found = client.publish(QoS::ExactlyOnce, message("t"));
+    assert_eq!(found, refused(ReasonCode::QoSNotSupported));
+    let mut retained = message("t");
+    retained.retain = true;
+    let found = client.publish(QoS::AtMostOnce, retained);
+    assert_eq!(found, refused(ReasonCode::RetainNotSupported));
+    let mut large = message("t");
+    large.payload = Bytes::from_static(&[0; 23]);
+    let found = client.publish(QoS::AtLeastOnce, large.clone());
+    assert_eq!(found, Err(ConnectionError::PacketTooLarge));
+    // Two bytes shorter without an identifier.
+    assert_eq!(client.publish(QoS::AtMostOnce, large), Ok(None));
+    for (filter, reason) in [
+        ("a/+", ReasonCode::WildcardSubscriptionsNotSupported),
+        ("$share/g/a", ReasonCode::SharedSubscriptionsNotSupported),
+    ] {
+        let found = client.subscribe(subscriptions(filter), <_>::default());
+        assert_eq!(found, unrequested(reason));
+    }
+    let identified = SubscribeProperties::builder()
+        .subscription_identifier(SubscriptionId::new(1).unwrap())
+        .build();
+    let found = client.subscribe(subscriptions("a"), identified);
+    assert_eq!(
+        found,
+        unrequested(ReasonCode::SubscriptionIdentifiersNotSupported)
+    );
+    let long = "long/".repeat(6);
+    let found = client.subscribe(subscriptions(&long), <_>::default());
+    assert_eq!(found, Err(ConnectionError::PacketTooLarge));
+    let filters = TopicFilters::new([TopicFilter::new(&long).unwrap()]).unwrap();
+    let found = client.unsubscribe(filters, UnsubscribeProperties::default());
+    assert_eq!(found, Err(ConnectionError::PacketTooLarge));
+    assert!(client.session().is_empty());
+    assert_eq!(client.session().next_packet_id(), Some(id(1)));
+    assert_eq!(sent(&mut client).len(), 1);
+
+    // [MQTT-3.3.4-7] [MQTT-4.9.0-1] [MQTT-4.9.0-2], and all else goes on [MQTT-3.3.4-8]
+    // [MQTT-4.9.0-3].
+    for _ in 0..4 {
+        client.publish(QoS::AtLeastOnce, message("t")).unwrap();
+    }
+    client.publish(QoS::AtMostOnce, message("t")).unwrap();
+    let request = client
+        .subscribe(subscriptions("a"), <_>::default())
+        .unwrap();
+    assert_eq!(sent(&mut client).len(), 4);
+    assert_eq!(client.session().send_quota(), 0);
+    let ack = |value| Packet::PubAck(mqtt_sansio::packet::Ack::new(id(value)));
+    let _ = client.handle_packet(&ack(1)).unwrap();
+    assert_eq!(client.poll_event(), Some(Event::Completed(id(1), OK)));
+    assert_eq!(sent(&mut client).len(), 1);
+    // [MQTT-2.2.1-3] [MQTT-2.2.1-6]: SUBACK with the identifier of SUBSCRIBE.
+    let suback = |id, codes: &[ReasonCode]| {
+        Packet::SubAck(SubAck::new(id, ReasonCodes::new(codes.iter().copied())))
+    };
+    let mut other = client.clone();
+    assert!(other.handle_packet(&suback(id(2), &[OK])).is_err());
+    let mut other = client.clone();
+    assert!(other.handle_packet(&suback(request, &[OK, OK])).is_err());
+    let _ = client.handle_packet(&suback(request, &[OK])).unwrap();
+    assert_eq!(client.poll_event(), Some(Event::Subscribed(request)));
+}
+
+/// What a server's CONNACK excludes is a violation, with the code for it.
+#[test]
+fn server_holds_the_client_to_the_limits() {
+    let properties = ConnAckProperties::builder()
+        .maximum_qos(MaximumQoS::AtMostOnce)
+        .retain_available(false)
+        .shared_subscription_available(false)
+        .build();
+    let mut retained = message("t");
+    retained.retain = true;
+    let mut acknowledged = message("t");
+    acknowledged.delivery = Delivery::AtLeastOnce(id(1));
+    let shared = Subscribe::new(id(1), subscriptions("$share/g/a"));
+    for (packet, reason) in [
+        (Packet::from(retained), ReasonCode::RetainNotSupported),
+        (Packet::from(acknowledged), ReasonCode::QoSNotSupported),
+        (
+            Packet::from(shared),
+            ReasonCode::SharedSubscriptionsNotSupported,
+        ),
+    ] {
+        let plain = connect(0, <_>::default());
+        let mut server = accepted(Version::V5, plain, connack(properties.clone()));
+        let violation = server.handle_packet(ZERO, Version::V5, &packet);
+        assert_eq!(violation, Err(Violation::NotSupported(reason)));
+        assert_eq!(last(&answered(&mut server)), Some((14, reason)));
+    }
+    // [MQTT-3.3.4-9]: Receive Maximum, in the other direction.
+    let asked = ConnectProperties::builder()
+        .receive_maximum(NonZeroU16::MIN)
+        .build();
+    let mut client = connected(Version::V5, connect(0, asked), connack(<_>::default()));
+    for value in [1, 2] {
+        let mut publish = message("t");
+        publish.delivery = Delivery::ExactlyOnce(id(value));
+        let judged = client.handle_packet(&Packet::from(publish));
+        assert_eq!(judged.is_ok(), value == 1);
+    }
+    let exceeded = Some((14, ReasonCode::ReceiveMaximumExceeded));
+    assert_eq!(last(&sent(&mut client)), exceeded);
+}
+
+/// [MQTT-3.1.2-24] [MQTT-3.1.2-25]: a message that is too large counts as sent.
+#[test]
+fn server_sends_no_large_packet() {
+    let asked = ConnectProperties::builder()
+        .maximum_packet_size(NonZeroU32::new(20).unwrap())
+        .session_expiry_interval(9)
+        .build();
+    let mut large = message("t");
+    large.payload = Bytes::from_static(&[0; 20]);
+    let mut session = Session::new();
+    let first = session.publish(QoS::ExactlyOnce, large.clone()).unwrap();
+    session.publish(QoS::ExactlyOnce, message("t")).unwrap();
+    let mut resumed = connect(0, asked);
+    resumed.clean_start = false;
+    let mut server = crate::driver::asked(Version::V5, resumed);
+    server
+        .accept(ZERO, connack(<_>::default()), &mut Some(session))
+        .unwrap();
+    let packets = answered(&mut server);
+    assert!(
+        matches!(&packets[..], [Packet::ConnAck(ack), Packet::Publish(_)] if ack.session_present)
+    );
+    assert_eq!(server.poll_event(), Some(Event::Dropped(first)));
+    assert_eq!(server.session().packet_ids_in_use(), 1);
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let found = server.publish(qos, large.clone());
+        assert_eq!(found, Err(ConnectionError::PacketTooLarge));
+    }
+    assert_eq!(server.session().packet_ids_in_use(), 1);
+}
+
+/// [MQTT-3.1.2-24]: what ends the connection ends it, with as much as the client takes.
+#[test]
+fn ends_with_what_fits() {
+    let tiny = ConnectProperties::builder().maximum_packet_size(NonZeroU32::new(4).unwrap());
+    let mut server = asked(Version::V5, connect(0, tiny.build()));
+    let refused = ConnAck::new(ReasonCode::Banned).to_owned();
+    // Nor is a session lost to an answer that cannot be sent.
+    let mut kept = Some(Session::new());
+    let found = server.accept(ZERO, connack(<_>::default()), &mut kept);
+    assert_eq!(found, Err(ConnectionError::PacketTooLarge));
+    assert!(kept.is_some());
+    assert_eq!(server.refuse(refused), Ok(()));
+    assert_eq!(answered(&mut server), []);
+    assert_eq!(closed(server.poll_event()), Some(Closed::Local));
+
+    let small = ConnectProperties::builder().maximum_packet_size(NonZeroU32::new(9).unwrap());
+    let asked = connect(0, small.build());
+    let mut server = accepted(Version::V5, asked, connack(<_>::default()));
+    let mut moved = Disconnect::new(ReasonCode::ServerMoved).to_owned();
+    let elsewhere = Text::new("other.example").unwrap();
+    moved.properties = DisconnectProperties::builder()
+        .server_reference(elsewhere)
+        .build();
+    assert_eq!(server.disconnect(moved), Ok(()));
+    let bare = disconnect(ReasonCode::ServerMoved);
+    assert_eq!(answered(&mut server), [bare.into()]);
+    assert!(server.is_closed());
+}
+
+/// [MQTT-3.2.2-19] [MQTT-3.2.2-20] [MQTT-3.14.2-3] [MQTT-3.14.2-4]: explained only if it fits.
+#[test]
+fn explanations_that_do_not_fit() {
+    let text = Text::new("a reason that is long").unwrap();
+    for (maximum, kept) in [(60, true), (20, false)] {
+        let maximum = NonZeroU32::new(maximum).unwrap();
+        // These two may explain themselves although they are not asked to [MQTT-3.1.2-29].
+        let asked_for = ConnectProperties::builder()
+            .maximum_packet_size(maximum)
+            .request_problem_information(false)
+            .build();
+        let mut server = asked(Version::V5, connect(0, asked_for));
+        let properties = ConnAckProperties::builder()
+            .reason_string(text)
+            .user_property(text, Text::new("").unwrap())
+            .server_keep_alive(7)
+            .build();
+        server.accept(ZERO, connack(properties), &mut None).unwrap();
+        let mut last = disconnect(ReasonCode::ServerShuttingDown);
+        last.properties = DisconnectProperties::builder().reason_string(text).build();
+        server.disconnect(last).unwrap();
+        let [Packet::ConnAck(ack), Packet::Disconnect(last)] = &answered(&mut server)[..] else {
+            panic!()
+        };
+        assert_eq!(ack.properties.reason_string().is_some(), kept);
+        assert_eq!(ack.properties.server_keep_alive(), Some(7));
+        assert_eq!(!last.properties.is_empty(), kept);
+    }
+}
+
+/// [MQTT-3.1.2-29]: a server that explains what it was not asked to breaks a rule.
+#[test]
+fn unwanted_explanations() {
+    let asked = ConnectProperties::builder()
+        .request_problem_information(false)
+        .build();
+    let mut client = connected(Version::V5, connect(0, asked), connack(<_>::default()));
+    client.publish(QoS::AtLeastOnce, message("t")).unwrap();
+    assert_eq!(sent(&mut client).len(), 1);
+    let mut ack = mqtt_sansio::packet::Ack::new(id(1)).to_owned();
+    let text = Text::new("why").unwrap();
+    ack.properties = AckProperties::builder().reason_string(text).build();
+    let judged = client.handle_packet(&Packet::PubAck(ack));
+    assert_eq!(judged, Err(Violation::ProblemInformation));
+    assert_eq!(
+        last(&sent(&mut client)),
+        Some((14, ReasonCode::ProtocolError))
+    );
+}
+
+/// Queues are bounded, and identifiers conserved.
+#[test]
+fn full_queues() {
+    let mut client = client::Connection::new().max_queued(2);
+    assert_eq!(
+        client.publish(QoS::AtMostOnce, message("t")),
+        Err(ConnectionError::WrongState)
+    );
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        assert!(client.publish(qos, message("t")).is_ok());
+    }
+    let full = Err(ConnectionError::QueueFull);
+    assert_eq!(client.publish(QoS::AtLeastOnce, message("t")), full);
+    client
+        .connect(Version::V5, connect(0, <_>::default()))
+        .unwrap();
+    assert_eq!(sent(&mut client).len(), 1);
+    let _ = client
+        .handle_packet(&Packet::ConnAck(connack(<_>::default())))
+        .unwrap();
+    for expected in [Ok(None), Ok(None), full] {
+        assert_eq!(client.publish(QoS::AtMostOnce, message("t")), expected);
+    }
+    assert_eq!(client.ping(), full.map(|_: Option<_>| ()));
+    assert_eq!(
+        client.subscribe(subscriptions("a"), <_>::default()),
+        Err(ConnectionError::QueueFull)
+    );
+    assert_eq!(sent(&mut client).len(), 4);
+    let mut alien = message("t");
+    alien.properties = mqtt_sansio::property::PublishProperties::builder()
+        .subscription_identifier(SubscriptionId::new(1).unwrap())
+        .build();
+    assert!(client.publish(QoS::AtMostOnce, alien).is_err());
+    let unknown = client.acknowledge(id(1), OK);
+    assert_eq!(
+        unknown,
+        Err(ConnectionError::Session(SessionError::UnknownPacketId))
+    );
+    // PINGRESPs are counted, not stored.
+    let mut server = server(Version::V5);
+    for _ in 0..1_000 {
+        let _ = server
+            .handle_packet(ZERO, Version::V5, &Packet::<&[u8]>::PingReq)
+            .unwrap();
+    }
+    assert_eq!(answered(&mut server).len(), 1_000);
+}
