@@ -112,6 +112,19 @@ fn only_once(version: Version) {
     let mut client = Net::new().connect(version, "a");
     client.send("10 ~ 'MQTT' VV 02 00 00 [] 'a'");
     client.expect_close_with(0x82);
+
+    // Also before CONNACK, where in 5.0 there may be AUTH.
+    for method in ["", "15 00 01 \"m\""] {
+        let mut client = ServerEnd::new(version);
+        let connect = format!("10 ~ 'MQTT' VV 02 00 00 [{method}] 'a'");
+        client.send(&connect);
+        client.expect_open();
+        client.send(&connect);
+        if version == Version::V5 {
+            client.expect("20 ~ 00 82 []");
+        }
+        client.expect_close();
+    }
 }
 
 /// Another protocol ends the connection without a word. Another version gets the code for it, as 5.0

@@ -3,7 +3,7 @@
 use mqtt_sansio::connection::{ConnectionError, Violation};
 use mqtt_sansio::packet::{Auth, Disconnect, KeepAlive, ReasonCodes, SubAck};
 use mqtt_sansio::property::{
-    AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties, TopicAlias,
+    AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,
 };
 use mqtt_sansio::{PacketId, QoS, ReasonCode, Version};
 use support::script::{ClientEnd, Net, ServerEnd, connack, connect, message, subscriptions, text};
@@ -30,12 +30,6 @@ pub(crate) const TESTS: &[Test] = &[
         run: server_keeps_to_the_packet_size,
     },
     Test {
-        name: "server_keeps_to_the_alias_maximum",
-        v311: &[],
-        v5: &["3.1.2-26", "3.1.2-27", "3.3.2-11"],
-        run: server_keeps_to_the_alias_maximum,
-    },
-    Test {
         name: "response_information_is_asked_for",
         v311: &[],
         v5: &["3.1.2-28"],
@@ -59,6 +53,12 @@ pub(crate) const TESTS: &[Test] = &[
 fn client_keeps_the_connection_alive(version: Version) {
     let mut connect = connect("a");
     connect.keep_alive = KeepAlive::from_secs(10);
+    // From CONNECT on, if that is all that was sent.
+    let mut server = ClientEnd::accepted(version, connect.clone(), "20 ~ 00 00 []");
+    server.end.wait(9);
+    server.expect_open();
+    server.end.wait(1);
+    server.expect("C0 00");
     let mut server = ClientEnd::accepted(version, connect, "20 ~ 00 00 []");
     server.end.wait(9);
     server.expect_open();
@@ -67,9 +67,13 @@ fn client_keeps_the_connection_alive(version: Version) {
     server.expect("30 ~ 't' [] \"x\"");
     server.end.wait(9);
     server.expect_open();
-    server.end.wait(1);
-    server.expect("C0 00");
-    server.expect_open();
+    for _ in 0..2 {
+        server.end.wait(1);
+        server.expect("C0 00");
+        server.send("D0 00");
+        server.end.wait(9);
+        server.expect_open();
+    }
 }
 
 /// A silent client is cut off, and one that sends anything at all is not.
@@ -77,9 +81,16 @@ fn server_waits_one_and_a_half_times_keep_alive(version: Version) {
     let net = Net::new();
     let connect = "10 ~ 'MQTT' VV 02 00 0A [] 'a'";
     let (mut client, _) = net.connect_with(version, connect);
-    net.wait(14);
-    client.send("C0 00");
-    client.expect("D0 00");
+    for (packet, answer) in [
+        ("C0 00", "D0 00"),
+        ("30 ~ 't' []", ""),
+        ("62 ~ 00 01", "70 ~ 00 01 {92}"),
+        ("82 ~ 00 01 [] 't' 00", "90 ~ 00 01 [] 00"),
+    ] {
+        net.wait(14);
+        client.send(packet);
+        client.expect(answer);
+    }
     net.wait(14);
     client.expect_open();
     net.wait(1);
@@ -131,49 +142,23 @@ fn server_keeps_to_the_packet_size(version: Version) {
     client.send(&format!("82 ~ 00 01 [] {}", "'t' 00 ".repeat(16)));
     client.expect_close_with(0x95);
 
+    // What was sent before is not sent again where it is too large.
+    let net = Net::new();
+    let mut client = net.resume(version, "a");
+    client.subscribe("t", 2);
+    let mut other = net.connect(version, "b");
+    other.send("32 ~ 't' 00 01 [] 78*30 | 34 ~ 't' 00 02 [] 78*30 | 32 ~ 't' 00 03 [] 78");
+    assert_eq!(client.receive_all().len(), 3);
+    client.cut();
+    let connect = "10 ~ 'MQTT' VV 00 00 00 [11 FF FF FF FF 27 00 00 00 14] 'a'";
+    let (mut client, _) = net.connect_with(version, connect);
+    client.expect("62 ~ 00 02 | 3A ~ 't' 00 03 [] 78");
+    client.expect_open();
+
     // Not even CONNACK may be larger.
     let mut client = net.open(version);
     client.send("10 ~ 'MQTT' VV 02 00 00 [27 00 00 00 04] 'd'");
     client.expect_close();
-}
-
-/// A Topic Alias Maximum, and how messages with the topics `t`, `t` and `u` are sent then.
-pub(crate) const ALIASES: [(&str, [&str; 3]); 4] = [
-    ("", ["'t' []", "'t' []", "'u' []"]),
-    ("22 00 00", ["'t' []", "'t' []", "'u' []"]),
-    (
-        "22 00 01",
-        ["'t' [23 00 01]", "'' [23 00 01]", "'u' [23 00 01]"],
-    ),
-    (
-        "22 00 02",
-        ["'t' [23 00 01]", "'' [23 00 01]", "'u' [23 00 02]"],
-    ),
-];
-
-/// No alias is above what the client takes, which is none if it does not say.
-fn server_keeps_to_the_alias_maximum(version: Version) {
-    let net = Net::new();
-    for (maximum, sent) in ALIASES {
-        let connect = format!("10 ~ 'MQTT' VV 02 00 00 [{maximum}] 'a'");
-        let (mut client, _) = net.connect_with(version, &connect);
-        client.subscribe("#", 0);
-        client.send("30 ~ 't' [] | 30 ~ 't' [] | 30 ~ 'u' []");
-        for publish in sent {
-            client.expect(&format!("30 ~ {publish}"));
-        }
-        client.leave();
-
-        let connack = connack(ConnAckProperties::default());
-        let mut client = ServerEnd::accepted(version, &connect, connack);
-        let server = &mut client.end.connection;
-        let most = server.limits().topic_alias_maximum;
-        for alias in 1..=3 {
-            let topic = "t".parse().unwrap();
-            let assigned = server.assign_alias(topic, TopicAlias::new(alias).unwrap());
-            assert_eq!(assigned.is_ok(), alias <= most, "{alias} of {most}");
-        }
-    }
 }
 
 /// CONNACK has Response Information for who asked for it alone.
@@ -227,6 +212,15 @@ fn problem_information_is_asked_for(version: Version) {
         client.send("A2 ~ 00 01 [] 't'");
         client.end.connection.unsub_ack(ack).unwrap();
         client.expect(&format!("B0 ~ 00 01 [{explanation}] 00"));
+        client.send("32 ~ 't' 00 07 [] | 34 ~ 't' 00 08 []");
+        for id in [7, 8] {
+            let id = PacketId::new(id).unwrap();
+            let server = &mut client.end.connection;
+            server.acknowledge(id, ReasonCode::Success).unwrap();
+        }
+        client.expect("40 ~ 00 07 | 50 ~ 00 08");
+        client.send("62 ~ 00 08 | 50 ~ 00 09");
+        client.expect("70 ~ 00 08 | 62 ~ 00 09 92");
 
         let mut last = Disconnect::new(ReasonCode::ServerBusy).to_owned();
         last.properties = DisconnectProperties::builder().reason_string(why).build();
@@ -265,6 +259,7 @@ fn authentication_comes_first(version: Version) {
     let mut asked = connect("c");
     let builder = ConnectProperties::builder().authentication_method(text("m"));
     asked.properties = builder.build();
+    asked.keep_alive = KeepAlive::from_secs(5);
     let mut server = ClientEnd::connecting(version, asked);
     let client = &mut server.end.connection;
     client.publish(QoS::AtLeastOnce, message("t", "x")).unwrap();
@@ -272,6 +267,9 @@ fn authentication_comes_first(version: Version) {
     let wanted = subscriptions("t", QoS::AtMostOnce);
     assert!(client.subscribe(wanted, <_>::default()).is_err());
     assert!(client.ping().is_err());
+    server.expect_open();
+    // Not even PINGREQ, which waits for CONNACK, too.
+    server.end.wait(19);
     server.expect_open();
     server.send("F0 ~ 18 [15 00 01 \"m\"]");
     server.expect_open();

@@ -44,8 +44,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "calls_the_will_off",
-        v311: &["3.14.4-3"],
-        v5: &["3.14.4-3"],
+        v311: &["3.1.2-8", "3.14.4-3"],
+        v5: &["3.1.2-8", "3.14.4-3"],
         run: calls_the_will_off,
     },
 ];
@@ -259,9 +259,12 @@ fn calls_the_will_off(version: Version) {
         net.connect_with(version, &connect).0.cut();
         net.wait(100);
         watcher.expect("30 ~ 'will' [] \"gone\"");
-        if version == Version::V5 {
+        if version == Version::V311 {
+            continue;
+        }
+        for code in ["04", "80", "81", "99"] {
             let (mut client, _) = net.connect_with(version, &connect);
-            client.send("E0 01 04");
+            client.send(&format!("E0 01 {code}"));
             assert!(client.end.is_closing());
             net.wait(100);
             watcher.expect("30 ~ 'will' [] \"gone\"");

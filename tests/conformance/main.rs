@@ -9,15 +9,20 @@
 )]
 
 use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+use std::{panic, thread};
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 use mqtt_sansio::Version;
 
 mod acks;
+mod aliases;
 mod auth;
 mod clean_start;
 mod client_id;
 mod connack;
+mod connack_limits;
 mod connect;
 mod connect_limits;
 mod coverage;
@@ -71,7 +76,9 @@ const CHAPTERS: &[(&str, &[Test])] = &[
     ("client_id", client_id::TESTS),
     ("will", will::TESTS),
     ("connack", connack::TESTS),
+    ("connack_limits", connack_limits::TESTS),
     ("publish", publish::TESTS),
+    ("aliases", aliases::TESTS),
     ("retained", retained::TESTS),
     ("acks", acks::TESTS),
     ("subscribe", subscribe::TESTS),
@@ -100,6 +107,22 @@ fn label(version: Version) -> &'static str {
     }
 }
 
+/// Far longer than any test takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Runs a test, which fails if it hangs: then its thread ends with the process.
+fn in_time(run: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Result<(), Failed> {
+    let (done, ended) = mpsc::channel::<()>();
+    let test = thread::spawn(move || {
+        let _done = done;
+        run()
+    });
+    match ended.recv_timeout(PATIENCE) {
+        Err(RecvTimeoutError::Timeout) => Err("it hangs".into()),
+        _ => test.join().unwrap_or_else(|why| panic::resume_unwind(why)),
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
@@ -108,10 +131,11 @@ fn main() -> ExitCode {
             for version in BOTH {
                 if !test.proves(version).is_empty() {
                     let name = format!("{chapter}::{}::{}", test.name, label(version));
-                    trials.push(Trial::test(name, move || {
+                    let run = move || {
                         (test.run)(version);
                         Ok(())
-                    }));
+                    };
+                    trials.push(Trial::test(name, move || in_time(run)));
                 }
             }
         }

@@ -20,7 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "client_takes_unused_identifiers",
-        v311: &["2.3.1-1", "2.3.1-2"],
+        v311: &["2.3.1-1", "2.3.1-2", "2.3.1-3"],
         v5: &["2.2.1-3"],
         run: client_takes_unused_identifiers,
     },
@@ -44,8 +44,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "answers_have_the_identifier_of_the_request",
-        v311: &["2.3.1-7"],
-        v5: &["2.2.1-6"],
+        v311: &["2.3.1-7", "3.8.4-2", "3.10.4-4"],
+        v5: &["2.2.1-6", "3.8.4-2", "3.10.4-5"],
         run: answers_have_the_identifier_of_the_request,
     },
 ];
@@ -207,6 +207,27 @@ fn answers_have_the_identifier_of_the_request(version: Version) {
     );
     server.sub_ack(answer(0x1234)).unwrap();
     client.expect("90 ~ 12 34 [] 00");
+    client.send("A2 ~ 56 78 [] 't'");
+    let answer = |id| {
+        let reasons = [ReasonCode::Success];
+        let codes = if version == Version::V5 {
+            &reasons[..]
+        } else {
+            &[]
+        };
+        SubAck::new(
+            PacketId::new(id).unwrap(),
+            ReasonCodes::new(codes.iter().copied()),
+        )
+        .to_owned()
+    };
+    let server = &mut client.end.connection;
+    assert_eq!(
+        server.unsub_ack(answer(0x5679)),
+        Err(ConnectionError::NoSuchRequest)
+    );
+    server.unsub_ack(answer(0x5678)).unwrap();
+    client.expect("B0 ~ 56 78 [] {00}");
 
     for (good, answer) in [
         (true, "90 ~ 00 01 [] 00"),

@@ -5,10 +5,10 @@ use mqtt_sansio::property::PublishProperties;
 use mqtt_sansio::session::SessionError;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
 use reference_broker::Rules;
-use support::script::{ClientEnd, Net, message};
+use support::script::{ClientEnd, Net, ServerEnd, lasting, message};
 
 use crate::Test;
-use crate::sides::{Side, id, lasting, packet};
+use crate::sides::{Side, id, packet};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -16,6 +16,12 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &["4.3.1-1"],
         v5: &["4.3.1-1"],
         run: qos_0_is_sent_once,
+    },
+    Test {
+        name: "new_messages_have_no_dup",
+        v311: &["3.3.1-2", "4.3.1-1", "4.3.2-1", "4.3.3-1"],
+        v5: &["3.3.1-2", "4.3.1-1", "4.3.2-2", "4.3.3-2"],
+        run: new_messages_have_no_dup,
     },
     Test {
         name: "qos_1_sender",
@@ -39,8 +45,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "identifiers_in_use_are_passed_over",
-        v311: &["4.3.2-1", "4.3.3-1"],
-        v5: &["4.3.2-1", "4.3.3-1"],
+        v311: &["2.3.1-2", "2.3.1-4", "4.3.2-1", "4.3.3-1"],
+        v5: &["2.2.1-3", "2.2.1-4", "4.3.2-1", "4.3.3-1"],
         run: identifiers_in_use_are_passed_over,
     },
     Test {
@@ -71,6 +77,24 @@ fn qos_0_is_sent_once(version: Version) {
         side.peer.expect_open();
         side.reconnect();
         side.peer.expect_open();
+    }
+}
+
+/// Whatever an application gives to either side.
+fn new_messages_have_no_dup(version: Version) {
+    let mut again = message("t", "x");
+    again.dup = true;
+    for (qos, sent) in [
+        (QoS::AtMostOnce, "30 ~ 't' [] \"x\""),
+        (QoS::AtLeastOnce, "32 ~ 't' 00 01 [] \"x\""),
+        (QoS::ExactlyOnce, "34 ~ 't' 00 01 [] \"x\""),
+    ] {
+        let mut server = ClientEnd::plain(version);
+        server.end.connection.publish(qos, again.clone()).unwrap();
+        server.expect(sent);
+        let mut client = ServerEnd::plain(version);
+        client.end.connection.publish(qos, again.clone()).unwrap();
+        client.expect(sent);
     }
 }
 
@@ -279,7 +303,7 @@ fn expiry_ends_no_exchange(version: Version) {
     let mut publish = message("t", "x");
     let builder = PublishProperties::builder();
     publish.properties = builder.message_expiry_interval(5).build();
-    let mut server = ClientEnd::accepted(version, lasting(version), "20 ~ 00 00 []");
+    let mut server = ClientEnd::accepted(version, lasting(version, "c"), "20 ~ 00 00 []");
     let connection = &mut server.end.connection;
     connection.publish(QoS::ExactlyOnce, publish).unwrap();
     server.expect("34 ~ 't' 00 01 [02 00 00 00 05] \"x\"");
@@ -289,7 +313,7 @@ fn expiry_ends_no_exchange(version: Version) {
     // An application that takes expired messages back gets none that was sent.
     let mut session = server.end.connection.session().clone();
     assert_eq!(session.remove(id(1)), Err(SessionError::AlreadySent));
-    server.reconnect(lasting(version), "20 ~ 01 00 []");
+    server.reconnect(lasting(version, "c"), "20 ~ 01 00 []");
     server.expect("3C ~ 't' 00 01 [02 00 00 00 05] \"x\"");
     server.send("62 ~ 00 01 | 50 ~ 00 01");
     server.expect("70 ~ 00 01 | 62 ~ 00 01");

@@ -2,10 +2,10 @@
 
 use mqtt_sansio::connection::Input;
 use mqtt_sansio::{QoS, ReasonCode, Version};
-use support::script::{ClientEnd, Net, message};
+use support::script::{ClientEnd, Net, lasting, message};
 
 use crate::Test;
-use crate::sides::{Side, id, lasting, packet};
+use crate::sides::{Side, id, packet};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -52,7 +52,7 @@ fn nothing_is_sent_again_otherwise(version: Version) {
     assert!(!connack.session_present);
     client.expect_open();
 
-    let mut server = ClientEnd::accepted(version, lasting(version), "20 ~ 00 00 []");
+    let mut server = ClientEnd::accepted(version, lasting(version, "c"), "20 ~ 00 00 []");
     for (qos, payload) in [
         (QoS::AtLeastOnce, "a"),
         (QoS::ExactlyOnce, "b"),
@@ -66,7 +66,7 @@ fn nothing_is_sent_again_otherwise(version: Version) {
     server.expect("62 ~ 00 03");
     server.end.wait(1_000_000);
     server.expect_open();
-    server.reconnect(lasting(version), "20 ~ 00 00 []");
+    server.reconnect(lasting(version, "c"), "20 ~ 00 00 []");
     server.expect_open();
 }
 

@@ -2,11 +2,12 @@
 //! same bytes go to a client of the crate and to the broker.
 
 use mqtt_sansio::connection::client;
-use mqtt_sansio::packet::Connect;
-use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
+use mqtt_sansio::property::ConnAckProperties;
 use mqtt_sansio::{Packet, PacketId, QoS, Version};
 use support::notation::bytes;
-use support::script::{ClientEnd, End, Link, Net, Script, ServerEnd, connack, connect, message};
+use support::script::{
+    ClientEnd, End, Link, Net, Script, ServerEnd, connack, connect, lasting, message,
+};
 
 /// One of both sides, with a session that is kept.
 ///
@@ -85,7 +86,7 @@ impl Side {
             }
             (None, Far::Client(old)) => {
                 let mut connection = old.connection;
-                connection.connect(version, lasting(version)).unwrap();
+                connection.connect(version, lasting(version, "c")).unwrap();
                 let mut end = ClientEnd::new(version, connection).end;
                 end.delivered = old.delivered;
                 self.peer = Script::new(version, Far::Client(Box::new(end)));
@@ -224,15 +225,4 @@ pub(crate) fn packet(version: Version, text: &str) -> Packet {
 
 pub(crate) fn id(id: u16) -> PacketId {
     PacketId::new(id).unwrap()
-}
-
-/// CONNECT for a session that is kept.
-pub(crate) fn lasting(version: Version) -> Connect {
-    let mut connect = connect("c");
-    connect.clean_start = false;
-    if version == Version::V5 {
-        let builder = ConnectProperties::builder();
-        connect.properties = builder.session_expiry_interval(u32::MAX).build();
-    }
-    connect
 }

@@ -1,5 +1,6 @@
 //! MQTT 5.0 sections 3.8 and 3.9: SUBSCRIBE and SUBACK.
 
+use mqtt_sansio::connection::ConnectionError;
 use mqtt_sansio::packet::{
     InvalidSubscriptions, ReasonCodes, SubAck, SubscriptionOptions, Subscriptions,
 };
@@ -76,7 +77,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "server_uses_the_codes_there_are",
         v311: &["3.8.4-5", "3.9.3-2"],
-        v5: &["3.8.4-7", "3.9.3-2"],
+        v5: &["3.8.4-6", "3.8.4-7", "3.9.3-2"],
         run: server_uses_the_codes_there_are,
     },
     Test {
@@ -323,7 +324,7 @@ impl Policy for Refuse {
     }
 }
 
-/// No other code is sent, whatever an application gives for a reason.
+/// One for each filter, and no other is sent, whatever an application gives for a reason.
 fn server_uses_the_codes_there_are(version: Version) {
     let codes: &[u8] = match version {
         Version::V311 => &[0x00, 0x01, 0x02, 0x80],
@@ -331,6 +332,21 @@ fn server_uses_the_codes_there_are(version: Version) {
             0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2,
         ],
     };
+    for count in [0, 1, 3] {
+        let mut client = ServerEnd::plain(version);
+        client.send("82 ~ 00 01 [] 't' 00 'u' 00");
+        let suback = SubAck::new(
+            id(1),
+            ReasonCodes::new([ReasonCode::Success; 3].into_iter().take(count)),
+        );
+        let answered = client.end.connection.sub_ack(suback);
+        assert_eq!(
+            answered,
+            Err(ConnectionError::NoSuchRequest),
+            "{count} for 2"
+        );
+        client.expect_open();
+    }
     for reason in (0..=u8::MAX).filter_map(ReasonCode::from_u8) {
         let code = reason.to_u8();
         let mut client = ServerEnd::plain(version);

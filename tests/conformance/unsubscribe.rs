@@ -1,5 +1,6 @@
 //! MQTT 5.0 sections 3.10 and 3.11: UNSUBSCRIBE and UNSUBACK.
 
+use mqtt_sansio::connection::ConnectionError;
 use mqtt_sansio::packet::{ReasonCodes, SubAck, TopicFilters};
 use mqtt_sansio::property::UnsubscribeProperties;
 use mqtt_sansio::topic::TopicFilter;
@@ -192,8 +193,23 @@ fn client_names_a_filter(_: Version) {
     assert!(TopicFilters::new([]).is_none());
 }
 
-/// No other code is sent.
+/// One for each filter, and no other is sent.
 fn server_uses_the_codes_there_are(version: Version) {
+    for count in [0, 1, 3] {
+        let mut client = ServerEnd::plain(version);
+        client.send("A2 ~ 00 01 [] 't' 'u'");
+        let unsuback = SubAck::new(
+            id(1),
+            ReasonCodes::new([ReasonCode::Success; 3].into_iter().take(count)),
+        );
+        let answered = client.end.connection.unsub_ack(unsuback);
+        assert_eq!(
+            answered,
+            Err(ConnectionError::NoSuchRequest),
+            "{count} for 2"
+        );
+        client.expect_open();
+    }
     let codes = [0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91];
     for reason in (0..=u8::MAX).filter_map(ReasonCode::from_u8) {
         let code = reason.to_u8();

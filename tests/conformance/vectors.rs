@@ -11,7 +11,7 @@ use support::script::{ClientEnd, End, Net};
 use support::vectors::{self, Expectation, Vector};
 
 use crate::statements::{self, Who};
-use crate::{BOTH, label};
+use crate::{BOTH, in_time, label};
 
 /// What refused vectors of a version name: what is accepted alone proves nothing.
 pub(crate) fn named(version: Version) -> BTreeSet<String> {
@@ -36,14 +36,15 @@ pub(crate) fn trials() -> Vec<Trial> {
             let vectors: Vec<Vector> = vectors.iter().filter(names).cloned().collect();
             if statement.who == Who::Codec && !vectors.is_empty() {
                 let name = format!("vectors::{}::{}", statement.id, label(version));
-                trials.push(Trial::test(name, move || {
+                let run = move || {
                     for vector in &vectors {
                         let outcome = vector.check();
                         outcome.map_err(|outcome| format!("{}: {outcome}", vector.name))?;
                         ends_connections(vector);
                     }
                     Ok(())
-                }));
+                };
+                trials.push(Trial::test(name, move || in_time(run)));
             }
         }
     }

@@ -1,7 +1,8 @@
 //! MQTT 5.0 sections 3.1.2.5 and 3.1.3.2: the will.
 
-use mqtt_sansio::Version;
-use support::script::{Link, Net, Script};
+use mqtt_sansio::packet::ConnAck;
+use mqtt_sansio::{ReasonCode, Version};
+use support::script::{Link, Net, Script, ServerEnd};
 
 use crate::Test;
 
@@ -26,7 +27,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "is_retained_if_asked",
-        v311: &["3.1.2-16", "3.1.2-17"],
+        v311: &["3.1.2-9", "3.1.2-16", "3.1.2-17"],
         v5: &["3.1.2-14", "3.1.2-15"],
         run: is_retained_if_asked,
     },
@@ -39,7 +40,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "new_connection_calls_it_off",
         v311: &[],
-        v5: &["3.1.3-9"],
+        v5: &["3.1.2-8", "3.1.3-9"],
         run: new_connection_calls_it_off,
     },
     Test {
@@ -52,6 +53,8 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// A will of QoS 1, and a client that waits for it.
 const WITH_WILL: &str = "10 ~ 'MQTT' VV 0E 00 0A [] 'a' [] 'w' 'gone'";
+/// The same, of a client whose session goes on.
+const LASTING_WITH_WILL: &str = "10 ~ 'MQTT' VV 0C 00 0A [11 00 00 00 64] 'a' [] 'w' 'gone'";
 
 fn watcher(net: &Net, version: Version) -> Script<Link> {
     let mut watcher = net.connect(version, "watcher");
@@ -78,10 +81,7 @@ fn comes_when_the_connection_ends(version: Version) {
         },
     ];
     for end in ends {
-        for connect in [
-            WITH_WILL,
-            "10 ~ 'MQTT' VV 0C 00 0A [11 00 00 00 64] 'a' [] 'w' 'gone'",
-        ] {
+        for connect in [WITH_WILL, LASTING_WITH_WILL] {
             let net = Net::new();
             let mut watcher = watcher(&net, version);
             let (client, _) = net.connect_with(version, connect);
@@ -91,24 +91,34 @@ fn comes_when_the_connection_ends(version: Version) {
             watcher.expect_open();
         }
     }
+    // It is the will of a client that was accepted.
+    let mut client = ServerEnd::new(version);
+    client.send(WITH_WILL);
+    let server = &mut client.end.connection;
+    let refusal = ConnAck::new(ReasonCode::NotAuthorized).to_owned();
+    server.refuse(refusal).unwrap();
+    assert!(server.take_will().is_none());
 }
 
 /// A will that was published is not there any more; one that was called off never comes.
 fn comes_once_or_is_called_off(version: Version) {
-    let net = Net::new();
-    let mut watcher = watcher(&net, version);
-    let (client, _) = net.connect_with(version, WITH_WILL);
-    client.cut();
-    watcher.expect("32 ~ 'w' 00 01 [] \"gone\"");
-    net.resume(version, "a").cut();
-    net.wait(1_000);
-    watcher.expect_open();
+    for connect in [WITH_WILL, LASTING_WITH_WILL] {
+        let net = Net::new();
+        let mut watcher = watcher(&net, version);
+        let (client, _) = net.connect_with(version, connect);
+        client.cut();
+        watcher.expect("32 ~ 'w' 00 01 [] \"gone\"");
+        net.wait(50);
+        net.resume(version, "a").cut();
+        net.wait(1_000);
+        watcher.expect_open();
 
-    let (client, _) = net.connect_with(version, WITH_WILL);
-    client.leave();
-    net.resume(version, "a").cut();
-    net.wait(1_000);
-    watcher.expect_open();
+        let (client, _) = net.connect_with(version, connect);
+        client.leave();
+        net.resume(version, "a").cut();
+        net.wait(1_000);
+        watcher.expect_open();
+    }
 }
 
 /// A client without a will ends without one, also where it had one before.
@@ -141,7 +151,7 @@ fn is_retained_if_asked(version: Version) {
     }
 }
 
-/// Its delay, or the session if that ends before.
+/// Its delay, or the session if that ends before, by its expiry or by a clean start.
 fn waits_for_its_delay(version: Version) {
     for (expiry, delay, at) in [(100, 30, 30), (10, 30, 10), (0, 30, 0), (100, 0, 0)] {
         let net = Net::new();
@@ -160,6 +170,17 @@ fn waits_for_its_delay(version: Version) {
         net.wait(1_000);
         watcher.expect_open();
     }
+    let net = Net::new();
+    let mut watcher = watcher(&net, version);
+    let will = "[18 00 00 00 1E] 'w' 'gone'";
+    let connect = format!("10 ~ 'MQTT' VV 0E 00 00 [11 00 00 00 64] 'a' {will}");
+    net.connect_with(version, &connect).0.cut();
+    net.wait(29);
+    watcher.expect_open();
+    let _client = net.connect(version, "a");
+    watcher.expect("32 ~ 'w' 00 01 [] \"gone\"");
+    net.wait(1_000);
+    watcher.expect_open();
 }
 
 /// The session goes on before the delay is over.
