@@ -6,9 +6,9 @@
 //! fixed moment of the caller's.
 //!
 //! After each `handle_*` and each command, drain `poll_event` and `poll_transmit`, then read
-//! `next_timeout`. Answers that still wait when the connection ends are not sent any more, so who takes
-//! several packets at once drains between them. Once the connection is over ([`Event::Closed`]) and `poll_transmit` is drained,
-//! close the network connection.
+//! `next_timeout`. Answers that still wait when the connection ends are not sent any more, so who
+//! takes several packets at once drains between them. Once the connection is over
+//! ([`Event::Closed`]) and `poll_transmit` is drained, close the network connection.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

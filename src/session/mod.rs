@@ -126,6 +126,7 @@ impl<M> Session<M> {
     /// What to send next; `None` if there is nothing, or no network connection.
     ///
     /// To be sent in this order. What is returned counts as sent.
+    // To return it through memory costs as much as to find it.
     #[inline(always)]
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_, M>> {
