@@ -10,8 +10,8 @@ use super::{
 };
 use crate::error::DecodeError;
 use crate::packet::{
-    Auth, Connect, Disconnect, KeepAlive, Packet, Publish, Subscribe, Subscriptions, TopicFilters,
-    Unsubscribe,
+    Ack, Auth, Connect, Disconnect, KeepAlive, Packet, Publish, Subscribe, Subscriptions,
+    TopicFilters, Unsubscribe,
 };
 use crate::packet_id::PacketId;
 use crate::property::{SubscribeProperties, TopicAlias, UnsubscribeProperties};
@@ -200,6 +200,12 @@ impl Connection {
     /// Answers a delivered message of QoS 1 or 2: see [`Session::acknowledge`].
     pub fn acknowledge(&mut self, id: PacketId, reason: ReasonCode) -> Result<(), ConnectionError> {
         Ok(self.core.session.acknowledge(id, reason)?)
+    }
+
+    /// As [`acknowledge`](Self::acknowledge), with a Reason String or User Properties, which are left
+    /// out where the server takes no packet of that size.
+    pub fn acknowledge_with(&mut self, ack: Ack) -> Result<(), ConnectionError> {
+        self.core.acknowledge(ack)
     }
 
     /// Sends PINGREQ, which keep alive does by itself.

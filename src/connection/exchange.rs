@@ -1,12 +1,12 @@
 use alloc::boxed::Box;
 
-use super::{ConnectionError, Core, Event, Input, Limits, Queued, State, Violation, alias};
-use crate::packet::{Ack, Packet, Publish};
+use super::{ConnectionError, Core, Event, Input, Queued, State, Violation};
+use crate::packet::{Packet, Publish};
 use crate::packet_id::PacketId;
 use crate::property::{AckProperties, Place, Properties, Property, PropertyId};
 use crate::qos::{Delivery, QoS};
 use crate::reason::ReasonCode;
-use crate::session::{Progress, Receipt, SessionError, Transmit};
+use crate::session::{Progress, Receipt, SessionError};
 use crate::version::Sender;
 
 impl Core {
@@ -105,7 +105,10 @@ impl Core {
     }
 
     /// Whether the peer takes a message.
-    fn check_message<B: AsRef<[u8]>>(&self, message: &Publish<B>) -> Result<(), ConnectionError> {
+    pub(super) fn check_message<B: AsRef<[u8]>>(
+        &self,
+        message: &Publish<B>,
+    ) -> Result<(), ConnectionError> {
         if !is_whole(message) {
             return Err(ConnectionError::TopicAlias);
         }
@@ -171,84 +174,6 @@ impl Core {
     fn fits(&self, packet: &Packet) -> Result<bool, ConnectionError> {
         Ok(self.peer.fit(packet.encoded_len(self.version)?))
     }
-
-    /// What to send next. `sent` is told whether that awaits an answer: who looks at what is returned
-    /// makes a copy of it.
-    #[inline]
-    pub(super) fn poll_transmit(&mut self, sent: impl FnOnce(bool)) -> Option<Packet<&[u8]>> {
-        if self.unchecked {
-            self.drop_unsendable();
-        }
-        if !self.queue.is_empty() || self.current.is_some() {
-            self.current = self.queue.pop_front();
-        }
-        if self.state == State::Closing && self.queue.is_empty() {
-            self.state = State::Closed;
-        }
-        if let Some(current) = &self.current {
-            sent(current.awaits_answer());
-            return Some(match current {
-                Queued::Message(message) => {
-                    let (delivery, dup) = (message.delivery, message.dup);
-                    return outgoing(message, delivery, dup, &mut self.outbound, &self.peer);
-                }
-                Queued::Packet(packet) => {
-                    let greets = matches!(**packet, Packet::Connect(_) | Packet::ConnAck(_));
-                    self.greeted |= greets;
-                    packet.as_borrowed()
-                }
-                Queued::PingReq => Packet::PingReq,
-            });
-        }
-        if self.pongs > 0 {
-            self.pongs -= 1;
-            sent(false);
-            return Some(Packet::PingResp);
-        }
-        let transmit = self.session.poll_transmit()?;
-        sent(false);
-        let ack = |packet_id, reason| Ack {
-            packet_id,
-            reason,
-            properties: Properties::EMPTY,
-        };
-        Some(match transmit {
-            Transmit::Publish {
-                delivery,
-                dup,
-                message,
-            } => {
-                return outgoing(message, delivery, dup, &mut self.outbound, &self.peer);
-            }
-            Transmit::PubAck(id, reason) => Packet::PubAck(ack(id, reason)),
-            Transmit::PubRec(id, reason) => Packet::PubRec(ack(id, reason)),
-            Transmit::PubRel(id, reason) => Packet::PubRel(ack(id, reason)),
-            Transmit::PubComp(id, reason) => Packet::PubComp(ack(id, reason)),
-        })
-    }
-
-    /// Gives up the next messages, as long as they were queued before the limits were known and
-    /// break them [MQTT-3.1.2-25].
-    #[cold]
-    fn drop_unsendable(&mut self) {
-        if self.state != State::Connected {
-            return;
-        }
-        while let Some((id, message)) = self.session.next_message() {
-            let mut publish = message.as_borrowed();
-            // Who queued it in the session itself may have left this open.
-            if publish.delivery == Delivery::AtMostOnce {
-                publish.delivery = Delivery::AtLeastOnce(id);
-            }
-            if self.check_message(&publish).is_ok() {
-                return;
-            }
-            // The message is there, so that it can be taken.
-            let _ = self.session.abandon(id);
-            self.events.push_back(Event::Dropped(id));
-        }
-        self.unchecked = false;
-    }
 }
 
 /// Whether an acknowledgement is due for a packet.
@@ -262,26 +187,6 @@ fn is_answered<B>(packet: &Packet<B>) -> bool {
 /// The length of an acknowledgement with a code. Who takes none of that length cannot be answered
 /// [MQTT-3.2.2-15].
 const ANSWER_LEN: usize = 5;
-
-/// A message as it is sent. Not inlined, so that it is made where it is returned.
-#[inline(never)]
-fn outgoing<'a>(
-    message: &'a Publish,
-    delivery: Delivery,
-    dup: bool,
-    aliases: &'a mut alias::Outbound,
-    limits: &Limits,
-) -> Option<Packet<&'a [u8]>> {
-    let publish = Publish {
-        delivery,
-        dup,
-        ..message.as_borrowed()
-    };
-    if aliases.is_idle() {
-        return Some(Packet::Publish(publish));
-    }
-    Some(Packet::Publish(aliases.put_on(limits, publish)))
-}
 
 /// Whether a message has its topic, and no alias of some connection.
 fn is_whole<B: AsRef<[u8]>>(message: &Publish<B>) -> bool {

@@ -12,9 +12,10 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use crate::error::{DecodeError, DecodeErrorKind};
-use crate::packet::{ConnAck, Connect, Disconnect, Packet, Publish};
+use crate::packet::{Ack, ConnAck, Connect, Disconnect, Packet, Publish};
 use crate::packet_type::PacketType;
 use crate::property::Property;
 use crate::reason::ReasonCode;
@@ -33,6 +34,7 @@ mod from_server;
 mod keep_alive;
 mod limits;
 pub mod server;
+mod transmit;
 
 pub use error::{ConnectionError, Violation};
 pub use event::{Closed, Event, Input};
@@ -55,6 +57,9 @@ struct Core {
     max_queued: usize,
     /// What `poll_transmit` has handed out.
     current: Option<Queued>,
+    /// PUBACKs and PUBRECs to come that have properties, and the one that is handed out.
+    explained: Vec<Ack>,
+    explaining: Option<Ack>,
     /// PINGRESPs that are owed.
     pongs: u32,
     /// Whether CONNECT or CONNACK has been sent.
@@ -117,6 +122,8 @@ impl Core {
             queue: VecDeque::new(),
             max_queued: 1_024,
             current: None,
+            explained: Vec::new(),
+            explaining: None,
             pongs: 0,
             greeted: false,
             unchecked: false,
@@ -194,6 +201,7 @@ impl Core {
         }
         self.pongs = 0;
         self.turn = Turn::Nobody;
+        self.explained = Vec::new();
         self.session.disconnect();
         self.state = match (self.queue.is_empty(), why) {
             (true, Closed::Disconnected(_)) => State::Left,

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::keep_alive::Watch;
 use super::{Closed, ConnectionError, Core, Event, Input, Limits, State, Turn, Violation};
 use crate::error::DecodeError;
-use crate::packet::{Auth, ConnAck, Disconnect, KeepAlive, Packet, Publish, SubAck, Will};
+use crate::packet::{Ack, Auth, ConnAck, Disconnect, KeepAlive, Packet, Publish, SubAck, Will};
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::property::{PropertyId, TopicAlias};
@@ -190,6 +190,13 @@ impl Connection {
     /// Answers a delivered message of QoS 1 or 2: see [`Session::acknowledge`].
     pub fn acknowledge(&mut self, id: PacketId, reason: ReasonCode) -> Result<(), ConnectionError> {
         Ok(self.core.session.acknowledge(id, reason)?)
+    }
+
+    /// As [`acknowledge`](Self::acknowledge), with a Reason String or User Properties, which are left
+    /// out where the client takes no packet of that size or asked for none
+    /// [MQTT-3.1.2-29].
+    pub fn acknowledge_with(&mut self, ack: Ack) -> Result<(), ConnectionError> {
+        self.core.acknowledge(ack)
     }
 
     /// Sends AUTH: before CONNACK another step [MQTT-4.12.0-2], later also the end, with

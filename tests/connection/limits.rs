@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use bytes::Bytes;
 use mqtt_sansio::connection::{Closed, ConnectionError, Event, Violation, client};
-use mqtt_sansio::packet::{ConnAck, Disconnect, ReasonCodes, SubAck, Subscribe, TopicFilters};
+use mqtt_sansio::packet::{Ack, ConnAck, Disconnect, ReasonCodes, SubAck, Subscribe, TopicFilters};
 use mqtt_sansio::property::{
     AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties, MaximumQoS,
     SubscribeProperties, SubscriptionId, UnsubscribeProperties,
@@ -79,7 +79,7 @@ fn client_keeps_to_the_limits() {
         .unwrap();
     assert_eq!(sent(&mut client).len(), 4);
     assert_eq!(client.session().send_quota(), 0);
-    let ack = |value| Packet::PubAck(mqtt_sansio::packet::Ack::new(id(value)));
+    let ack = |value| Packet::PubAck(Ack::new(id(value)));
     let _ = client.handle_packet(&ack(1)).unwrap();
     assert_eq!(client.poll_event(), Some(Event::Completed(id(1), OK)));
     assert_eq!(sent(&mut client).len(), 1);
@@ -227,6 +227,70 @@ fn explanations_that_do_not_fit() {
     }
 }
 
+/// [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.1.2-29]: answers with a reason, in any order.
+#[test]
+fn answers_to_messages_are_explained() {
+    let text = Text::new("because").unwrap();
+    let explained = |value, reason| {
+        let mut ack = Ack::new(id(value)).to_owned();
+        ack.reason = reason;
+        ack.properties = AckProperties::builder().reason_string(text).build();
+        ack
+    };
+    let limited = |maximum| {
+        let builder = ConnectProperties::builder();
+        builder.maximum_packet_size(NonZeroU32::new(maximum).unwrap())
+    };
+    // PUBACK with the code, the length of the properties, and a string of seven.
+    for (properties, told) in [
+        (limited(16), true),
+        (limited(15), false),
+        (limited(16).request_problem_information(false), false),
+    ] {
+        let asked = connect(0, properties.build());
+        let mut server = accepted(Version::V5, asked, connack(<_>::default()));
+        for delivery in [
+            Delivery::AtLeastOnce(id(1)),
+            Delivery::ExactlyOnce(id(2)),
+            Delivery::AtLeastOnce(id(3)),
+        ] {
+            let mut publish = message("t");
+            publish.delivery = delivery;
+            let _ = server.handle_packet(ZERO, Version::V5, &Packet::from(publish));
+        }
+        server.acknowledge(id(3), OK).unwrap();
+        let refused = explained(2, ReasonCode::QuotaExceeded);
+        server.acknowledge_with(refused.clone()).unwrap();
+        let taken = explained(1, OK);
+        server.acknowledge_with(taken.clone()).unwrap();
+        let again = server.acknowledge_with(taken.clone());
+        let unknown = SessionError::UnknownPacketId.into();
+        assert_eq!(again, Err(unknown));
+        let plain = |ack: &Ack| {
+            let mut ack = ack.clone();
+            if !told {
+                ack.properties = AckProperties::default();
+            }
+            ack
+        };
+        let answers = [
+            Packet::PubAck(plain(&taken)),
+            Packet::PubRec(plain(&refused)),
+            Packet::PubAck(Ack::new(id(3)).to_owned()),
+        ];
+        assert_eq!(answered(&mut server), answers);
+    }
+    // 3.1.1 has no words for it, and nothing is done.
+    let mut client = client(Version::V311);
+    let mut publish = message("t");
+    publish.delivery = Delivery::AtLeastOnce(id(1));
+    let _ = client.handle_packet(&Packet::from(publish));
+    let found = client.acknowledge_with(explained(1, OK));
+    assert!(matches!(found, Err(ConnectionError::Encode(_))));
+    client.acknowledge(id(1), OK).unwrap();
+    assert_eq!(sent(&mut client).len(), 1);
+}
+
 /// [MQTT-3.1.2-29]: a server that explains what it was not asked to breaks a rule.
 #[test]
 fn unwanted_explanations() {
@@ -236,7 +300,7 @@ fn unwanted_explanations() {
     let mut client = connected(Version::V5, connect(0, asked), connack(<_>::default()));
     client.publish(QoS::AtLeastOnce, message("t")).unwrap();
     assert_eq!(sent(&mut client).len(), 1);
-    let mut ack = mqtt_sansio::packet::Ack::new(id(1)).to_owned();
+    let mut ack = Ack::new(id(1)).to_owned();
     let text = Text::new("why").unwrap();
     ack.properties = AckProperties::builder().reason_string(text).build();
     let judged = client.handle_packet(&Packet::PubAck(ack));
