@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 thread_local! {
-    static PATIENCE: Cell<Duration> = const { Cell::new(Duration::from_secs(20)) };
+    static PATIENCE: Cell<Duration> = const { Cell::new(Duration::from_secs(60)) };
 }
 
 /// How long a peer may take for one thing, on a machine that is busy with others.
