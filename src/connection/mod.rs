@@ -137,6 +137,9 @@ impl Core {
     }
 
     fn shrink_to_fit(&mut self) {
+        // What was handed out is sent by now.
+        (self.current, self.explaining) = (None, None);
+        self.explained.shrink_to_fit();
         self.queue.shrink_to_fit();
         self.events.shrink_to_fit();
         self.session.shrink_to_fit();
