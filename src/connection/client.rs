@@ -210,7 +210,7 @@ impl Connection {
 
     /// Sends PINGREQ, which keep alive does by itself.
     pub fn ping(&mut self) -> Result<(), ConnectionError> {
-        self.check_connected()?;
+        self.core.check_connected()?;
         self.core.check_room(self.core.queue.len())?;
         self.core.queue.push_back(Queued::PingReq);
         Ok(())
@@ -263,7 +263,7 @@ impl Connection {
         topic: TopicName,
         alias: TopicAlias,
     ) -> Result<(), ConnectionError> {
-        self.check_connected()?;
+        self.core.check_connected()?;
         match self.core.outbound.assign(topic, alias) {
             true => Ok(()),
             false => Err(ConnectionError::TopicAlias),
@@ -399,16 +399,9 @@ impl Connection {
         session
     }
 
-    fn check_connected(&self) -> Result<(), ConnectionError> {
-        match self.core.state {
-            State::Connected => Ok(()),
-            _ => Err(ConnectionError::WrongState),
-        }
-    }
-
     /// The identifier that the next request takes.
     fn next_request(&self) -> Result<PacketId, ConnectionError> {
-        self.check_connected()?;
+        self.core.check_connected()?;
         let session = &self.core.session;
         self.core.check_room(session.packet_ids_in_use().into())?;
         let id = session.next_packet_id();

@@ -122,6 +122,13 @@ impl Core {
         }
     }
 
+    pub(super) fn check_connected(&self) -> Result<(), ConnectionError> {
+        match self.state {
+            State::Connected => Ok(()),
+            _ => Err(ConnectionError::WrongState),
+        }
+    }
+
     pub(super) fn check_room(&self, used: usize) -> Result<(), ConnectionError> {
         match used < self.max_queued {
             true => Ok(()),

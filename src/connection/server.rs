@@ -211,9 +211,7 @@ impl Connection {
     ///
     /// For acknowledgements to leave before, drain [`poll_transmit`](Self::poll_transmit) first.
     pub fn disconnect(&mut self, disconnect: Disconnect) -> Result<(), ConnectionError> {
-        if self.core.state != State::Connected {
-            return Err(ConnectionError::WrongState);
-        }
+        self.core.check_connected()?;
         let may = disconnect
             .reason
             .allowed_in(PacketType::Disconnect, Some(Sender::Server));
@@ -394,9 +392,7 @@ impl Connection {
         (id, codes): (PacketId, usize),
         answer: Packet,
     ) -> Result<(), ConnectionError> {
-        if self.core.state != State::Connected {
-            return Err(ConnectionError::WrongState);
-        }
+        self.core.check_connected()?;
         let request = (id, request, codes);
         let at = self.requests.iter().position(|other| *other == request);
         let at = at.ok_or(ConnectionError::NoSuchRequest)?;
