@@ -12,22 +12,7 @@ use mqtt_sansio::session::{Session, SessionError};
 use mqtt_sansio::topic::TopicName;
 use mqtt_sansio::{Delivery, Packet, QoS, ReasonCode, Text, Version};
 use support::link::Link;
-
-/// Xorshift: the same numbers in every run.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-
-    fn pick<T: Copy, const N: usize>(&mut self, of: [T; N]) -> T {
-        of[self.below(N)]
-    }
-}
+use support::random::Rng;
 
 /// What one side's application knows.
 #[derive(Default)]
@@ -104,7 +89,7 @@ const KEEP_ALIVE: u16 = 1;
 
 impl World {
     fn new(seed: u64) -> Self {
-        let mut rng = Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut rng = Rng::new(seed);
         let version = rng.pick([Version::V311, Version::V5]);
         let now = Duration::ZERO;
         let mut world = Self {

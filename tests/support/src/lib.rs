@@ -12,6 +12,7 @@ pub mod fuzz;
 pub mod hex;
 pub mod link;
 pub mod notation;
+pub mod random;
 pub mod script;
 pub mod topic;
 pub mod vectors;

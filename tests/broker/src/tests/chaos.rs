@@ -2,21 +2,9 @@ use std::collections::BTreeMap;
 
 use mqtt_sansio::connection::client::Connection;
 use mqtt_sansio::connection::{Event, Input};
+use support::random::Rng;
 
 use super::*;
-
-/// Xorshift: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    /// From 0 to `end`, exclusive.
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 33) as usize % end
-    }
-}
 
 /// A client that publishes and subscribes, over one connection after another.
 struct Actor {
@@ -116,7 +104,7 @@ impl Actor {
 #[test]
 fn nothing_is_lost_or_delivered_twice() {
     for seed in 1..=60 {
-        let mut random = Random(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed));
+        let mut random = Rng::new(seed);
         let mut net = Net::new(quiet());
         let mut actors: Vec<_> = (0..4).map(Actor::new).collect();
         for actor in &mut actors {
@@ -191,7 +179,7 @@ fn survives_garbage() {
     let end = usize::from(script[1]) + 2;
     script.splice(end..end, request);
 
-    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let mut random = Rng::new(1);
     let mut config = quiet();
     // What is unacknowledged is sent again on each connection.
     (config.max_in_flight, config.max_queued) = (10, 100);
