@@ -168,12 +168,7 @@ fn response_information_is_asked_for(version: Version) {
         client.send(&format!("10 ~ 'MQTT' VV 02 00 00 [{asked}] 'c'"));
         let builder = ConnAckProperties::builder().response_information(text("r"));
         let connack = connack(builder.build());
-        let now = client.end.now;
-        client
-            .end
-            .connection
-            .accept(now, connack, &mut None)
-            .unwrap();
+        client.end.accept(connack);
         client.expect(&format!("20 ~ 00 00 [{answered}]"));
     }
 }
@@ -194,12 +189,7 @@ fn problem_information_is_asked_for(version: Version) {
         client.send(&format!("F0 ~ 18 [{method}]"));
 
         let connack = connack(ConnAckProperties::builder().reason_string(why).build());
-        let now = client.end.now;
-        client
-            .end
-            .connection
-            .accept(now, connack, &mut None)
-            .unwrap();
+        client.end.accept(connack);
         client.expect(&format!("20 ~ 00 00 [1F 00 03 \"why\" {method}]"));
 
         client.send("82 ~ 00 01 [] 't' 00");

@@ -45,14 +45,16 @@ impl ServerEnd {
     pub fn accepted(version: Version, connect: &str, connack: ConnAck) -> Script<Self> {
         let mut client = Self::new(version);
         client.send(connect);
-        let now = client.end.now;
-        client
-            .end
-            .connection
-            .accept(now, connack, &mut None)
-            .unwrap();
+        client.end.accept(connack);
         assert!(matches!(client.receive(), Packet::ConnAck(_)));
         client
+    }
+
+    /// Accepts CONNECT, without a session.
+    #[track_caller]
+    pub fn accept(&mut self, connack: ConnAck) {
+        let accepted = self.connection.accept(self.now, connack, &mut None);
+        accepted.unwrap();
     }
 }
 
