@@ -444,6 +444,23 @@ mod tests {
         session
     }
 
+    /// A message is wanted exactly where the next one published is sent at once.
+    #[test]
+    fn wants_what_it_sends() {
+        let mut session = Session::new();
+        assert!(!session.wants_message(), "not connected");
+        session.publish(QoS::AtLeastOnce, 1).unwrap();
+        session.connect(link(Version::V5, 2, 65_535));
+        assert!(!session.wants_message(), "another waits");
+        assert_eq!(drain(&mut session).len(), 1);
+        assert!(session.wants_message());
+        session.publish(QoS::ExactlyOnce, 2).unwrap();
+        assert_eq!(drain(&mut session).len(), 1);
+        assert!(!session.wants_message(), "no quota");
+        let _ = session.handle_pub_ack(id(1), OK).unwrap();
+        assert!(session.wants_message());
+    }
+
     /// Every state against every packet with an identifier; `None` is a violation.
     #[test]
     fn transition_table() {
