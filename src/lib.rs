@@ -30,6 +30,7 @@ mod reason;
 #[cfg(feature = "serde")]
 mod serde;
 pub mod session;
+mod side;
 #[cfg(feature = "proptest")]
 mod strategy;
 mod text;
@@ -49,9 +50,10 @@ pub use packet_id::PacketId;
 pub use packet_type::PacketType;
 pub use qos::{Delivery, QoS};
 pub use reason::ReasonCode;
+pub use side::Side;
 #[cfg(feature = "proptest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]
 pub use strategy::strategy;
 pub use text::{Binary, Text, TextError, TextErrorKind};
 pub use varint::{InvalidVarInt, VarInt, VarIntRangeError};
-pub use version::{Sender, Version};
+pub use version::Version;

@@ -1,6 +1,7 @@
 use core::fmt;
 
-use crate::version::{Sender, Version};
+use crate::side::Side;
+use crate::version::Version;
 
 /// The fifteen packet types (table 2-1).
 #[expect(clippy::exhaustive_enums, reason = "MQTT has exactly fifteen")]
@@ -79,13 +80,13 @@ impl PacketType {
     }
 
     /// The one side that may send this packet; `None` for both (table 2-1).
-    const fn only_from(self, version: Version) -> Option<Sender> {
+    const fn only_from(self, version: Version) -> Option<Side> {
         match self {
             Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::PingReq => {
-                Some(Sender::Client)
+                Some(Side::Client)
             }
-            Self::Disconnect if matches!(version, Version::V311) => Some(Sender::Client),
-            Self::ConnAck | Self::SubAck | Self::UnsubAck | Self::PingResp => Some(Sender::Server),
+            Self::Disconnect if matches!(version, Version::V311) => Some(Side::Client),
+            Self::ConnAck | Self::SubAck | Self::UnsubAck | Self::PingResp => Some(Side::Server),
             _ => None,
         }
     }
@@ -115,9 +116,9 @@ impl fmt::Display for PacketType {
 }
 
 /// The packet types that may come: bit 1 for CONNECT to bit 15 for AUTH.
-pub(crate) const fn accepted(version: Option<Version>, sender: Option<Sender>) -> u16 {
-    const CLIENT: Option<Sender> = Some(Sender::Client);
-    const SERVER: Option<Sender> = Some(Sender::Server);
+pub(crate) const fn accepted(version: Option<Version>, sender: Option<Side>) -> u16 {
+    const CLIENT: Option<Side> = Some(Side::Client);
+    const SERVER: Option<Side> = Some(Side::Server);
     const V311: [u16; 3] = [
         select(Version::V311, None),
         select(Version::V311, CLIENT),
@@ -135,13 +136,13 @@ pub(crate) const fn accepted(version: Option<Version>, sender: Option<Sender>) -
     };
     match sender {
         None => both,
-        Some(Sender::Client) => client,
-        Some(Sender::Server) => server,
+        Some(Side::Client) => client,
+        Some(Side::Server) => server,
     }
 }
 
 /// Asks every packet type; run at compile time.
-const fn select(version: Version, sender: Option<Sender>) -> u16 {
+const fn select(version: Version, sender: Option<Side>) -> u16 {
     let (mut types, mut value) = (0, 1);
     while let Some(packet) = PacketType::new(value) {
         let may = match (packet.only_from(version), sender) {

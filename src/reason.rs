@@ -1,7 +1,7 @@
 use core::fmt;
 
 use crate::packet_type::PacketType;
-use crate::version::Sender;
+use crate::side::Side;
 
 /// The outcome of an operation (section 2.4 of 5.0).
 ///
@@ -136,13 +136,13 @@ impl ReasonCode {
 
     /// Whether MQTT 5.0 allows this code in `packet`, sent by `sender`, or by either side if that
     /// is `None` (table 2-6 and the tables of the packets).
-    pub fn allowed_in(self, packet: PacketType, sender: Option<Sender>) -> bool {
+    pub fn allowed_in(self, packet: PacketType, sender: Option<Side>) -> bool {
         let only_from = match (packet, self as u8) {
-            (PacketType::Disconnect, 0x04) | (PacketType::Auth, 0x19) => Some(Sender::Client),
+            (PacketType::Disconnect, 0x04) | (PacketType::Auth, 0x19) => Some(Side::Client),
             // 0x9B is the server's in table 3-10, but section 3.3.4 tells the client to send it.
             // 0x8C stands in table 2-6 alone.
             (PacketType::Disconnect, 0x87 | 0x89 | 0x8B..=0x8F | 0x9A | 0x9C..=0xA2)
-            | (PacketType::Auth, 0x00) => Some(Sender::Server),
+            | (PacketType::Auth, 0x00) => Some(Side::Server),
             _ => None,
         };
         let sender_may = match (only_from, sender) {
@@ -303,8 +303,8 @@ mod tests {
             (Connect, 0, 0), (Publish, 0, 0),
         ];
         for (packet, client, server) in table {
-            assert_eq!(count(packet, Some(Sender::Client)), client, "{packet}");
-            assert_eq!(count(packet, Some(Sender::Server)), server, "{packet}");
+            assert_eq!(count(packet, Some(Side::Client)), client, "{packet}");
+            assert_eq!(count(packet, Some(Side::Server)), server, "{packet}");
         }
         assert_eq!(count(Disconnect, None), 30);
         assert_eq!(count(Auth, None), 3);
@@ -316,7 +316,7 @@ mod tests {
             let known = (0..=255).filter_map(|value| {
                 let code = ReasonCode::from_v311(packet, value)?;
                 assert_eq!(code.to_v311(packet), Some(value));
-                assert!(code.allowed_in(packet, Some(Sender::Server)));
+                assert!(code.allowed_in(packet, Some(Side::Server)));
                 Some(code)
             });
             let expected = if packet == PacketType::ConnAck { 6 } else { 4 };

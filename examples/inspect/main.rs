@@ -32,7 +32,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write as _};
 use std::process::ExitCode;
 
 use fields::fields;
-use mqtt_sansio::{DecodeError, FrameDecoder, Sender, Version};
+use mqtt_sansio::{DecodeError, FrameDecoder, Side, Version};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -246,7 +246,7 @@ fn stream(version: Option<Version>, bytes: &[u8]) -> String {
 /// A decoder for a stream that begins so. Who sent it shows in the first packet.
 fn decoder(version: Option<Version>, stream: &[u8]) -> FrameDecoder {
     let decoder = match (version, stream) {
-        (Some(version), [0x10, ..]) => FrameDecoder::new(version).sent_by(Sender::Client),
+        (Some(version), [0x10, ..]) => FrameDecoder::new(version).sent_by(Side::Client),
         (Some(version), [0x20, ..]) => FrameDecoder::client(version),
         (Some(version), _) => FrameDecoder::new(version),
         // Only 3.1.1 has a CONNACK of two bytes; 5.0 adds the length of the properties, and AUTH.

@@ -5,8 +5,9 @@ use super::error::Violation;
 use super::limits::Limits;
 use crate::packet::Publish;
 use crate::property::{PropertyId, TopicAlias};
+use crate::side::Side;
 use crate::topic::TopicName;
-use crate::version::{Sender, Version};
+use crate::version::Version;
 
 /// The topics for which the peer's aliases stand, on this network connection alone
 /// [MQTT-3.3.2-7].
@@ -26,7 +27,7 @@ impl Inbound {
     /// the maximum are taken [MQTT-3.3.2-10] [MQTT-3.3.2-12].
     pub(super) fn resolve<B: AsRef<[u8]>>(
         &mut self,
-        sender: Sender,
+        sender: Side,
         publish: &Publish<B>,
     ) -> Result<Option<TopicName>, Violation> {
         let Some(alias) = publish.properties.topic_alias() else {

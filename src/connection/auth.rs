@@ -1,8 +1,8 @@
 use super::{ConnectionError, Core, Event, Input, State, Turn, Violation};
 use crate::packet::Auth;
 use crate::reason::ReasonCode;
+use crate::side::Side;
 use crate::text::Text;
-use crate::version::Sender;
 
 /// Enhanced authentication (section 4.12).
 impl Core {
@@ -16,8 +16,8 @@ impl Core {
         let connected = self.state == State::Connected;
         match (self.role, self.turn, auth.reason) {
             (_, Turn::Peer, ReasonCode::ContinueAuthentication) => {}
-            (Sender::Server, Turn::Nobody, ReasonCode::ReAuthenticate) if connected => {}
-            (Sender::Client, Turn::Peer, ReasonCode::Success) if connected => {
+            (Side::Server, Turn::Nobody, ReasonCode::ReAuthenticate) if connected => {}
+            (Side::Client, Turn::Peer, ReasonCode::Success) if connected => {
                 self.turn = Turn::Nobody;
                 self.events.push_back(Event::Reauthenticated);
                 return Ok(Input::Done);
@@ -45,8 +45,8 @@ impl Core {
         let connected = self.state == State::Connected;
         let next = match (self.role, self.turn, auth.reason) {
             (_, Turn::Own, ReasonCode::ContinueAuthentication) => Turn::Peer,
-            (Sender::Client, Turn::Nobody, ReasonCode::ReAuthenticate) if connected => Turn::Peer,
-            (Sender::Server, Turn::Own, ReasonCode::Success) if connected => Turn::Nobody,
+            (Side::Client, Turn::Nobody, ReasonCode::ReAuthenticate) if connected => Turn::Peer,
+            (Side::Server, Turn::Own, ReasonCode::Success) if connected => Turn::Nobody,
             _ => return Err(ConnectionError::Authentication),
         };
         self.send(auth.into())?;

@@ -18,9 +18,10 @@ use crate::property::{SubscribeProperties, TopicAlias, UnsubscribeProperties};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
 use crate::session::{Session, SessionError};
+use crate::side::Side;
 use crate::text::Text;
 use crate::topic::TopicName;
-use crate::version::{Sender, Version};
+use crate::version::Version;
 
 /// A client's connection with its session, for one network connection after another.
 ///
@@ -64,7 +65,7 @@ impl Connection {
     /// A client without a session.
     pub fn new() -> Self {
         Self {
-            core: Core::new(Sender::Client, Session::new()),
+            core: Core::new(Side::Client, Session::new()),
             pinger: Pinger::new(Self::DEFAULT_RESPONSE_TIMEOUT),
             keep_alive: KeepAlive::OFF,
             clean_start: true,
@@ -233,7 +234,7 @@ impl Connection {
         }
         if !disconnect
             .reason
-            .allowed_in(super::PacketType::Disconnect, Some(Sender::Client))
+            .allowed_in(super::PacketType::Disconnect, Some(Side::Client))
         {
             return Err(ConnectionError::InvalidReasonCode);
         }

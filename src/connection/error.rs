@@ -5,7 +5,8 @@ use crate::packet_type::PacketType;
 use crate::reason::ReasonCode;
 use crate::session;
 use crate::session::SessionError;
-use crate::version::{Sender, Version};
+use crate::side::Side;
+use crate::version::Version;
 
 /// The peer sent a well-formed packet that does not fit what went before.
 ///
@@ -30,7 +31,7 @@ pub enum Violation {
     SessionPresent,
     /// A topic alias above what this side takes, from that sender.
     #[error("topic alias is above the maximum")]
-    TopicAliasTooLarge(Sender),
+    TopicAliasTooLarge(Side),
     /// A topic alias that stands for nothing.
     #[error("topic alias stands for no topic")]
     UnknownTopicAlias,
@@ -76,8 +77,8 @@ impl Violation {
                 Version::V5 => "MQTT-2.2.1-3",
             },
             Self::SessionPresent => "MQTT-3.2.2-4",
-            Self::TopicAliasTooLarge(Sender::Client) => "MQTT-3.3.2-9",
-            Self::TopicAliasTooLarge(Sender::Server) => "MQTT-3.3.2-11",
+            Self::TopicAliasTooLarge(Side::Client) => "MQTT-3.3.2-9",
+            Self::TopicAliasTooLarge(Side::Server) => "MQTT-3.3.2-11",
             Self::NotSupported(ReasonCode::QoSNotSupported) => "MQTT-3.2.2-11",
             Self::NotSupported(ReasonCode::RetainNotSupported) => "MQTT-3.2.2-14",
             Self::AuthenticationMethod => "MQTT-4.12.0-5",

@@ -7,7 +7,7 @@ use crate::property::{AckProperties, Place, Properties, Property, PropertyId};
 use crate::qos::{Delivery, QoS};
 use crate::reason::ReasonCode;
 use crate::session::{Progress, Receipt, SessionError};
-use crate::version::Sender;
+use crate::side::Side;
 
 impl Core {
     /// A packet of the session came: one of those that both sides send.
@@ -21,10 +21,10 @@ impl Core {
         match packet {
             Packet::Publish(publish) => {
                 let sender = match self.role {
-                    Sender::Client => Sender::Server,
-                    Sender::Server => Sender::Client,
+                    Side::Client => Side::Server,
+                    Side::Server => Side::Client,
                 };
-                if sender == Sender::Client {
+                if sender == Side::Client {
                     let checked = self.own.check_publish(publish.qos(), publish.retain);
                     checked.map_err(Violation::NotSupported)?;
                 }
@@ -66,7 +66,7 @@ impl Core {
         properties: &Properties<K, B>,
     ) -> Result<(), Violation> {
         match self.role {
-            Sender::Client if !self.problem_information && explains(properties) => {
+            Side::Client if !self.problem_information && explains(properties) => {
                 Err(Violation::ProblemInformation)
             }
             _ => Ok(()),
@@ -90,7 +90,7 @@ impl Core {
         };
         if self.state == State::Connected {
             self.check_message(&message)?;
-        } else if qos == QoS::AtMostOnce || self.role == Sender::Server {
+        } else if qos == QoS::AtMostOnce || self.role == Side::Server {
             return Err(ConnectionError::WrongState);
         }
         if qos == QoS::AtMostOnce {
@@ -112,7 +112,7 @@ impl Core {
         if !is_whole(message) {
             return Err(ConnectionError::TopicAlias);
         }
-        if self.role == Sender::Client {
+        if self.role == Side::Client {
             let checked = self.peer.check_publish(message.qos(), message.retain);
             checked.map_err(ConnectionError::NotSupported)?;
         }
@@ -138,7 +138,7 @@ impl Core {
 
     /// Queues a packet, if need be without what explains it.
     pub(super) fn send(&mut self, mut packet: Packet) -> Result<(), ConnectionError> {
-        if !self.fits(&packet)? || (!self.problem_information && self.role == Sender::Server) {
+        if !self.fits(&packet)? || (!self.problem_information && self.role == Side::Server) {
             let refused = !self.fits(&packet)?;
             match &mut packet {
                 Packet::SubAck(ack) | Packet::UnsubAck(ack) => {

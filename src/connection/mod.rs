@@ -20,8 +20,9 @@ use crate::packet_type::PacketType;
 use crate::property::Property;
 use crate::reason::ReasonCode;
 use crate::session::{Link, Session};
+use crate::side::Side;
 use crate::text::Text;
-use crate::version::{Sender, Version};
+use crate::version::Version;
 
 mod alias;
 mod auth;
@@ -44,7 +45,7 @@ pub use limits::Limits;
 #[derive(Clone, Debug)]
 struct Core {
     /// Which side this is.
-    role: Sender,
+    role: Side,
     state: State,
     version: Version,
     session: Session<Publish>,
@@ -109,7 +110,7 @@ enum Queued {
 }
 
 impl Core {
-    fn new(role: Sender, session: Session<Publish>) -> Self {
+    fn new(role: Side, session: Session<Publish>) -> Self {
         Self {
             role,
             state: State::Idle,
@@ -187,7 +188,7 @@ impl Core {
         if matches!(self.state, State::Closed | State::Left) {
             return;
         }
-        let began = self.greeted || self.role == Sender::Server;
+        let began = self.greeted || self.role == Side::Server;
         let last = last.filter(|_| began);
         match (&last, self.greeted) {
             (Some(Packet::Disconnect(_)), false) => self.queue.retain(Queued::is_greeting),
@@ -220,8 +221,8 @@ impl Core {
     /// for it [MQTT-4.13.1-1].
     fn farewell(&self, reason: ReasonCode) -> Option<Packet> {
         let packet = match (self.role, self.state) {
-            (Sender::Server, State::Idle | State::Connecting) => PacketType::ConnAck,
-            (_, State::Connected) | (Sender::Client, State::Connecting) => PacketType::Disconnect,
+            (Side::Server, State::Idle | State::Connecting) => PacketType::ConnAck,
+            (_, State::Connected) | (Side::Client, State::Connecting) => PacketType::Disconnect,
             _ => return None,
         };
         let reason = match reason.allowed_in(packet, Some(self.role)) {

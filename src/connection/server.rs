@@ -14,8 +14,9 @@ use crate::property::{PropertyId, TopicAlias};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
 use crate::session::{Session, SessionError};
+use crate::side::Side;
 use crate::topic::TopicName;
-use crate::version::{Sender, Version};
+use crate::version::Version;
 
 /// A server's connection to one client, for one network connection.
 ///
@@ -56,7 +57,7 @@ impl Connection {
     /// `connect_timeout`.
     pub fn new(now: Duration, connect_timeout: Duration) -> Self {
         Self {
-            core: Core::new(Sender::Server, Session::new()),
+            core: Core::new(Side::Server, Session::new()),
             watch: Watch::new(now, connect_timeout),
             keep_alive: KeepAlive::OFF,
             clean_start: true,
@@ -214,7 +215,7 @@ impl Connection {
         self.core.check_connected()?;
         let may = disconnect
             .reason
-            .allowed_in(PacketType::Disconnect, Some(Sender::Server));
+            .allowed_in(PacketType::Disconnect, Some(Side::Server));
         if !may {
             return Err(ConnectionError::InvalidReasonCode);
         }

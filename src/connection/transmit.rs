@@ -6,7 +6,7 @@ use crate::packet_id::PacketId;
 use crate::property::Properties;
 use crate::qos::Delivery;
 use crate::session::Transmit;
-use crate::version::Sender;
+use crate::side::Side;
 
 impl Core {
     /// Answers a message. What explains the answer is left out where the peer does not want it, or
@@ -15,7 +15,7 @@ impl Core {
         // As long as PUBREC, and with the same codes.
         let len = Packet::PubAck(ack.clone()).encoded_len(self.version)?;
         self.session.acknowledge(ack.packet_id, ack.reason)?;
-        let wanted = self.problem_information || self.role == Sender::Client;
+        let wanted = self.problem_information || self.role == Side::Client;
         let sent = wanted && self.peer.fit(len) && self.state == State::Connected;
         if sent && !ack.properties.is_empty() {
             self.explained.push(ack);

@@ -5,8 +5,9 @@ use thiserror::Error;
 use crate::packet_type::PacketType;
 use crate::property::PropertyId;
 use crate::reason::ReasonCode;
+use crate::side::Side;
 use crate::text::TextErrorKind;
-use crate::version::{Sender, Version};
+use crate::version::Version;
 
 mod fault;
 mod field;
@@ -26,7 +27,7 @@ pub struct DecodeError {
     field: Field,
     packet: Option<PacketType>,
     version: Version,
-    sender: Option<Sender>,
+    sender: Option<Side>,
 }
 
 impl DecodeError {
@@ -36,7 +37,7 @@ impl DecodeError {
         field: Field,
         packet: Option<PacketType>,
         version: Version,
-        sender: Option<Sender>,
+        sender: Option<Side>,
         offset: usize,
     ) -> Self {
         Self {

@@ -3,8 +3,9 @@
 use super::{DecodeError, DecodeErrorKind, Field};
 use crate::packet_type::PacketType;
 use crate::property::PropertyId;
+use crate::side::Side;
 use crate::text::TextErrorKind;
-use crate::version::{Sender, Version};
+use crate::version::Version;
 
 impl DecodeError {
     /// The normative statement that is broken, such as `"MQTT-3.8.3-5"`, of the specification of
@@ -72,7 +73,7 @@ impl DecodeError {
                 (PacketType::SubAck | PacketType::UnsubAck, V311) => "MQTT-2.3.1-7",
                 (PacketType::PubComp, V311) => "MQTT-4.3.3-2",
                 (_, V311) => "MQTT-2.3.1-6",
-                (PacketType::Publish, V5) if matches!(self.sender, Some(Sender::Server)) => {
+                (PacketType::Publish, V5) if matches!(self.sender, Some(Side::Server)) => {
                     "MQTT-2.2.1-4"
                 }
                 (PacketType::Publish | PacketType::Subscribe | PacketType::Unsubscribe, V5) => {

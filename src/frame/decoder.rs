@@ -4,8 +4,9 @@ use super::{Frame, Header};
 use crate::error::{DecodeError, DecodeErrorKind, Fault, Field, TLS_HANDSHAKE};
 use crate::packet::{Context, Packet, connect};
 use crate::packet_type::{PacketType, accepted};
+use crate::side::Side;
 use crate::varint::{InvalidVarInt, PartialVarInt};
-use crate::version::{Sender, Version};
+use crate::version::Version;
 use crate::wire;
 
 /// Splits a stream of bytes into packets, of which it holds none itself.
@@ -32,7 +33,7 @@ pub struct FrameDecoder {
     state: State,
     /// `None` until CONNECT has come.
     version: Option<Version>,
-    sender: Option<Sender>,
+    sender: Option<Side>,
     /// The packet types that may come, one bit each: follows from version and sender.
     accepted: u16,
     max_packet_size: u32,
@@ -66,24 +67,24 @@ impl FrameDecoder {
 
     /// Reads what a client receives from a server.
     pub const fn client(version: Version) -> Self {
-        Self::of(Some(version), Some(Sender::Server))
+        Self::of(Some(version), Some(Side::Server))
     }
 
     /// Reads what a server receives from a client: first CONNECT [MQTT-3.1.0-1], which says the
     /// version. After one that is malformed nothing but CONNECT may come, either.
     pub const fn server() -> Self {
-        Self::of(None, Some(Sender::Client))
+        Self::of(None, Some(Side::Client))
     }
 
     /// Refuses what this side may not send.
     #[must_use]
-    pub const fn sent_by(mut self, sender: Sender) -> Self {
+    pub const fn sent_by(mut self, sender: Side) -> Self {
         self.sender = Some(sender);
         self.accepted = accepted(self.version, self.sender);
         self
     }
 
-    const fn of(version: Option<Version>, sender: Option<Sender>) -> Self {
+    const fn of(version: Option<Version>, sender: Option<Side>) -> Self {
         Self {
             state: State::Start,
             version,

@@ -8,7 +8,8 @@ use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_type::PacketType;
 use crate::property::{DisconnectProperties, Properties, PropertyId};
 use crate::reason::ReasonCode;
-use crate::version::{Sender, Version};
+use crate::side::Side;
+use crate::version::Version;
 use crate::wire;
 
 /// DISCONNECT: the last packet of a connection (section 3.14). In 3.1.1 it is empty, and only the
@@ -52,8 +53,8 @@ impl<'a> Disconnect<&'a [u8]> {
         let (end, (properties, seen)) = Properties::parse(rest)?;
         wire::end(end)?;
         for (id, sender) in [
-            (PropertyId::SessionExpiryInterval, Sender::Server),
-            (PropertyId::ServerReference, Sender::Client),
+            (PropertyId::SessionExpiryInterval, Side::Server),
+            (PropertyId::ServerReference, Side::Client),
         ] {
             if ctx.sender == Some(sender) && seen.contains(id) {
                 let kind = DecodeErrorKind::PropertyFromWrongSender;

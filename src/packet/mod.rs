@@ -11,7 +11,8 @@ use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::property::{Place, Properties};
 use crate::reason::ReasonCode;
-use crate::version::{Sender, Version};
+use crate::side::Side;
+use crate::version::Version;
 use crate::wire::{self, ParseResult};
 
 mod ack;
@@ -378,7 +379,7 @@ impl<B: AsRef<[u8]>> fmt::Debug for Packet<B> {
 pub(crate) struct Context {
     pub(crate) version: Version,
     /// `None` if the packet may come from either side.
-    pub(crate) sender: Option<Sender>,
+    pub(crate) sender: Option<Side>,
 }
 
 impl Context {

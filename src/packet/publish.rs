@@ -10,9 +10,10 @@ use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::property::{Properties, PropertyId, PublishProperties};
 use crate::qos::{Delivery, QoS};
+use crate::side::Side;
 use crate::text::Escaped;
 use crate::topic::TopicName;
-use crate::version::{Sender, Version};
+use crate::version::Version;
 use crate::wire::{self, ParseResult};
 
 /// PUBLISH: an application message (section 3.3).
@@ -84,7 +85,7 @@ impl<'a> Publish<&'a [u8]> {
                     wire::fail::<()>(body, kind, Field::TopicName).map_err(fail)?;
                 }
                 let id = PropertyId::SubscriptionIdentifier;
-                if ctx.sender == Some(Sender::Client) && seen.contains(id) {
+                if ctx.sender == Some(Side::Client) && seen.contains(id) {
                     let kind = DecodeErrorKind::PropertyFromWrongSender;
                     wire::fail::<()>(rest, kind, Field::Property(id)).map_err(fail)?;
                 }

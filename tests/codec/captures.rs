@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use mqtt_sansio::{FrameDecoder, Sender, Version};
+use mqtt_sansio::{FrameDecoder, Side, Version};
 use support::{check, vectors};
 
 /// The packets whose sender did not use the shortest form: file and offset, as the README lists
@@ -30,8 +30,8 @@ fn captures_decode_and_encode_byte_for_byte() {
             false => Version::V311,
         };
         let sender = match name.ends_with("client") {
-            true => Sender::Client,
-            false => Sender::Server,
+            true => Side::Client,
+            false => Side::Server,
         };
         let mut decoder = FrameDecoder::new(version).sent_by(sender);
         let (mut unread, mut longer) = (&bytes[..], Vec::new());

@@ -15,7 +15,7 @@ use mqtt_sansio::property::{
 };
 use mqtt_sansio::topic::{TopicFilter, TopicName};
 use mqtt_sansio::{
-    Binary, Delivery, Frame, Packet, PacketId, PacketType, QoS, ReasonCode, Sender, Text, VarInt,
+    Binary, Delivery, Frame, Packet, PacketId, PacketType, QoS, ReasonCode, Side, Text, VarInt,
     Version,
 };
 use serde::Serialize;
@@ -189,7 +189,7 @@ fn values_look_like_this() {
         r#"["3.1.1","5.0"]"#
     );
     assert_eq!(
-        survives(&[Sender::Client, Sender::Server]),
+        survives(&[Side::Client, Side::Server]),
         r#"["client","server"]"#
     );
     assert_eq!(

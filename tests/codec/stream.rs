@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use mqtt_sansio::{
-    DecodeError, DecodeErrorKind, Field, Frame, FrameDecoder, Packet, ReasonCode, Sender, VarInt,
+    DecodeError, DecodeErrorKind, Field, Frame, FrameDecoder, Packet, ReasonCode, Side, VarInt,
     Version,
 };
 use support::check;
@@ -333,7 +333,7 @@ fn only_the_right_side_may_send() {
                 Auth if version == Version::V311 => (false, false),
                 _ => (true, true),
             };
-            let found = (allowed(Sender::Client), allowed(Sender::Server));
+            let found = (allowed(Side::Client), allowed(Side::Server));
             assert_eq!(found, expected, "{packet} in {version}");
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use libtest_mimic::Trial;
 use mqtt_sansio::connection::client;
 use mqtt_sansio::packet::Connect;
-use mqtt_sansio::{FrameDecoder, Packet, Sender, Version};
+use mqtt_sansio::{FrameDecoder, Packet, Side, Version};
 use support::script::{ClientEnd, End, Net};
 use support::vectors::{self, Expectation, Vector};
 
@@ -62,7 +62,7 @@ fn ends_connections(vector: &Vector) {
     let mut decoder = FrameDecoder::server();
     let first = decoder.decode(&mut &vector.bytes[..]);
     let other = matches!(first, Ok(Some(_))) && decoder.version() != Some(vector.version);
-    if vector.sender != Some(Sender::Server) && !other {
+    if vector.sender != Some(Side::Server) && !other {
         let net = Net::new();
         let mut client = match begins(0x10) {
             true => net.open(vector.version),
@@ -84,7 +84,7 @@ fn ends_connections(vector: &Vector) {
         }
         assert!(client.end.is_closing(), "{name}: the broker goes on");
     }
-    if vector.sender != Some(Sender::Client) {
+    if vector.sender != Some(Side::Client) {
         let mut connection = client::Connection::new();
         let connect = Connect::new("c".parse().unwrap());
         connection.connect(vector.version, connect).unwrap();

@@ -3,7 +3,7 @@
 use mqtt_sansio::connection::{ConnectionError, Input, Violation, client};
 use mqtt_sansio::packet::Publish;
 use mqtt_sansio::property::{ConnAckProperties, ConnectProperties, PublishProperties, TopicAlias};
-use mqtt_sansio::{Packet, QoS, ReasonCode, Sender, Version};
+use mqtt_sansio::{Packet, QoS, ReasonCode, Side, Version};
 
 use crate::driver::*;
 
@@ -82,8 +82,8 @@ fn inbound_maximum() {
             server.handle_packet(ZERO, Version::V5, &packet),
         );
         if fails {
-            assert_eq!(down, Err(Violation::TopicAliasTooLarge(Sender::Server)));
-            assert_eq!(up, Err(Violation::TopicAliasTooLarge(Sender::Client)));
+            assert_eq!(down, Err(Violation::TopicAliasTooLarge(Side::Server)));
+            assert_eq!(up, Err(Violation::TopicAliasTooLarge(Side::Client)));
             let disconnect = Some((14, ReasonCode::TopicAliasInvalid));
             assert_eq!(last(&sent(&mut client)), disconnect);
             assert_eq!(last(&answered(&mut server)), disconnect);

@@ -5,7 +5,7 @@ use mqtt_sansio::connection::server::Connection;
 use mqtt_sansio::packet::{Auth, ConnAck, Connect, KeepAlive};
 use mqtt_sansio::property::InConnAck;
 use mqtt_sansio::property::{ConnAckProperties, MaximumQoS, PropertiesBuilder};
-use mqtt_sansio::{Binary, Packet, PacketType, QoS, ReasonCode, Sender, Text, Version};
+use mqtt_sansio::{Binary, Packet, PacketType, QoS, ReasonCode, Side, Text, Version};
 
 use crate::client::{Client, SessionKey};
 use crate::policy::AuthStep;
@@ -57,7 +57,7 @@ impl Broker {
             }
             (AuthStep::Refused(reason), Some(_)) => self.refuse(id, reason),
             (AuthStep::Refused(reason), None) => {
-                let may = reason.allowed_in(PacketType::Disconnect, Some(Sender::Server));
+                let may = reason.allowed_in(PacketType::Disconnect, Some(Side::Server));
                 let fallback = ReasonCode::NotAuthorized;
                 self.close(id, if may { reason } else { fallback });
             }
@@ -102,7 +102,7 @@ impl Broker {
         let Some(connection) = link.and_then(|link| link.connection.as_mut()) else {
             return;
         };
-        let may = reason.is_error() && reason.allowed_in(PacketType::ConnAck, Some(Sender::Server));
+        let may = reason.is_error() && reason.allowed_in(PacketType::ConnAck, Some(Side::Server));
         let fallback = ReasonCode::UnspecifiedError;
         let mut connack = ConnAck::new(if may { reason } else { fallback }).to_owned();
         if let (Some(place), Version::V5) = (place, connection.version()) {

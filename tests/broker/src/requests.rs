@@ -2,7 +2,7 @@ use mqtt_sansio::connection::server::Connection;
 use mqtt_sansio::packet::Subscription as Request;
 use mqtt_sansio::packet::{ReasonCodes, RetainHandling, SubAck, Subscribe, Unsubscribe};
 use mqtt_sansio::property::SubscriptionId;
-use mqtt_sansio::{PacketType, QoS, ReasonCode, Sender, Version};
+use mqtt_sansio::{PacketType, QoS, ReasonCode, Side, Version};
 
 use crate::client::SessionKey;
 use crate::message::Outgoing;
@@ -144,7 +144,7 @@ fn speakable(version: Version, reason: ReasonCode) -> ReasonCode {
     let fits = match version {
         _ if !reason.is_error() => false,
         Version::V311 => reason.to_v311(PacketType::SubAck).is_some(),
-        Version::V5 => reason.allowed_in(PacketType::SubAck, Some(Sender::Server)),
+        Version::V5 => reason.allowed_in(PacketType::SubAck, Some(Side::Server)),
     };
     match fits {
         true => reason,

@@ -3,7 +3,7 @@
 
 use arbitrary::Unstructured;
 use bytes::{Bytes, BytesMut};
-use mqtt_sansio::{DecodeError, Frame, FrameDecoder, Packet, PacketType, Sender, VarInt, Version};
+use mqtt_sansio::{DecodeError, Frame, FrameDecoder, Packet, PacketType, Side, VarInt, Version};
 
 /// Everything a stream holds: its packets, owned, and the errors between them.
 pub type Decoded = Vec<Result<Packet, DecodeError>>;
@@ -183,7 +183,7 @@ pub fn decoders(version: Version) -> [FrameDecoder; 4] {
     [
         FrameDecoder::new(version),
         FrameDecoder::client(version),
-        FrameDecoder::new(version).sent_by(Sender::Client),
+        FrameDecoder::new(version).sent_by(Side::Client),
         FrameDecoder::server(),
     ]
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mqtt_sansio::{FrameDecoder, Sender, Version};
+use mqtt_sansio::{FrameDecoder, Side, Version};
 
 use crate::{check, hex};
 
@@ -23,7 +23,7 @@ pub struct Vector {
     /// The version to decode with.
     pub version: Version,
     /// Who sent it, where the rule depends on that.
-    pub sender: Option<Sender>,
+    pub sender: Option<Side>,
     /// The stream.
     pub bytes: Vec<u8>,
     /// What comes of it.
@@ -109,8 +109,8 @@ impl Vector {
             },
             sender: match sender {
                 "" => None,
-                "client" => Some(Sender::Client),
-                "server" => Some(Sender::Server),
+                "client" => Some(Side::Client),
+                "server" => Some(Side::Server),
                 _ => panic!("no sender: {line}"),
             },
             bytes,
@@ -129,7 +129,7 @@ fn code(text: &str) -> u8 {
 }
 
 /// A decoder of the largest packets there are.
-pub fn decoder(version: Version, sender: Option<Sender>) -> FrameDecoder {
+pub fn decoder(version: Version, sender: Option<Side>) -> FrameDecoder {
     let decoder = FrameDecoder::new(version).max_packet_size(u32::MAX);
     match sender {
         Some(sender) => decoder.sent_by(sender),
