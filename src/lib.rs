@@ -25,10 +25,13 @@ pub mod packet;
 mod packet_id;
 mod packet_type;
 pub mod property;
+mod property_id;
 mod qos;
 mod reason;
 #[cfg(feature = "serde")]
 mod serde;
+#[cfg(feature = "serde")]
+mod serialize;
 pub mod session;
 mod side;
 #[cfg(feature = "proptest")]

@@ -29,7 +29,6 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use serde::de::Error;
-use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{DecodeErrorKind, EncodeError};
@@ -45,30 +44,11 @@ use crate::property::{
 };
 use crate::qos::{Delivery, QoS};
 use crate::reason::ReasonCode;
+use crate::serialize::{bytes, list};
 use crate::text::{Binary, Text};
 use crate::topic::{TopicFilter, TopicName};
 use crate::varint::VarInt;
 use crate::version::Version;
-
-/// Writes bytes as such, which slices alone do not ask for.
-pub(crate) fn bytes<S: Serializer>(
-    bytes: &impl AsRef<[u8]>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bytes(bytes.as_ref())
-}
-
-/// Writes a list with its length in front, for the formats that need it there.
-pub(crate) fn list<S: Serializer>(
-    items: impl Iterator<Item: Serialize> + Clone,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let mut list = serializer.serialize_seq(Some(items.clone().count()))?;
-    for item in items {
-        list.serialize_element(&item)?;
-    }
-    list.end()
-}
 
 impl<'de> Deserialize<'de> for PacketId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

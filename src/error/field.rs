@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::property::PropertyId;
+use crate::property_id::PropertyId;
 
 /// The fields in which a [`DecodeError`](super::DecodeError) lies.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

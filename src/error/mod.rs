@@ -3,7 +3,7 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::packet_type::PacketType;
-use crate::property::PropertyId;
+use crate::property_id::PropertyId;
 use crate::reason::ReasonCode;
 use crate::side::Side;
 use crate::text::TextErrorKind;

@@ -2,7 +2,7 @@
 
 use super::{DecodeError, DecodeErrorKind, Field};
 use crate::packet_type::PacketType;
-use crate::property::PropertyId;
+use crate::property_id::PropertyId;
 use crate::side::Side;
 use crate::text::TextErrorKind;
 use crate::version::Version;

@@ -36,7 +36,7 @@ pub struct Publish<B = Bytes> {
     /// The properties; always empty in 3.1.1.
     pub properties: PublishProperties<B>,
     /// The message itself, up to the end of the packet.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serde::bytes"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serialize::bytes"))]
     pub payload: B,
 }
 

@@ -27,10 +27,11 @@ mod serde;
 mod spec;
 mod value;
 
+pub use crate::property_id::PropertyId;
 pub(crate) use spec::PropertySet;
 pub use spec::{
     Carries, InAck, InAuth, InConnAck, InConnect, InDisconnect, InPublish, InSubscribe,
-    InUnsubscribe, InWill, Place, Property, PropertyId,
+    InUnsubscribe, InWill, Place, Property,
 };
 pub use value::{MaximumQoS, PayloadFormat, SubscriptionId, TopicAlias};
 

@@ -11,7 +11,7 @@ use super::{
     MaximumQoS, PayloadFormat, Place, Properties, Property, PropertyId, SubscriptionId, TopicAlias,
 };
 use crate::error::{DecodeErrorKind, Fault};
-use crate::serde::list;
+use crate::serialize::list;
 use crate::text::{Binary, Text};
 use crate::topic::TopicName;
 use crate::varint::VarInt;

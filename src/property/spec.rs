@@ -1,6 +1,5 @@
 //! Table 2-4 of MQTT 5.0 as data: what each property is and which packets carry it.
 
-use core::fmt;
 use core::num::{NonZeroU16, NonZeroU32};
 
 use bytes::BufMut;
@@ -8,6 +7,7 @@ use bytes::BufMut;
 use super::value::{MaximumQoS, PayloadFormat, SubscriptionId, TopicAlias, Value};
 use super::{Properties, PropertiesBuilder};
 use crate::error::Field;
+use crate::property_id::PropertyId;
 use crate::text::{Binary, Text};
 use crate::topic::TopicName;
 use crate::wire::ParseResult;
@@ -31,17 +31,6 @@ macro_rules! properties {
         impl Sealed for $P {
             const BIT: u16 = 1 << $bit;
         })*
-
-        /// The identifier of a property (table 2-4 of MQTT 5.0).
-        #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-        #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize), serde(rename_all = "snake_case"))]
-        #[non_exhaustive]
-        #[repr(u8)]
-        pub enum PropertyId {
-            $($(#[$doc])+ $(#[cfg_attr(feature = "serde", serde(rename = $wire))])? $Name = $id,)*
-            $($(#[$rdoc])+ $RName = $rid,)*
-        }
 
         /// A property and its value.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -114,6 +103,10 @@ macro_rules! properties {
 
         $($(impl Carries<$id> for $Place {})+)*
         $($(impl Carries<$rid> for $ROnce {})* $(impl Carries<$rid> for $RMany {})*)*
+
+        // The table and `PropertyId` give each property the same number.
+        $(const _: () = assert!(PropertyId::$Name as u8 == $id);)*
+        $(const _: () = assert!(PropertyId::$RName as u8 == $rid);)*
 
         /// Every property: its identifier, the places that carry it, and those where it repeats.
         const TABLE: &[(PropertyId, u16, u16)] = &[
@@ -213,64 +206,6 @@ properties! {
         /// A name and a value with a meaning to the peers alone.
         0x26 UserProperty: (Text<&'a [u8]>, Text<&'a [u8]>), once in []
             repeats in [InConnect InWill InConnAck InPublish InAck InSubscribe InUnsubscribe InDisconnect InAuth];
-    }
-}
-
-impl PropertyId {
-    /// The property with this identifier. The specification sends identifiers as variable byte
-    /// integers, but all are below 128.
-    #[inline]
-    pub const fn from_u8(id: u8) -> Option<Self> {
-        const BY_ID: [Option<PropertyId>; 64] = {
-            let mut by_id = [None; 64];
-            let mut row = 0;
-            while row < TABLE.len() {
-                #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
-                (by_id[TABLE[row].0 as usize] = Some(TABLE[row].0));
-                row += 1;
-            }
-            by_id
-        };
-        match id {
-            #[expect(clippy::indexing_slicing, reason = "the pattern bounds the index")]
-            0..64 => BY_ID[id as usize],
-            _ => None,
-        }
-    }
-}
-
-/// The name, as the specification writes it but in lower case.
-impl fmt::Display for PropertyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::PayloadFormatIndicator => "payload format indicator",
-            Self::MessageExpiryInterval => "message expiry interval",
-            Self::ContentType => "content type",
-            Self::ResponseTopic => "response topic",
-            Self::CorrelationData => "correlation data",
-            Self::SubscriptionIdentifier => "subscription identifier",
-            Self::SessionExpiryInterval => "session expiry interval",
-            Self::AssignedClientIdentifier => "assigned client identifier",
-            Self::ServerKeepAlive => "server keep alive",
-            Self::AuthenticationMethod => "authentication method",
-            Self::AuthenticationData => "authentication data",
-            Self::RequestProblemInformation => "request problem information",
-            Self::WillDelayInterval => "will delay interval",
-            Self::RequestResponseInformation => "request response information",
-            Self::ResponseInformation => "response information",
-            Self::ServerReference => "server reference",
-            Self::ReasonString => "reason string",
-            Self::ReceiveMaximum => "receive maximum",
-            Self::TopicAliasMaximum => "topic alias maximum",
-            Self::TopicAlias => "topic alias",
-            Self::MaximumQoS => "maximum QoS",
-            Self::RetainAvailable => "retain available",
-            Self::UserProperty => "user property",
-            Self::MaximumPacketSize => "maximum packet size",
-            Self::WildcardSubscriptionAvailable => "wildcard subscription available",
-            Self::SubscriptionIdentifierAvailable => "subscription identifier available",
-            Self::SharedSubscriptionAvailable => "shared subscription available",
-        })
     }
 }
 
