@@ -21,6 +21,7 @@ mod codec;
 pub mod connection;
 mod error;
 mod frame;
+mod header;
 pub mod packet;
 mod packet_id;
 mod packet_type;

@@ -46,7 +46,7 @@ impl VarInt {
         let mut partial = PartialVarInt::default();
         for &byte in input {
             if let Some(value) = partial.push(version, byte)? {
-                return Ok(Some((value, partial.len())));
+                return Ok(Some((value, partial.len().into())));
             }
         }
         Ok(None)
@@ -135,8 +135,8 @@ impl PartialVarInt {
         }
     }
 
-    pub(crate) const fn len(self) -> usize {
-        self.len as usize
+    pub(crate) const fn len(self) -> u8 {
+        self.len
     }
 }
 

@@ -1,11 +1,10 @@
 use bytes::{Buf, BytesMut};
 
-use super::{Frame, Header};
-use crate::error::{DecodeError, DecodeErrorKind, Fault, Field, TLS_HANDSHAKE};
+use super::Frame;
+use crate::error::{DecodeError, DecodeErrorKind, Fault, Field};
+use crate::header::{Expected, Header, PartialHeader};
 use crate::packet::{Context, Packet, connect};
-use crate::packet_type::{PacketType, accepted};
 use crate::side::Side;
-use crate::varint::{InvalidVarInt, PartialVarInt};
 use crate::version::Version;
 use crate::wire;
 
@@ -31,11 +30,7 @@ use crate::wire;
 #[derive(Clone, Debug)]
 pub struct FrameDecoder {
     state: State,
-    /// `None` until CONNECT has come.
-    version: Option<Version>,
-    sender: Option<Side>,
-    /// The packet types that may come, one bit each: follows from version and sender.
-    accepted: u16,
+    expected: Expected,
     max_packet_size: u32,
     max_connect_size: u32,
     missing: usize,
@@ -46,7 +41,7 @@ enum State {
     /// The next byte is the first of a packet.
     Start,
     /// The first byte and some bytes of the remaining length have been looked at.
-    Length(Header, PartialVarInt),
+    Header(PartialHeader),
     /// The whole fixed header has been looked at.
     Body(Header),
     Failed(DecodeError),
@@ -79,17 +74,14 @@ impl FrameDecoder {
     /// Refuses what this side may not send.
     #[must_use]
     pub const fn sent_by(mut self, sender: Side) -> Self {
-        self.sender = Some(sender);
-        self.accepted = accepted(self.version, self.sender);
+        self.expected = Expected::new(self.expected.version, Some(sender));
         self
     }
 
     const fn of(version: Option<Version>, sender: Option<Side>) -> Self {
         Self {
             state: State::Start,
-            version,
-            sender,
-            accepted: accepted(version, sender),
+            expected: Expected::new(version, sender),
             max_packet_size: Self::DEFAULT_MAX_PACKET_SIZE,
             max_connect_size: Self::DEFAULT_MAX_CONNECT_SIZE,
             missing: 2,
@@ -115,7 +107,7 @@ impl FrameDecoder {
 
     /// The version; `None` on a server before CONNECT.
     pub const fn version(&self) -> Option<Version> {
-        self.version
+        self.expected.version
     }
 
     /// How many bytes, at least, the next packet still needs: exact once its fixed header is known.
@@ -227,70 +219,28 @@ impl FrameDecoder {
         }
     }
 
-    /// The header of the one packet of `version` that `bytes` are, of any size, sent by either side.
-    #[inline]
-    pub(crate) fn only(version: Version, bytes: &[u8]) -> Result<(Context, Header), DecodeError> {
-        let mut decoder = Self::new(version).max_packet_size(u32::MAX);
-        match decoder.whole(bytes) {
-            Some((ctx, header, _, [])) => Ok((ctx, header)),
-            _ => decoder.only_slowly(version, bytes),
-        }
-    }
-
-    #[inline(never)]
-    fn only_slowly(
-        &mut self,
-        version: Version,
-        bytes: &[u8],
-    ) -> Result<(Context, Header), DecodeError> {
-        let header = self.header(bytes)?;
-        let fail = |kind, at| {
-            let packet = header.map(|header| header.packet);
-            DecodeError::new(kind, Field::Packet, packet, version, None, at)
-        };
-        match header {
-            Some(header) if header.packet_len() == bytes.len() => {
-                Ok((self.context(header, bytes)?, header))
-            }
-            Some(header) => Err(fail(DecodeErrorKind::TrailingBytes, header.packet_len())),
-            None => Err(fail(DecodeErrorKind::Truncated, bytes.len())),
-        }
-    }
-
     /// The next packet, if it is what nearly every packet is: all there, allowed, with a fixed
     /// header of two or three bytes, and not the first one on a server.
     #[inline]
     fn whole<'a>(&self, input: &'a [u8]) -> Option<(Context, Header, &'a [u8], &'a [u8])> {
-        let (State::Start, Some(version)) = (&self.state, self.version) else {
+        let (State::Start, Some(version)) = (&self.state, self.expected.version) else {
             return None;
         };
-        let (first, len, body_len) = match *input {
-            [first, low @ 0..=0x7F, ..] => (first, 2, u32::from(low)),
-            [first, low, high @ 1..=0x7F, ..] => {
-                (first, 3, u32::from(low & 0x7F) | u32::from(high) << 7)
-            }
-            _ => return None,
-        };
-        if !self.accepts(first) || body_len + 3 > self.max_packet_size {
+        let header = Header::parse_short(&self.expected, input)?;
+        if header.packet_len() > self.max_packet_size as usize {
             return None;
         }
-        let header = Header {
-            packet: PacketType::new(first >> 4)?,
-            first,
-            len,
-            body_len,
-        };
         let (frame, rest) = header.split(input)?;
-        let sender = self.sender;
+        let sender = self.expected.sender;
         Some((Context { version, sender }, header, frame, rest))
     }
 
     fn context(&mut self, header: Header, frame: &[u8]) -> Result<Context, DecodeError> {
-        let version = match self.version {
+        let version = match self.expected.version {
             Some(version) => version,
             None => self.find_version(header, frame)?,
         };
-        let sender = self.sender;
+        let sender = self.expected.sender;
         Ok(Context { version, sender })
     }
 
@@ -308,10 +258,9 @@ impl FrameDecoder {
                     Fault::new(at, kind, Field::RemainingLength)
                 }
                 Some(version) => {
-                    let sender = self.sender;
+                    let sender = self.expected.sender;
                     Packet::parse(Context { version, sender }, header, frame)?;
-                    self.version = Some(version);
-                    self.accepted = accepted(self.version, self.sender);
+                    self.expected = Expected::new(Some(version), sender);
                     return Ok(version);
                 }
                 None => {
@@ -322,15 +271,16 @@ impl FrameDecoder {
             },
             Err(error) => error.into(),
         };
-        let at = wire::offset(frame, fault.at);
-        Err(self.fail(fault.kind, fault.field, Some(header.packet), at))
+        let (packet, at) = (Some(header.packet), wire::offset(frame, fault.at));
+        let error = self.expected.error(fault.kind, fault.field, packet, at);
+        Err(self.fail(error))
     }
 
     /// The fixed header of a packet that is all there. A byte that was looked at is not looked at
     /// again.
     fn header(&mut self, input: &[u8]) -> Result<Option<Header>, DecodeError> {
         loop {
-            let next = match self.state {
+            self.state = match self.state {
                 State::Failed(error) => return Err(error),
                 State::Body(header) => {
                     let missing = header.packet_len().saturating_sub(input.len());
@@ -341,117 +291,46 @@ impl FrameDecoder {
                     self.missing = missing;
                     return Ok(None);
                 }
-                State::Start => input.first(),
-                State::Length(_, partial) => input.get(1 + partial.len()),
-            };
-            let Some(&byte) = next else { return Ok(None) };
-            self.state = match self.state {
-                State::Length(header, partial) => self.length(header, partial, byte)?,
-                _ => {
-                    self.missing = 1;
-                    let packet = self.first_byte(byte)?;
-                    let header = Header {
-                        packet,
-                        first: byte,
-                        len: 1,
-                        body_len: 0,
+                State::Start => {
+                    let Some(&first) = input.first() else {
+                        return Ok(None);
                     };
-                    State::Length(header, PartialVarInt::default())
+                    self.missing = 1;
+                    let partial = PartialHeader::new(&self.expected, first);
+                    State::Header(partial.map_err(|error| self.fail(error))?)
+                }
+                State::Header(mut partial) => {
+                    let Some(&byte) = input.get(partial.len()) else {
+                        return Ok(None);
+                    };
+                    let header = partial.push(&self.expected, byte);
+                    match header.map_err(|error| self.fail(error))? {
+                        None => State::Header(partial),
+                        Some(header) => State::Body(self.check_size(header)?),
+                    }
                 }
             };
         }
     }
 
-    fn length(
-        &mut self,
-        mut header: Header,
-        mut partial: PartialVarInt,
-        byte: u8,
-    ) -> Result<State, DecodeError> {
-        // Before CONNECT has come, the rule of the laxer version.
-        let version = self.version.unwrap_or(Version::V311);
-        header.len += 1;
-        match partial.push(version, byte) {
-            Ok(None) => Ok(State::Length(header, partial)),
-            Ok(Some(body_len)) => {
-                header.body_len = body_len.get();
-                self.check_size(header)?;
-                Ok(State::Body(header))
-            }
-            Err(error) => {
-                let kind = match error {
-                    InvalidVarInt::TooLong => DecodeErrorKind::VarIntTooLong,
-                    InvalidVarInt::NotMinimal => DecodeErrorKind::VarIntNotMinimal,
-                };
-                Err(self.fail(kind, Field::RemainingLength, Some(header.packet), 1))
-            }
-        }
-    }
-
-    /// Whether a packet may start so; [`first_byte`](Self::first_byte) says why not.
-    #[inline]
-    const fn accepts(&self, first: u8) -> bool {
-        const WITH_FLAG: u16 = 1 << 6 | 1 << 8 | 1 << 10;
-        let packet = first >> 4;
-        let flags = ((WITH_FLAG >> packet & 1) as u8) << 1;
-        // The flags of PUBLISH are left to its parser.
-        self.accepted >> packet & 1 != 0 && (packet == 3 || first & 0xF == flags)
-    }
-
-    fn first_byte(&mut self, first: u8) -> Result<PacketType, DecodeError> {
-        let packet = PacketType::new(first >> 4);
-        let kind = match (packet, self.version) {
-            (Some(packet), _) if self.accepts(first) => return Ok(packet),
-            // Of all wrong flags only these are no mistake of an MQTT client.
-            (Some(PacketType::Connect), None) if first != TLS_HANDSHAKE => {
-                DecodeErrorKind::InvalidFlags(first)
-            }
-            (_, None) => DecodeErrorKind::NotConnect(first),
-            (None, _) => DecodeErrorKind::ReservedPacketType(0),
-            (Some(PacketType::Auth), Some(Version::V311)) => {
-                DecodeErrorKind::ReservedPacketType(15)
-            }
-            (Some(packet), _) if self.accepts(packet.first_byte()) => {
-                DecodeErrorKind::InvalidFlags(first)
-            }
-            _ => DecodeErrorKind::WrongSender,
+    fn check_size(&mut self, header: Header) -> Result<Header, DecodeError> {
+        let len = header.packet_len();
+        let limit = match self.expected.version {
+            None => self.max_connect_size.min(self.max_packet_size),
+            Some(_) => self.max_packet_size,
         };
-        Err(self.fail(kind, Field::FixedHeader, packet, 0))
-    }
-
-    const fn limit(&self) -> u32 {
-        match self.version {
-            None if self.max_connect_size < self.max_packet_size => self.max_connect_size,
-            _ => self.max_packet_size,
+        match u32::try_from(len) {
+            Ok(len) if len > limit => {
+                let kind = DecodeErrorKind::PacketTooLarge(len);
+                let (field, packet) = (Field::RemainingLength, Some(header.packet));
+                Err(self.fail(self.expected.error(kind, field, packet, 1)))
+            }
+            _ => Ok(header),
         }
-    }
-
-    fn check_size(&mut self, header: Header) -> Result<(), DecodeError> {
-        let len = u32::from(header.len) + header.body_len;
-        if len <= self.limit() {
-            return Ok(());
-        }
-        let kind = DecodeErrorKind::PacketTooLarge(len);
-        Err(self.fail(kind, Field::RemainingLength, Some(header.packet), 1))
     }
 
     #[cold]
-    fn fail(
-        &mut self,
-        kind: DecodeErrorKind,
-        field: Field,
-        packet: Option<PacketType>,
-        offset: usize,
-    ) -> DecodeError {
-        let version = match (self.version, kind) {
-            (Some(version), _) => version,
-            // A client that asks for more than 5.0 reads a CONNACK of 5.0.
-            (None, DecodeErrorKind::UnsupportedProtocolLevel(6..)) => Version::V5,
-            // 3.1.1 takes such a length.
-            (None, DecodeErrorKind::VarIntNotMinimal) => Version::V5,
-            (None, _) => Version::V311,
-        };
-        let error = DecodeError::new(kind, field, packet, version, self.sender, offset);
+    const fn fail(&mut self, error: DecodeError) -> DecodeError {
         self.state = State::Failed(error);
         error
     }

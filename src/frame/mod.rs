@@ -2,46 +2,11 @@ use bytes::Bytes;
 
 use crate::error::DecodeError;
 use crate::packet::Packet;
-use crate::packet_type::PacketType;
 use crate::version::Version;
 
 mod decoder;
 
 pub use decoder::FrameDecoder;
-
-/// A fixed header (section 2.1 of 5.0, 2.2 of 3.1.1).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Header {
-    pub(crate) packet: PacketType,
-    pub(crate) first: u8,
-    /// Its own length, as far as it is known: two to five in the end.
-    len: u8,
-    body_len: u32,
-}
-
-impl Header {
-    #[inline]
-    const fn packet_len(self) -> usize {
-        self.len as usize + self.body_len as usize
-    }
-
-    /// The packet and what is behind it.
-    #[inline]
-    fn split(self, input: &[u8]) -> Option<(&[u8], &[u8])> {
-        input.split_at_checked(self.packet_len())
-    }
-
-    /// Whether the length is in its shortest form.
-    const fn is_shortest(self) -> bool {
-        self.len <= 2 || self.body_len >> (7 * (self.len - 2)) != 0
-    }
-
-    /// The part of the packet behind this header.
-    #[inline]
-    pub(crate) fn body(self, frame: &[u8]) -> &[u8] {
-        frame.get(usize::from(self.len)..).unwrap_or_default()
-    }
-}
 
 /// One whole packet as the bytes it is: checked once, held by one reference count.
 ///

@@ -6,7 +6,7 @@ use core::fmt;
 use bytes::{BufMut, Bytes};
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
-use crate::frame::{FrameDecoder, Header};
+use crate::header::Header;
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::property::{Place, Properties};
@@ -101,21 +101,22 @@ pub enum Packet<B = Bytes> {
 impl<'a> Packet<&'a [u8]> {
     /// Decodes one whole packet, sent by either side, of any size.
     ///
-    /// For a stream of packets, and limits, see [`FrameDecoder`].
+    /// For a stream of packets, and limits, see [`FrameDecoder`](crate::FrameDecoder).
     ///
     /// # Errors
     ///
     /// If `bytes` are not exactly one packet of `version`.
     pub fn decode(version: Version, bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let (ctx, header) = FrameDecoder::only(version, bytes)?;
-        let packet = Self::parse(ctx, header, bytes)?;
+        let header = Header::only(version, bytes)?;
+        let packet = Self::parse(Context::either(version), header, bytes)?;
         Ok(packet.expect(PARSED))
     }
 
     /// Parses a whole packet whose first byte is right, but for the flags of PUBLISH.
     ///
-    /// Never `Ok(None)`, but the type that [`FrameDecoder::decode`] returns, so that the packets of
-    /// which there are many are written once, to where the caller wants them.
+    /// Never `Ok(None)`, but the type that [`FrameDecoder::decode`](crate::FrameDecoder::decode)
+    /// returns, so that the packets of which there are many are written once, to where the caller
+    /// wants them.
     #[inline]
     pub(crate) fn parse(
         ctx: Context,
@@ -186,8 +187,8 @@ impl Packet {
     ///
     /// As [`decode`](Packet::decode).
     pub fn decode_shared(version: Version, bytes: Bytes) -> Result<Self, DecodeError> {
-        let (ctx, header) = FrameDecoder::only(version, &bytes)?;
-        let packet = Self::parse_shared(ctx, header, bytes)?;
+        let header = Header::only(version, &bytes)?;
+        let packet = Self::parse_shared(Context::either(version), header, bytes)?;
         Ok(packet.expect(PARSED))
     }
 
@@ -383,6 +384,15 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// A packet of `version` that either side may have sent.
+    #[inline]
+    const fn either(version: Version) -> Self {
+        Self {
+            version,
+            sender: None,
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn error(self, packet: PacketType, frame: &[u8], fault: Fault<'_>) -> DecodeError {

@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut, Bytes};
 use super::encode::{self, Body, FixedHeader};
 use super::{Context, Packet};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
-use crate::frame::Header;
+use crate::header::Header;
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::property::{Properties, PropertyId, PublishProperties};
