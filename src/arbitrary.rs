@@ -305,7 +305,7 @@ impl<'a> Arbitrary<'a> for Subscriptions {
             if version == Version::V311 {
                 options = SubscriptionOptions::new(options.maximum_qos);
             }
-            options.no_local &= !filter.as_bytes().starts_with(b"$share/");
+            options.no_local &= !filter.is_shared();
             subscriptions.push((filter, options));
         }
         let borrowed = subscriptions.iter();

@@ -7,7 +7,7 @@ use nom::{Err, IResult};
 use crate::error::{DecodeErrorKind, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::text::{Binary, Text, TextError, check_text};
-use crate::topic::{SharedFilter, TopicFilter, TopicName};
+use crate::topic::{TopicFilter, TopicName};
 
 pub(crate) type ParseResult<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 
@@ -146,15 +146,4 @@ pub(crate) const fn prefix(bytes: &[u8]) -> u16 {
     )]
     let len = bytes.len() as u16;
     len
-}
-
-/// Whether a filter is a shared subscription, as 5.0 reads it.
-pub(crate) fn shared<'a>(filter: &TopicFilter<&'a [u8]>) -> ParseResult<'a, bool> {
-    match SharedFilter::split(filter.0) {
-        Ok(shared) => Ok((&[], shared.is_some())),
-        Err(error) => {
-            let at = filter.0.get(error.offset..).unwrap_or_default();
-            fail(at, DecodeErrorKind::Text(error.kind), Field::TopicFilter)
-        }
-    }
 }

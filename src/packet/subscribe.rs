@@ -11,7 +11,7 @@ use crate::packet_id::PacketId;
 use crate::property::{Properties, SubscribeProperties};
 use crate::qos::QoS;
 use crate::text::TextErrorKind;
-use crate::topic::TopicFilter;
+use crate::topic::{SharedFilter, TopicFilter};
 use crate::version::Version;
 use crate::wire::{self, ParseResult};
 
@@ -156,7 +156,7 @@ impl Subscriptions {
         let (mut block, mut fits) = (BytesMut::new(), Fits::default());
         for (filter, options) in subscriptions {
             fits.add(&filter, options);
-            if options.no_local && filter.as_bytes().starts_with(b"$share/") {
+            if options.no_local && filter.is_shared() {
                 return Err(InvalidSubscriptions::NoLocalOnSharedSubscription);
             }
             wire::put_prefixed(filter.as_bytes(), &mut block);
@@ -220,13 +220,24 @@ impl<'a> Subscription<'a> {
             Err(kind) => return wire::fail(after_filter, kind, Field::SubscriptionOptions),
         };
         if version == Version::V5 {
-            let (_, shared) = wire::shared(&filter)?;
-            if shared && options.no_local {
+            let (_, is_shared) = shared(&filter)?;
+            if is_shared && options.no_local {
                 let kind = DecodeErrorKind::NoLocalOnSharedSubscription;
                 return wire::fail(after_filter, kind, Field::SubscriptionOptions);
             }
         }
         Ok((rest, Self { filter, options }))
+    }
+}
+
+/// Returns whether a filter is a shared subscription, as 5.0 reads it.
+pub(super) fn shared<'a>(filter: &TopicFilter<&'a [u8]>) -> ParseResult<'a, bool> {
+    match SharedFilter::split(filter.0) {
+        Ok(shared) => Ok((&[], shared.is_some())),
+        Err(error) => {
+            let at = filter.0.get(error.offset..).unwrap_or_default();
+            wire::fail(at, DecodeErrorKind::Text(error.kind), Field::TopicFilter)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use core::iter::FusedIterator;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::encode::{Body, FixedHeader};
+use super::subscribe::shared;
 use super::{Context, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
@@ -52,7 +53,7 @@ impl<'a> Unsubscribe<&'a [u8]> {
         while !unread.is_empty() {
             let (tail, filter) = wire::topic_filter(unread, Field::TopicFilter)?;
             if ctx.version == Version::V5 {
-                wire::shared(&filter)?;
+                shared(&filter)?;
             }
             unread = tail;
         }

@@ -1,8 +1,7 @@
-use core::iter::FusedIterator;
-
 use bytes::Bytes;
 
-use super::{SharedFilter, TopicName};
+use super::TopicName;
+use super::levels::{Levels, equal_bytes, level_len};
 use crate::text::{TextError, TextErrorKind, check_length, check_utf8, is_plain, text_type};
 
 /// A topic filter: one to 65,535 bytes of UTF-8 without U+0000, in which `+` stands for one whole
@@ -26,16 +25,6 @@ impl<B: AsRef<[u8]>> TopicFilter<B> {
         self.as_bytes()
             .iter()
             .any(|byte| matches!(byte, b'+' | b'#'))
-    }
-
-    /// The share name and the inner filter, if this starts with `$share/`, as MQTT 5.0 reads it
-    /// (section 4.8.2).
-    ///
-    /// # Errors
-    ///
-    /// If there is no share name, it holds a wildcard, or no filter follows.
-    pub fn shared(&self) -> Result<Option<SharedFilter<'_>>, TextError> {
-        SharedFilter::split(self.as_bytes())
     }
 
     /// Whether a message with this topic name is for this filter.
@@ -77,57 +66,6 @@ fn matches(filter: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// How many bytes both start with, eight at a time.
-#[inline]
-pub(super) fn equal_bytes(left: &[u8], right: &[u8]) -> usize {
-    let (mut left, mut right) = (left, right);
-    let len = left.len();
-    while let (Some((l, left_rest)), Some((r, right_rest))) =
-        (left.split_first_chunk(), right.split_first_chunk())
-    {
-        let different = u64::from_le_bytes(*l) ^ u64::from_le_bytes(*r);
-        if different != 0 {
-            return len - left.len() + different.trailing_zeros() as usize / 8;
-        }
-        (left, right) = (left_rest, right_rest);
-    }
-    let different = padded(left) ^ padded(right);
-    let equal = different.trailing_zeros() as usize / 8;
-    len - left.len() + equal.min(left.len()).min(right.len())
-}
-
-/// The first eight bytes, or all and zeros.
-#[inline]
-fn padded(bytes: &[u8]) -> u64 {
-    if let Some(word) = bytes.first_chunk() {
-        return u64::from_le_bytes(*word);
-    }
-    // Two words that overlap in the middle are as long as any number of bytes between one and two.
-    if let (Some(low), Some(high)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        let above = u64::from(u32::from_le_bytes(*high)) << (8 * (bytes.len() - 4));
-        return u64::from(u32::from_le_bytes(*low)) | above;
-    }
-    let byte = |at: usize| u64::from(bytes.get(at).copied().unwrap_or_default()) << (8 * at);
-    byte(0) | byte(1) | byte(2)
-}
-
-/// How many bytes there are before the first `/`, eight at a time.
-#[inline]
-pub(super) fn level_len(topic: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let mut rest = topic;
-    loop {
-        // The lowest byte that is zero has its high bit set; bytes above it may have, too.
-        let word = padded(rest) ^ (ONES * b'/' as u64);
-        let zero = word.wrapping_sub(ONES) & !word & (ONES << 7);
-        let before = topic.len() - rest.len();
-        match rest.get(8..) {
-            Some(tail) if zero == 0 => rest = tail,
-            _ => return before + rest.len().min(zero.trailing_zeros() as usize / 8),
-        }
-    }
-}
-
 /// Walks both level by level: `+` covers any one level that is not `#`, `#` covers any rest.
 fn covers(filter: &[u8], other: &[u8]) -> bool {
     // A leading wildcard leaves out the names that start with `$`.
@@ -150,33 +88,6 @@ fn covers(filter: &[u8], other: &[u8]) -> bool {
         }
     }
 }
-
-/// Iterator over the levels of a topic name or filter. There is always at least one.
-#[derive(Clone, Debug)]
-pub struct Levels<'a>(Option<&'a [u8]>);
-
-impl<'a> Levels<'a> {
-    pub(super) const fn new(topic: &'a [u8]) -> Self {
-        Self(Some(topic))
-    }
-}
-
-impl<'a> Iterator for Levels<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = self.0?;
-        let separator = rest.iter().position(|&byte| byte == b'/');
-        let (level, tail) = match separator.and_then(|at| rest.split_at_checked(at)) {
-            Some((level, tail)) => (level, tail.get(1..)),
-            None => (rest, None),
-        };
-        self.0 = tail;
-        Some(level)
-    }
-}
-
-impl FusedIterator for Levels<'_> {}
 
 #[inline]
 pub(crate) fn check_filter(bytes: &[u8]) -> Result<(), TextError> {
@@ -317,33 +228,5 @@ mod tests {
                 assert_eq!(mine.covers(theirs), subset, "{mine} covers {theirs}");
             }
         }
-    }
-
-    /// Every length and place up to three words, with all other bytes behind it.
-    #[test]
-    fn words_agree_with_single_bytes() {
-        for len in 0..25 {
-            let text: Vec<u8> = (0..len).map(|at| b'0' + at).collect();
-            assert_eq!(equal_bytes(&text, &text), text.len());
-            assert_eq!(level_len(&text), text.len());
-            for at in 0..text.len() {
-                assert_eq!(equal_bytes(&text[..at], &text), at);
-                assert_eq!(equal_bytes(&text, &text[..at]), at);
-                for behind in 0..=255 {
-                    let mut other = text.clone();
-                    other[at..].fill(behind);
-                    other[at] = b'/';
-                    assert_eq!(equal_bytes(&text, &other), at);
-                    assert_eq!(level_len(&other), at);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn levels_keep_empty_ones() {
-        let filter = TopicFilter::new("/a//").unwrap();
-        let levels: Vec<_> = filter.levels().collect();
-        assert_eq!(levels, [&b""[..], b"a", b"", b""]);
     }
 }

@@ -1,10 +1,9 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-use super::filter::{equal_bytes, level_len};
-use super::node::Node;
-use super::radix::{ROOT, Radix};
-use super::{TopicFilter, TopicName};
+use super::levels::{equal_bytes, level_len};
+use super::radix::{Node, ROOT, Radix};
+use super::{TextMap, TopicFilter, TopicName};
 
 /// Values under topic filters, found by topic name: the subscriptions of a server.
 ///
@@ -43,64 +42,9 @@ use super::{TopicFilter, TopicName};
 /// # Panics
 ///
 /// When there would be more than 2³² nodes, which take 256 GiB.
-#[derive(Clone)]
-pub struct FilterTree<V> {
-    tree: Radix<V>,
-}
+pub type FilterTree<V> = TextMap<TopicFilter, V>;
 
 impl<V> FilterTree<V> {
-    /// An empty tree. Does not allocate.
-    pub const fn new() -> Self {
-        Self { tree: Radix::new() }
-    }
-
-    /// Puts `value` under `filter` and returns the one it replaces.
-    pub fn insert<B: AsRef<[u8]>>(&mut self, filter: &TopicFilter<B>, value: V) -> Option<V> {
-        self.tree.insert(filter.as_bytes(), value)
-    }
-
-    /// The value under `filter`, which `value` makes if there is none.
-    pub fn get_or_insert_with<B: AsRef<[u8]>>(
-        &mut self,
-        filter: &TopicFilter<B>,
-        value: impl FnOnce() -> V,
-    ) -> &mut V {
-        self.tree.get_or_insert_with(filter.as_bytes(), value)
-    }
-
-    /// The value under exactly this filter, to change it.
-    pub fn get_mut<B: AsRef<[u8]>>(&mut self, filter: &TopicFilter<B>) -> Option<&mut V> {
-        self.tree.get_mut(filter.as_bytes())
-    }
-
-    /// Takes out the value under exactly this filter, and all that only it needed.
-    pub fn remove<B: AsRef<[u8]>>(&mut self, filter: &TopicFilter<B>) -> Option<V> {
-        self.tree.remove(filter.as_bytes())
-    }
-
-    /// Lays the tree out anew, so that what a look-up needs next is near: among a million filters of
-    /// which most differ in one level, look-ups take half as long. For when many were inserted, as
-    /// at the start of a server. Takes less than a microsecond for each, and meanwhile as much
-    /// memory again.
-    pub fn compact(&mut self) {
-        self.tree.compact();
-    }
-
-    /// The value under exactly this filter.
-    pub fn get<B: AsRef<[u8]>>(&self, filter: &TopicFilter<B>) -> Option<&V> {
-        self.tree.get(filter.as_bytes())
-    }
-
-    /// The number of filters.
-    pub fn len(&self) -> usize {
-        self.tree.len()
-    }
-
-    /// Whether there is no filter.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The values whose filter [matches](TopicFilter::matches) `name`, in no particular order.
     pub fn matches<'a, B: AsRef<[u8]>>(&'a self, name: &'a TopicName<B>) -> Matches<'a, V> {
         Matches {
@@ -111,27 +55,6 @@ impl<V> FilterTree<V> {
             step: Step::Value,
             detours: Detours::default(),
         }
-    }
-
-    /// All filters with their values, in the order of the filters' bytes.
-    ///
-    /// The tree holds the filters in pieces: each is put together when its turn comes, which
-    /// allocates.
-    pub fn iter(&self) -> impl Iterator<Item = (TopicFilter, &V)> {
-        let entries = self.tree.entries();
-        entries.map(|(filter, value)| (TopicFilter(filter.into()), value))
-    }
-}
-
-impl<V> Default for FilterTree<V> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<V: fmt::Debug> fmt::Debug for FilterTree<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -3,17 +3,19 @@
 
 mod filter;
 mod filter_tree;
+mod levels;
 mod name;
-mod node;
 mod radix;
-mod shape;
 mod share;
+mod text_map;
 mod topic_tree;
 
+pub use filter::TopicFilter;
 pub(crate) use filter::check_filter;
-pub use filter::{Levels, TopicFilter};
 pub use filter_tree::{FilterTree, Matches};
+pub use levels::Levels;
 pub use name::TopicName;
 pub(crate) use name::check_name;
 pub use share::SharedFilter;
+pub use text_map::{TextKey, TextMap};
 pub use topic_tree::TopicTree;

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::Levels;
+use super::levels::Levels;
 use crate::text::{TextError, TextErrorKind, check_length, check_utf8, is_plain, text_type};
 
 /// A topic name: one to 65,535 bytes of UTF-8 without U+0000, `+` and `#` (section 4.7).

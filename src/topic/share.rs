@@ -3,6 +3,9 @@ use core::str;
 use super::TopicFilter;
 use crate::text::{TextError, TextErrorKind};
 
+/// How a shared subscription begins.
+const PREFIX: &[u8] = b"$share/";
+
 /// A shared subscription, `$share/{share name}/{filter}` (section 4.8.2 of 5.0).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -16,7 +19,6 @@ pub struct SharedFilter<'a> {
 impl<'a> SharedFilter<'a> {
     /// Splits a valid filter; `None` if it does not start with `$share/`.
     pub(crate) fn split(filter: &'a [u8]) -> Result<Option<Self>, TextError> {
-        const PREFIX: &[u8] = b"$share/";
         let Some(rest) = filter.strip_prefix(PREFIX) else {
             return Ok(None);
         };
@@ -37,6 +39,24 @@ impl<'a> SharedFilter<'a> {
         // What follows a `/` of a valid filter is a valid filter.
         let filter = TopicFilter(inner);
         Ok(Some(Self { share_name, filter }))
+    }
+}
+
+impl<B: AsRef<[u8]>> TopicFilter<B> {
+    /// Returns whether the filter begins with `$share/`, as every shared subscription of MQTT 5.0
+    /// does (section 4.8.2). [`shared`](Self::shared) also checks what follows.
+    pub fn is_shared(&self) -> bool {
+        self.as_bytes().starts_with(PREFIX)
+    }
+
+    /// The share name and the inner filter, if this starts with `$share/`, as MQTT 5.0 reads it
+    /// (section 4.8.2).
+    ///
+    /// # Errors
+    ///
+    /// If there is no share name, it holds a wildcard, or no filter follows.
+    pub fn shared(&self) -> Result<Option<SharedFilter<'_>>, TextError> {
+        SharedFilter::split(self.as_bytes())
     }
 }
 
@@ -70,6 +90,7 @@ mod tests {
         for (filter, expected) in cases {
             let filter = TopicFilter::new(filter).unwrap();
             let shared = filter.shared();
+            assert_eq!(filter.is_shared(), shared != Ok(None), "{filter}");
             match expected {
                 Ok(parts) => {
                     let shared = shared.unwrap();

@@ -1,7 +1,5 @@
-use core::fmt;
-
 use super::radix::{ROOT, Radix};
-use super::{TopicFilter, TopicName};
+use super::{TextMap, TopicFilter, TopicName};
 
 /// Values under topic names, found by topic filter: the retained messages of a server.
 ///
@@ -28,64 +26,9 @@ use super::{TopicFilter, TopicName};
 /// filter. A `+` makes it visit all names that go on in that level, whether or not the rest
 /// matches; a `#` all that follow, which do match. Memory, and the panic, are as for
 /// [`FilterTree`](super::FilterTree).
-#[derive(Clone)]
-pub struct TopicTree<V> {
-    tree: Radix<V>,
-}
+pub type TopicTree<V> = TextMap<TopicName, V>;
 
 impl<V> TopicTree<V> {
-    /// An empty tree. Does not allocate.
-    pub const fn new() -> Self {
-        Self { tree: Radix::new() }
-    }
-
-    /// Puts `value` under `name` and returns the one it replaces.
-    pub fn insert<B: AsRef<[u8]>>(&mut self, name: &TopicName<B>, value: V) -> Option<V> {
-        self.tree.insert(name.as_bytes(), value)
-    }
-
-    /// The value under `name`, which `value` makes if there is none.
-    pub fn get_or_insert_with<B: AsRef<[u8]>>(
-        &mut self,
-        name: &TopicName<B>,
-        value: impl FnOnce() -> V,
-    ) -> &mut V {
-        self.tree.get_or_insert_with(name.as_bytes(), value)
-    }
-
-    /// The value under `name`, to change it.
-    pub fn get_mut<B: AsRef<[u8]>>(&mut self, name: &TopicName<B>) -> Option<&mut V> {
-        self.tree.get_mut(name.as_bytes())
-    }
-
-    /// Takes out the value under `name`, and all that only it needed.
-    pub fn remove<B: AsRef<[u8]>>(&mut self, name: &TopicName<B>) -> Option<V> {
-        self.tree.remove(name.as_bytes())
-    }
-
-    /// Lays the tree out anew, so that what a look-up needs next is near: among a million names of
-    /// which most differ in one level, look-ups take half as long. For when many were inserted, as
-    /// at the start of a server. Takes less than a microsecond for each, and meanwhile as much
-    /// memory again.
-    pub fn compact(&mut self) {
-        self.tree.compact();
-    }
-
-    /// The value under `name`.
-    pub fn get<B: AsRef<[u8]>>(&self, name: &TopicName<B>) -> Option<&V> {
-        self.tree.get(name.as_bytes())
-    }
-
-    /// The number of names.
-    pub fn len(&self) -> usize {
-        self.tree.len()
-    }
-
-    /// Whether there is no name.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The names that `filter` [matches](TopicFilter::matches) with their values, in the order of
     /// the names' bytes.
     ///
@@ -109,14 +52,6 @@ impl<V> TopicTree<V> {
         self.nodes(filter).filter_map(|node| self.tree.value(node))
     }
 
-    /// All names with their values, in the order of the names' bytes.
-    ///
-    /// Each name is put together when its turn comes, which allocates.
-    pub fn iter(&self) -> impl Iterator<Item = (TopicName, &V)> {
-        let entries = self.tree.entries();
-        entries.map(|(name, value)| (TopicName(name.into()), value))
-    }
-
     fn nodes<'a, B: AsRef<[u8]>>(&'a self, filter: &'a TopicFilter<B>) -> Matching<'a, V> {
         Matching {
             tree: &self.tree,
@@ -125,18 +60,6 @@ impl<V> TopicTree<V> {
             at: 0,
             step: Step::Down(0),
         }
-    }
-}
-
-impl<V> Default for TopicTree<V> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<V: fmt::Debug> fmt::Debug for TopicTree<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::iter;
 
 use super::node::{FEW, Node, ROOM, ROOT, Table, room};
-use super::radix::{Radix, narrow, push};
+use super::{Radix, narrow, push};
 
 /// The most text of a node with one child.
 const CHAIN: usize = room(1);
@@ -194,7 +194,7 @@ impl<V> Radix<V> {
 
     /// Puts the nodes in the order of their keys, each before those below it, so that what a look-up
     /// needs next is near; and gives back all memory that is not used.
-    pub(super) fn compact(&mut self) {
+    pub(in crate::topic) fn compact(&mut self) {
         let all = self.nodes.len();
         let mut order = Vec::with_capacity(all);
         let first = (all > 0).then_some(ROOT);

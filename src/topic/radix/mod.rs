@@ -14,9 +14,12 @@
 use alloc::vec::Vec;
 use core::iter;
 
-use super::node::{Node, Table};
+use node::Table;
 
-pub(super) use super::node::ROOT;
+mod grow;
+mod node;
+
+pub(super) use node::{Node, ROOT};
 
 /// A map from keys, which are not empty, to values.
 ///
@@ -228,7 +231,7 @@ mod tests {
     use alloc::collections::BTreeMap;
     use alloc::vec;
 
-    use super::super::node::room;
+    use super::node::room;
     use super::*;
 
     /// Marsaglia's xorshift.

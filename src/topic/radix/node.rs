@@ -3,7 +3,7 @@
 use core::iter;
 
 /// The root: it has no text. As it is nobody's child, its place in a table says "no child".
-pub(super) const ROOT: u32 = 0;
+pub(in crate::topic) const ROOT: u32 = 0;
 
 /// The bytes of a node for its text and its children: 64 with what is beside them, one cache line.
 pub(super) const ROOM: usize = 58;
@@ -24,8 +24,8 @@ pub(super) const fn room(children: usize) -> usize {
 /// One node of the tree. Text of more bytes than fit is a chain of nodes.
 #[derive(Clone)]
 #[repr(align(64))]
-pub(super) struct Node {
-    pub(super) parent: u32,
+pub(in crate::topic) struct Node {
+    pub(in crate::topic) parent: u32,
     text: u8,
     children: u8,
     /// The text from the left. From the right the first bytes of the children's texts, sorted, and
@@ -55,16 +55,16 @@ impl Node {
     }
 
     #[inline]
-    pub(super) fn text(&self) -> &[u8] {
+    pub(in crate::topic) fn text(&self) -> &[u8] {
         self.data.get(..self.text.into()).unwrap_or_default()
     }
 
     /// The first byte of the text. Only the root has none.
-    pub(super) fn first(&self) -> Option<u8> {
+    pub(in crate::topic) fn first(&self) -> Option<u8> {
         self.text().first().copied()
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::topic) fn count(&self) -> usize {
         self.children.into()
     }
 
@@ -80,7 +80,7 @@ impl Node {
 
     /// Whether a child may start with `#` or `+`: the lowest first byte is not above them.
     #[inline]
-    pub(super) fn may_branch(&self) -> bool {
+    pub(in crate::topic) fn may_branch(&self) -> bool {
         let [.., lowest] = self.data;
         self.count() > 0 && lowest <= b'+' || self.has_table()
     }
@@ -158,7 +158,7 @@ fn find(word: u64, byte: u8) -> usize {
 
 /// The children of a node with more than [`FEW`], by the first byte of their text.
 #[derive(Clone)]
-pub(super) struct Table {
+pub(in crate::topic) struct Table {
     pub(super) owner: u32,
     children: [u32; 256],
 }
