@@ -12,8 +12,10 @@ use crate::version::Version;
 
 /// A [`FrameDecoder`] and the version to encode in, for `tokio_util::codec::Framed`.
 ///
-/// After a [`FramedError::Decode`] the stream may be read on unless
-/// [`FrameDecoder::has_failed`] says otherwise.
+/// An item is a packet, or the error in the body of one, after which the stream goes on: a
+/// [`FramedError::Decode`] is given only once the decoder [has failed](FrameDecoder::has_failed).
+/// `Framed` ends after such an error, while it yields all packets behind a bad one. Both errors go to
+/// `handle_decode_error` of a connection.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -22,49 +24,72 @@ use crate::version::Version;
 ///
 /// let mut codec = PacketCodec::new(FrameDecoder::client(Version::V5));
 /// let mut bytes = BytesMut::new();
-/// codec.encode(Packet::PingReq, &mut bytes)?;
+/// codec.encode(<Packet>::PingReq, &mut bytes)?;
 /// assert_eq!(bytes, b"\xC0\x00"[..]);
-/// let mut answer = BytesMut::from(&b"\xD0\x00"[..]);
-/// assert_eq!(codec.decode(&mut answer)?, Some(Packet::PingResp));
+///
+/// // The second packet has an identifier of zero.
+/// let mut answers = BytesMut::from(&b"\xD0\x00\x40\x02\x00\x00\xD0\x00"[..]);
+/// assert_eq!(codec.decode(&mut answers)?, Some(Ok(Packet::PingResp)));
+/// assert!(codec.decode(&mut answers)?.unwrap().is_err());
+/// assert_eq!(codec.decode(&mut answers)?, Some(Ok(Packet::PingResp)));
 /// # Ok::<(), mqtt_sansio::FramedError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct PacketCodec {
     decoder: FrameDecoder,
+    /// The version to write in as long as the decoder knows none.
+    fallback: Version,
 }
 
 impl PacketCodec {
     /// Reads with `decoder`, and writes in the version that it knows or finds.
+    ///
+    /// Until a server has read a CONNECT, the codec writes in the
+    /// [version](DecodeError::version) of the latest error, in which the client understands a
+    /// refusal, or else in 3.1.1.
     pub const fn new(decoder: FrameDecoder) -> Self {
-        Self { decoder }
+        Self {
+            decoder,
+            fallback: Version::V311,
+        }
     }
 
-    /// What reads: its version, limits and state.
+    /// Returns the decoder: its version, limits and state.
     pub const fn decoder(&self) -> &FrameDecoder {
         &self.decoder
     }
 
-    /// The version to write in. A server that has not seen CONNECT answers as 3.1.1 does.
     fn version(&self) -> Version {
-        self.decoder.version().unwrap_or(Version::V311)
+        self.decoder.version().unwrap_or(self.fallback)
     }
 }
 
+/// Reads packets, and the errors in them that leave the stream in step.
 impl Decoder for PacketCodec {
-    type Item = Packet;
+    type Item = Result<Packet, DecodeError>;
     type Error = FramedError;
 
-    fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Packet>, FramedError> {
+    fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Self::Item>, FramedError> {
         // Nothing is reserved for what is missing: memory grows with what has come, not with what
         // a length claims.
-        Ok(self.decoder.decode_shared(input)?)
+        match self.decoder.decode_shared(input) {
+            Ok(packet) => Ok(packet.map(Ok)),
+            Err(error) => {
+                self.fallback = error.version();
+                if self.decoder.has_failed() {
+                    return Err(error.into());
+                }
+                Ok(Some(Err(error)))
+            }
+        }
     }
 }
 
-impl Encoder<Packet> for PacketCodec {
+/// Writes packets, borrowed or owned.
+impl<B: AsRef<[u8]>> Encoder<Packet<B>> for PacketCodec {
     type Error = FramedError;
 
-    fn encode(&mut self, packet: Packet, out: &mut BytesMut) -> Result<(), FramedError> {
+    fn encode(&mut self, packet: Packet<B>, out: &mut BytesMut) -> Result<(), FramedError> {
         let version = self.version();
         out.reserve(packet.encoded_len(version)?);
         Ok(packet.encode(version, out)?)
@@ -75,7 +100,7 @@ impl Encoder<Packet> for PacketCodec {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FramedError {
-    /// The peer sent what is no packet.
+    /// The peer sent bytes that are no packet, and no packet can be read behind them.
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// The packet cannot be sent.

@@ -1,22 +1,31 @@
 //! The feature `tokio-util`.
 
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+
 use bytes::BytesMut;
-use mqtt_sansio::{FrameDecoder, FramedError, Packet, PacketCodec, Version};
-use tokio_util::codec::{Decoder, Encoder};
+use futures_core::Stream;
+use mqtt_sansio::connection::{client, server};
+use mqtt_sansio::packet::{ConnAck, Connect};
+use mqtt_sansio::{
+    DecodeErrorKind, FrameDecoder, FramedError, Packet, PacketCodec, ReasonCode, Version,
+};
+use tokio_util::codec::{Decoder, Encoder, FramedRead};
 
 #[test]
 fn packets_go_there_and_back_in_pieces() {
     let mut codec = PacketCodec::new(FrameDecoder::new(Version::V5));
     let publish = Packet::decode(Version::V5, b"\x30\x08\x00\x01a\x00data").unwrap();
     let mut bytes = BytesMut::new();
-    codec.encode(publish.to_owned(), &mut bytes).unwrap();
-    codec.encode(Packet::PingReq, &mut bytes).unwrap();
+    codec.encode(publish, &mut bytes).unwrap();
+    codec.encode(<Packet>::PingReq, &mut bytes).unwrap();
     let rest = bytes.split_off(5);
     assert_eq!(codec.decode(&mut bytes).unwrap(), None);
     bytes.extend_from_slice(&rest);
-    let decoded = codec.decode(&mut bytes).unwrap().unwrap();
+    let decoded = codec.decode(&mut bytes).unwrap().unwrap().unwrap();
     assert_eq!(decoded.as_borrowed(), publish);
-    assert_eq!(codec.decode(&mut bytes).unwrap(), Some(Packet::PingReq));
+    assert_eq!(codec.decode(&mut bytes).unwrap(), Some(Ok(Packet::PingReq)));
 }
 
 #[test]
@@ -28,6 +37,106 @@ fn errors_say_whose_fault_it_is() {
     assert!(codec.decoder().has_failed());
     let auth = b"\xF0\x06\x18\x04\x15\x00\x01m";
     let auth = Packet::decode(Version::V5, auth).unwrap();
-    let error = codec.encode(auth.to_owned(), &mut bytes).unwrap_err();
+    let error = codec.encode(auth, &mut bytes).unwrap_err();
     assert!(matches!(error, FramedError::Encode(_)), "{error}");
+}
+
+/// Gives a server the first packet of a client, with an error, and returns the answer as it is sent.
+fn refusal(connect: &[u8]) -> BytesMut {
+    let mut codec = PacketCodec::new(FrameDecoder::server());
+    let mut server = server::Connection::new(Duration::ZERO, Duration::from_secs(5));
+    let error = match codec.decode(&mut connect.into()) {
+        Ok(item) => item.unwrap().unwrap_err(),
+        Err(FramedError::Decode(error)) => error,
+        Err(error) => panic!("{error}"),
+    };
+    server.handle_decode_error(error);
+    let mut sent = BytesMut::new();
+    codec
+        .encode(server.poll_transmit().unwrap(), &mut sent)
+        .unwrap();
+    sent
+}
+
+#[test]
+fn a3_a_refusal_is_written_in_the_version_of_the_error() {
+    // The reserved connect flag leaves the decoder in step, the unknown level does not.
+    let reserved_flag = |level| {
+        let properties: &[u8] = if level == 5 { b"\x00" } else { b"" };
+        let head = [0x10, 13 + properties.len() as u8];
+        let fixed = [b'M', b'Q', b'T', b'T', level, 0x03, 0, 0];
+        [&head, &[0, 4], &fixed[..], properties, b"\x00\x01a"].concat()
+    };
+    assert_eq!(
+        reserved_flag(5),
+        b"\x10\x0E\x00\x04MQTT\x05\x03\x00\x00\x00\x00\x01a"
+    );
+    assert_eq!(refusal(&reserved_flag(5)), b"\x20\x03\x00\x81\x00"[..]);
+    let level_6 = b"\x10\x0E\x00\x04MQTT\x06\x02\x00\x00\x00\x00\x01a";
+    assert_eq!(refusal(level_6), b"\x20\x03\x00\x84\x00"[..]);
+    let level_3 = b"\x10\x0D\x00\x04MQTT\x03\x02\x00\x00\x00\x01a";
+    assert_eq!(refusal(level_3), b"\x20\x02\x00\x01"[..]);
+}
+
+#[test]
+fn a3_a_connect_that_is_read_decides_the_version() {
+    let mut codec = PacketCodec::new(FrameDecoder::server());
+    let bad = b"\x10\x0E\x00\x04MQTT\x05\x03\x00\x00\x00\x00\x01a";
+    let good = b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01a";
+    let mut bytes = BytesMut::from(&[&bad[..], good].concat()[..]);
+    assert!(codec.decode(&mut bytes).unwrap().unwrap().is_err());
+    assert!(codec.decode(&mut bytes).unwrap().unwrap().is_ok());
+    let connack = Packet::from(ConnAck::new(ReasonCode::NotAuthorized));
+    codec.encode(connack, &mut bytes).unwrap();
+    assert_eq!(bytes, b"\x20\x02\x00\x05"[..]);
+}
+
+/// The next item, or `None` at the end: all bytes are there.
+fn next<S: Stream>(stream: Pin<&mut S>) -> Option<S::Item> {
+    match stream.poll_next(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(item) => item,
+        Poll::Pending => panic!("a slice never waits"),
+    }
+}
+
+#[test]
+fn a9_packets_behind_a_bad_one_are_read() {
+    let bytes = b"\xD0\x00\x40\x02\x00\x00\xD0\x00";
+    let codec = PacketCodec::new(FrameDecoder::client(Version::V5));
+    let mut stream = pin!(FramedRead::new(&bytes[..], codec));
+    let mut next = || next(stream.as_mut()).map(Result::unwrap);
+    assert_eq!(next(), Some(Ok(Packet::PingResp)));
+    let error = next().unwrap().unwrap_err();
+    assert_eq!(error.kind(), DecodeErrorKind::ZeroPacketId);
+    assert_eq!(next(), Some(Ok(Packet::PingResp)));
+    assert_eq!(next(), None);
+}
+
+#[test]
+fn a9_a_stream_out_of_step_ends() {
+    let bytes = b"\xD0\x00\x00\x00\xD0\x00";
+    let codec = PacketCodec::new(FrameDecoder::client(Version::V5));
+    let mut stream = pin!(FramedRead::new(&bytes[..], codec));
+    let item = next(stream.as_mut()).unwrap();
+    assert_eq!(item.unwrap(), Ok(Packet::PingResp));
+    let item = next(stream.as_mut()).unwrap();
+    let Err(FramedError::Decode(error)) = item else {
+        panic!("{item:?}");
+    };
+    assert_eq!(error.kind(), DecodeErrorKind::ReservedPacketType(0));
+    assert!(stream.decoder().decoder().has_failed());
+    assert!(next(stream.as_mut()).is_none());
+}
+
+#[test]
+fn a10_borrowed_packets_are_encoded() {
+    let (now, mut out) = (Duration::ZERO, BytesMut::new());
+    let mut codec = PacketCodec::new(FrameDecoder::client(Version::V311));
+    let mut client = client::Connection::new();
+    let connect = Connect::new("a".parse().unwrap());
+    client.connect(Version::V311, connect).unwrap();
+    codec
+        .encode(client.poll_transmit(now).unwrap(), &mut out)
+        .unwrap();
+    assert_eq!(out, b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01a"[..]);
 }
