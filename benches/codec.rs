@@ -42,7 +42,7 @@ fn packets(version: Version) -> Result<Vec<(String, Packet)>, Failure> {
 
     let mut packets = vec![
         ("CONNECT".to_owned(), connect.into()),
-        ("PUBACK".to_owned(), Packet::PubAck(Ack::new(ID).to_owned())),
+        ("PUBACK".to_owned(), Packet::PubAck(Ack::new(ID))),
         ("SUBSCRIBE".to_owned(), subscribe.into()),
     ];
     let four = PublishProperties::builder()

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mqtt_sansio::connection::{Input, client, server};
-use mqtt_sansio::packet::{ConnAck, Connect, Packet, Publish};
+use mqtt_sansio::connection::{Incoming, client, server};
+use mqtt_sansio::packet::{ConnAck, Connect};
 use mqtt_sansio::property::ConnAckProperties;
 use mqtt_sansio::topic::TopicName;
-use mqtt_sansio::{Delivery, FrameDecoder, QoS, ReasonCode, Version};
+use mqtt_sansio::{FrameDecoder, Message, QoS, ReasonCode, Version};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -52,39 +52,37 @@ impl Pair {
             }
             let mut unread: &[u8] = bytes;
             while let Some(packet) = decoder.decode(&mut unread)? {
-                let input = self.server.handle_packet(NOW, self.version, &packet)?;
-                match (input, packet) {
-                    (Input::Answer, _) => {
-                        let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+                match self.server.handle_packet(NOW, self.version, &packet)? {
+                    Some(Incoming::Connect(_)) => {
+                        let mut connack = ConnAck::new(ReasonCode::Success);
                         if self.version == Version::V5 {
                             connack.properties =
                                 ConnAckProperties::builder().topic_alias_maximum(10).build();
                         }
                         self.server.accept(NOW, connack, &mut None)?;
                     }
-                    (Input::Deliver(_), Packet::Publish(publish)) => {
+                    Some(Incoming::Message(message, token)) => {
                         self.delivered += 1;
-                        if let Some(id) = black_box(publish).packet_id() {
-                            self.server.acknowledge(id, ReasonCode::Success)?;
-                        }
+                        black_box(message);
+                        self.server.acknowledge(token)?;
                     }
                     _ => {}
                 }
             }
             bytes.clear();
             let (decoder, bytes) = &mut self.down;
-            while let Some(packet) = self.server.poll_transmit() {
+            while let Some(packet) = self.server.poll_transmit(NOW) {
                 packet.encode(self.version, bytes)?;
             }
+            while self.client.poll_event().is_some() {}
             if bytes.is_empty() {
                 return Ok(());
             }
             let mut unread: &[u8] = bytes;
             while let Some(packet) = decoder.decode(&mut unread)? {
-                let _ = self.client.handle_packet(&packet)?;
+                let _ = self.client.handle_packet(NOW, self.version, &packet)?;
             }
             bytes.clear();
-            while self.client.poll_event().is_some() {}
         }
     }
 }
@@ -97,7 +95,7 @@ fn exchanges(criterion: &mut Criterion) {
 fn measure(criterion: &mut Criterion) -> Result<(), Failure> {
     let topic: TopicName = "factory/line4/press12/state".parse()?;
     let payload = Bytes::from(vec![b'x'; 64]);
-    let message = Publish::new(Delivery::AtMostOnce, topic, payload);
+    let message = Message::new(topic, payload);
     for (version, aliases) in [(Version::V311, 0), (Version::V5, 0), (Version::V5, 10)] {
         let name = match aliases {
             0 => format!("{version}"),

@@ -7,116 +7,77 @@
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use mqtt_sansio::connection::client::Connection;
-use mqtt_sansio::connection::{Event, Input};
-use mqtt_sansio::packet::{
-    Connect, Disconnect, KeepAlive, Packet, Publish, SubscriptionOptions, Subscriptions,
-};
-use mqtt_sansio::property::SubscribeProperties;
+use mqtt_sansio::connection::{Event, Incoming};
+use mqtt_sansio::packet::{Connect, Disconnect, KeepAlive, Subscriptions};
 use mqtt_sansio::topic::{TopicFilter, TopicName};
-use mqtt_sansio::{Delivery, FrameDecoder, QoS, ReasonCode, Version};
+use mqtt_sansio::{Message, QoS, ReasonCode, Version};
 
-fn main() -> Result<(), Box<dyn Error>> {
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn main() -> Outcome {
     let mut args = std::env::args().skip(1);
-    let address = args
-        .next()
-        .ok_or("client HOST:PORT [3.1.1|5.0] [TOPIC [MESSAGE]]")?;
+    let usage = "client HOST:PORT [3.1.1|5.0] [TOPIC [MESSAGE]]";
+    let address = args.next().ok_or(usage)?;
     let version = match args.next().as_deref() {
         None | Some("5.0") => Version::V5,
         Some("3.1.1") => Version::V311,
         Some(other) => return Err(format!("no version {other}").into()),
     };
-    let topic: TopicName = args
-        .next()
-        .as_deref()
-        .unwrap_or("mqtt-sansio/example")
-        .parse()?;
+    let topic = args.next();
+    let topic = topic.as_deref().unwrap_or("mqtt-sansio/example").parse()?;
     let text = args.next().unwrap_or_else(|| "hello".to_owned());
+    run(&address, version, topic, text)
+}
 
+fn run(address: &str, version: Version, topic: TopicName, text: String) -> Outcome {
     let mut client = Connection::new();
     let mut connect = Connect::new(format!("mqtt-sansio-{}", std::process::id()).parse()?);
     connect.keep_alive = KeepAlive::from_secs(30);
     client.connect(version, connect)?;
+    let filter = TopicFilter::new(topic.to_str())?;
+    client.subscribe(Subscriptions::new([(filter, QoS::ExactlyOnce)])?)?;
 
     let mut stream = TcpStream::connect(address)?;
-    let mut decoder = FrameDecoder::client(version);
-    let (mut received, mut to_send) = (BytesMut::new(), BytesMut::new());
     let (start, mut chunk) = (Instant::now(), [0; 4096]);
+    let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
     // Our message has to come back, and its own exchange to end.
     let mut unfinished = 2;
-    loop {
-        while let Some(event) = client.poll_event() {
-            println!("{event:?}");
-            match event {
-                // What came with it may have ended the connection already.
-                _ if !client.is_connected() => {}
-                Event::Connected { .. } => {
-                    let filter = TopicFilter::new(topic.as_str())?;
-                    let options = SubscriptionOptions::new(QoS::ExactlyOnce);
-                    let subscriptions = Subscriptions::new([(filter, options)])?;
-                    client.subscribe(subscriptions, SubscribeProperties::default())?;
-                }
-                Event::Subscribed(_) => {
-                    let payload = Bytes::from(text.clone());
-                    let message = Publish::new(Delivery::AtMostOnce, topic.clone(), payload);
-                    client.publish(QoS::ExactlyOnce, message)?;
-                }
-                Event::Completed(..) => unfinished -= 1,
-                _ => {}
-            }
-        }
-        while let Some(packet) = client.poll_transmit(start.elapsed()) {
-            packet.encode(version, &mut to_send)?;
-        }
-        stream.write_all(&to_send)?;
-        to_send.clear();
-        if client.is_closed() {
-            return Ok(());
-        }
-        if unfinished == 0 && client.is_connected() && client.session().is_empty() {
-            client.disconnect(Disconnect::new(ReasonCode::Success).to_owned())?;
-            continue;
-        }
-
-        let now = start.elapsed();
-        let wait = client.next_timeout().map(|at| at.saturating_sub(now));
-        stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
+    while !client.is_closed() {
+        client.poll_bytes(start.elapsed(), &mut output);
+        stream.write_all(&output.split())?;
+        stream.set_read_timeout(client.wait(start.elapsed()))?;
         match stream.read(&mut chunk) {
             Ok(0) => client.handle_close(),
-            Ok(len) => received.extend_from_slice(chunk.get(..len).unwrap_or_default()),
+            Ok(len) => input.extend_from_slice(chunk.get(..len).unwrap_or_default()),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => return Err(error.into()),
         }
-        client.handle_timeout(start.elapsed());
-        // What is wrong ends the connection. What is left to send then tells the server why.
-        loop {
-            let packet = match decoder.decode_shared(&mut received) {
-                Ok(Some(packet)) => packet,
-                Ok(None) => break,
-                Err(error) => {
-                    println!("{error}");
-                    client.handle_decode_error(error);
-                    break;
-                }
-            };
-            let input = match client.handle_packet(&packet) {
-                Ok(input) => input,
-                Err(violation) => {
-                    println!("{violation}");
-                    break;
-                }
-            };
-            if let (Input::Deliver(alias), Packet::Publish(message)) = (input, packet) {
-                let topic = alias.or(message.topic).ok_or("no topic")?;
-                println!("{topic}: {:?}", message.payload);
+        while let Some(incoming) = client.handle_bytes(start.elapsed(), &mut input) {
+            if let Incoming::Message(message, token) = incoming {
+                println!("{}: {:?}", message.topic, message.payload);
+                client.acknowledge(token)?;
                 unfinished -= 1;
-                if let Some(id) = message.delivery.packet_id() {
-                    client.acknowledge(id, ReasonCode::Success)?;
-                }
             }
         }
+        client.handle_timeout(start.elapsed());
+        while let Some(event) = client.poll_event() {
+            println!("{event:?}");
+            match event {
+                Event::Subscribed(..) if client.is_connected() => {
+                    let message = Message::new(topic.clone(), text.clone());
+                    client.publish(QoS::ExactlyOnce, message)?;
+                }
+                Event::Published(..) => unfinished -= 1,
+                _ => {}
+            }
+        }
+        if unfinished == 0 && client.is_connected() && client.session().is_empty() {
+            client.disconnect(Disconnect::new(ReasonCode::Success))?;
+        }
     }
+    Ok(client.ended()?)
 }

@@ -8,14 +8,13 @@
 use std::error::Error;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use mqtt_sansio::connection::client::Connection;
-use mqtt_sansio::connection::{Event, Input};
-use mqtt_sansio::packet::{Connect, Disconnect, Packet, Publish, SubscriptionOptions};
-use mqtt_sansio::packet::{Subscriptions, Will};
-use mqtt_sansio::property::{ConnectProperties, SubscribeProperties};
+use mqtt_sansio::connection::{Event, Incoming};
+use mqtt_sansio::packet::{Connect, Disconnect, Packet, Subscriptions, Will};
+use mqtt_sansio::property::ConnectProperties;
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{Binary, Delivery, FrameDecoder, QoS, ReasonCode, Version};
+use mqtt_sansio::{Binary, FrameDecoder, Message, QoS, ReasonCode, Version};
 use reference_broker::{Broker, Config, ConnectionId};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -142,22 +141,19 @@ impl World {
 
     fn subscribe(&mut self, client: usize, filter: &str, qos: QoS) -> Outcome {
         let filter = TopicFilter::new(filter)?;
-        let subscriptions = Subscriptions::new([(filter, SubscriptionOptions::new(qos))])?;
-        let connection = &mut self.client(client)?.connection;
-        connection.subscribe(subscriptions, SubscribeProperties::default())?;
+        let subscriptions = Subscriptions::new([(filter, qos)])?;
+        self.client(client)?.connection.subscribe(subscriptions)?;
         self.run()
     }
 
-    fn publish(&mut self, client: usize, qos: QoS, topic: &str, payload: &str) -> Outcome {
-        let payload = Bytes::copy_from_slice(payload.as_bytes());
-        let message = Publish::new(Delivery::AtMostOnce, topic.parse()?, payload);
+    fn publish(&mut self, client: usize, qos: QoS, topic: &str, payload: &'static str) -> Outcome {
+        let message = Message::new(topic.parse()?, payload);
         self.client(client)?.connection.publish(qos, message)?;
         self.run()
     }
 
     fn retain(&mut self, client: usize, topic: &str, payload: &'static str) -> Outcome {
-        let payload = Bytes::from_static(payload.as_bytes());
-        let mut message = Publish::new(Delivery::AtMostOnce, topic.parse()?, payload);
+        let mut message = Message::new(topic.parse()?, payload);
         message.retain = true;
         let connection = &mut self.client(client)?.connection;
         connection.publish(QoS::AtLeastOnce, message)?;
@@ -165,7 +161,7 @@ impl World {
     }
 
     fn leave(&mut self, client: usize) -> Outcome {
-        let goodbye = Disconnect::new(ReasonCode::Success).to_owned();
+        let goodbye = Disconnect::new(ReasonCode::Success);
         self.client(client)?.connection.disconnect(goodbye)?;
         self.run()
     }
@@ -219,12 +215,10 @@ impl Client {
         while let Some(packet) = network.decoder.decode_shared(&mut network.received)? {
             moved = true;
             println!("{name:>8} <- broker     {}", brief(&packet));
-            let input = self.connection.handle_packet(&packet)?;
-            if let (Input::Deliver(_), Packet::Publish(message)) = (input, packet) {
-                println!("{name:>8}    takes     {:?}", message.payload);
-                if let Some(id) = message.delivery.packet_id() {
-                    self.connection.acknowledge(id, ReasonCode::Success)?;
-                }
+            let incoming = self.connection.handle_packet(now, self.version, &packet)?;
+            if let Some(Incoming::Message(message, token)) = incoming {
+                println!("{name:>8}    takes     {}", brief_payload(message.payload));
+                self.connection.acknowledge(token)?;
             }
             network.left -= 1;
             if network.left == 0 {
@@ -234,11 +228,11 @@ impl Client {
         }
         let over = self.connection.is_closed() || broker.is_closing(network.id);
         while let Some(event) = self.connection.poll_event() {
-            if let Event::Connected {
-                session_present: true,
-            } = event
-            {
-                println!("{name:>8}    is back: the broker has kept the session");
+            match event {
+                Event::Connected(connack) if connack.session_present => {
+                    println!("{name:>8}    is back: the broker has kept the session");
+                }
+                _ => {}
             }
         }
         if over {
@@ -260,26 +254,30 @@ impl Client {
     }
 }
 
+fn brief_payload(payload: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(payload))
+}
+
 /// A packet in a line.
 fn brief<B: AsRef<[u8]>>(packet: &Packet<B>) -> String {
     let name = packet.packet_type().to_string();
     match packet {
         Packet::Publish(publish) => {
-            let topic = publish.topic.as_ref().map_or("", |topic| topic.as_str());
+            let topic = publish.topic.as_ref().map_or("", |topic| topic.to_str());
             let id = publish.delivery.packet_id();
             let id = id.map_or(String::new(), |id| format!(", id {}", id.get()));
             let dup = if publish.dup { ", dup" } else { "" };
             let retain = if publish.retain { ", retain" } else { "" };
-            let payload = String::from_utf8_lossy(publish.payload.as_ref());
+            let payload = brief_payload(publish.payload.as_ref());
             let qos = publish.qos().level();
-            format!("{name} {topic} = {payload:?}, QoS {qos}{id}{dup}{retain}")
+            format!("{name} {topic} = {payload}, QoS {qos}{id}{dup}{retain}")
         }
         Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
             format!("{name} id {}, {}", ack.packet_id.get(), ack.reason)
         }
         Packet::Subscribe(subscribe) => {
             let filters = subscribe.subscriptions.iter();
-            let filters: Vec<_> = filters.map(|s| s.filter.as_str().to_owned()).collect();
+            let filters: Vec<_> = filters.map(|s| s.filter.to_str().to_owned()).collect();
             format!("{name} {}", filters.join(", "))
         }
         Packet::Connect(connect) => {

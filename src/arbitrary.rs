@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 
+use crate::binary::Binary;
 use crate::frame::Frame;
 use crate::packet::{
     Ack, Auth, ConnAck, Connect, Disconnect, Packet, Publish, ReasonCodes, SubAck, Subscribe,
@@ -17,7 +18,7 @@ use crate::packet_type::PacketType;
 use crate::property::{Place, Properties, PropertiesBuilder, Property, PropertyId, SubscriptionId};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
-use crate::text::{Binary, Text};
+use crate::text::Text;
 use crate::topic::{TopicFilter, TopicName};
 use crate::varint::VarInt;
 use crate::version::Version;
@@ -259,7 +260,7 @@ impl<'a> Arbitrary<'a> for ConnAck {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let version = u.arbitrary()?;
         let reason = reason(version, PacketType::ConnAck, u)?;
-        let mut connack = ConnAck::new(reason).to_owned();
+        let mut connack = Self::new(reason);
         connack.session_present = reason == ReasonCode::Success && u.arbitrary()?;
         connack.properties = properties(version, u)?;
         Ok(connack)
@@ -283,7 +284,7 @@ impl<'a> Arbitrary<'a> for Publish {
 impl<'a> Arbitrary<'a> for Ack {
     /// Success, which each of the four packets may carry.
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
-        let mut ack = Ack::new(u.arbitrary()?).to_owned();
+        let mut ack = Self::new(u.arbitrary()?);
         ack.properties = properties(u.arbitrary()?, u)?;
         Ok(ack)
     }
@@ -308,9 +309,7 @@ impl<'a> Arbitrary<'a> for Subscriptions {
             options.no_local &= !filter.is_shared();
             subscriptions.push((filter, options));
         }
-        let borrowed = subscriptions.iter();
-        let borrowed = borrowed.map(|(filter, options)| (filter.as_borrowed(), *options));
-        Self::new(borrowed).map_err(|_| arbitrary::Error::IncorrectFormat)
+        Self::new(subscriptions).map_err(|_| arbitrary::Error::IncorrectFormat)
     }
 }
 
@@ -356,9 +355,8 @@ impl<'a> Arbitrary<'a> for TopicFilters {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let first = TopicFilter::arbitrary(u)?;
         let more: Vec<TopicFilter> = u.arbitrary()?;
-        let all = core::iter::once(&first).chain(&more);
-        let all = Self::new(all.map(TopicFilter::as_borrowed));
-        all.ok_or(arbitrary::Error::IncorrectFormat)
+        let all = Self::new(core::iter::once(first).chain(more));
+        all.map_err(|_| arbitrary::Error::IncorrectFormat)
     }
 }
 
@@ -377,7 +375,7 @@ impl<'a> Arbitrary<'a> for Disconnect {
             Version::V311 => ReasonCode::Success,
             Version::V5 => reason(version, PacketType::Disconnect, u)?,
         };
-        let mut disconnect = Disconnect::new(reason).to_owned();
+        let mut disconnect = Self::new(reason);
         disconnect.properties = properties(version, u)?;
         Ok(disconnect)
     }

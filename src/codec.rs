@@ -96,7 +96,7 @@ impl<B: AsRef<[u8]>> Encoder<Packet<B>> for PacketCodec {
     }
 }
 
-/// Why a framed stream ended or a packet was not sent.
+/// The reason for which a framed stream ended or a packet was not sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FramedError {

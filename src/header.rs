@@ -82,6 +82,11 @@ impl Header {
 
     /// The length of the whole packet.
     #[inline]
+    pub(crate) const fn body_len(self) -> usize {
+        self.body_len as usize
+    }
+
+    #[inline]
     pub(crate) const fn packet_len(self) -> usize {
         self.len as usize + self.body_len as usize
     }

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use crate::number::number;
 use crate::side::Side;
 use crate::version::Version;
 
@@ -70,7 +71,12 @@ impl PacketType {
         })
     }
 
-    /// The only first byte that the packet may have; PUBLISH adds its flags (table 2-2).
+    /// Returns the number of the packet type: 1 to 15.
+    pub const fn to_u8(self) -> u8 {
+        self as u8
+    }
+
+    /// Returns the only first byte that the packet may have; PUBLISH adds its flags (table 2-2).
     pub(crate) const fn first_byte(self) -> u8 {
         let flags = match self {
             Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
@@ -79,7 +85,7 @@ impl PacketType {
         (self as u8) << 4 | flags
     }
 
-    /// The one side that may send this packet; `None` for both (table 2-1).
+    /// Returns the one side that may send this packet; `None` for both (table 2-1).
     const fn only_from(self, version: Version) -> Option<Side> {
         match self {
             Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::PingReq => {
@@ -115,7 +121,7 @@ impl fmt::Display for PacketType {
     }
 }
 
-/// The packet types that may come: bit 1 for CONNECT to bit 15 for AUTH.
+/// Returns the packet types that may arrive: bit 1 for CONNECT to bit 15 for AUTH.
 pub(crate) const fn accepted(version: Option<Version>, sender: Option<Side>) -> u16 {
     const CLIENT: Option<Side> = Some(Side::Client);
     const SERVER: Option<Side> = Some(Side::Server);
@@ -141,7 +147,7 @@ pub(crate) const fn accepted(version: Option<Version>, sender: Option<Side>) -> 
     }
 }
 
-/// Asks every packet type; run at compile time.
+/// Selects packet types by version and sender, at compile time.
 const fn select(version: Version, sender: Option<Side>) -> u16 {
     let (mut types, mut value) = (0, 1);
     while let Some(packet) = PacketType::new(value) {
@@ -157,3 +163,5 @@ const fn select(version: Version, sender: Option<Side>) -> u16 {
     }
     types
 }
+
+number!(PacketType: u8 by new and to_u8, or "not a packet type, 1 to 15");

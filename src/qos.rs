@@ -1,6 +1,9 @@
+use core::fmt;
+
+use crate::number::number;
 use crate::packet_id::PacketId;
 
-/// How often a message may arrive (section 4.3).
+/// The quality of service of a message: how often it may arrive (section 4.3).
 #[expect(
     clippy::exhaustive_enums,
     reason = "the specification has three levels"
@@ -34,13 +37,24 @@ impl QoS {
         }
     }
 
-    /// The level as a number: 0, 1 or 2.
+    /// Returns the level as a number: 0, 1 or 2.
     pub const fn level(self) -> u8 {
         self as u8
     }
 }
 
-/// How a PUBLISH is delivered: its QoS, with the packet identifier that QoS 1 and 2 need and QoS 0
+/// The name as the specification writes it: QoS 0, QoS 1 or QoS 2.
+impl fmt::Display for QoS {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::AtMostOnce => "QoS 0",
+            Self::AtLeastOnce => "QoS 1",
+            Self::ExactlyOnce => "QoS 2",
+        })
+    }
+}
+
+/// The delivery of a PUBLISH: its QoS, with the packet identifier that QoS 1 and 2 need and QoS 0
 /// cannot have [MQTT-2.2.1-2].
 #[expect(
     clippy::exhaustive_enums,
@@ -64,7 +78,7 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// The QoS alone.
+    /// Returns the QoS alone.
     pub const fn qos(self) -> QoS {
         match self {
             Self::AtMostOnce => QoS::AtMostOnce,
@@ -73,7 +87,7 @@ impl Delivery {
         }
     }
 
-    /// The packet identifier, which QoS 0 lacks.
+    /// Returns the packet identifier, which QoS 0 lacks.
     pub const fn packet_id(self) -> Option<PacketId> {
         match self {
             Self::AtMostOnce => None,
@@ -81,3 +95,5 @@ impl Delivery {
         }
     }
 }
+
+number!(QoS: u8 by new and level, or "not a QoS, 0 to 2");

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use crate::number::number;
 use crate::packet_type::PacketType;
 use crate::side::Side;
 
@@ -26,29 +27,29 @@ pub enum ReasonCode {
     /// The subscription is accepted with at most QoS 2.
     #[cfg_attr(feature = "serde", serde(rename = "granted_qos_2"))]
     GrantedQoS2 = 0x02,
-    /// The client leaves, and its will is to be published all the same.
+    /// The client disconnects, but its will is to be published.
     DisconnectWithWillMessage = 0x04,
-    /// The message is accepted, but nobody subscribes to its topic.
+    /// The message is accepted, but there is no matching subscription.
     NoMatchingSubscribers = 0x10,
-    /// There was nothing to unsubscribe from.
+    /// No such subscription existed.
     NoSubscriptionExisted = 0x11,
     /// Another step of the authentication follows.
     ContinueAuthentication = 0x18,
     /// The client starts a new authentication.
     ReAuthenticate = 0x19,
-    /// No other code fits, or the sender does not want to say.
+    /// No other code applies, or the sender does not disclose the reason.
     UnspecifiedError = 0x80,
     /// The packet does not follow the format of the specification.
     MalformedPacket = 0x81,
     /// The packet is well formed, but unexpected or against a rule.
     ProtocolError = 0x82,
-    /// The packet is valid, but this implementation does not take it.
+    /// The packet is valid, but this implementation does not accept it.
     ImplementationSpecificError = 0x83,
-    /// The server does not speak the version asked for.
+    /// The server does not support the requested version.
     UnsupportedProtocolVersion = 0x84,
     /// The client identifier is not allowed.
     ClientIdentifierNotValid = 0x85,
-    /// The server does not take the user name or the password.
+    /// The server does not accept the user name or the password.
     BadUserNameOrPassword = 0x86,
     /// The client may not do this.
     NotAuthorized = 0x87,
@@ -62,7 +63,7 @@ pub enum ReasonCode {
     ServerShuttingDown = 0x8B,
     /// The authentication method is not supported, or not the one in use.
     BadAuthenticationMethod = 0x8C,
-    /// Nothing came for one and a half times the keep alive.
+    /// No packet arrived for one and a half times the keep alive.
     KeepAliveTimeout = 0x8D,
     /// Another connection took this client identifier.
     SessionTakenOver = 0x8E,
@@ -78,17 +79,17 @@ pub enum ReasonCode {
     ReceiveMaximumExceeded = 0x93,
     /// The topic alias is zero, above the maximum, or unknown.
     TopicAliasInvalid = 0x94,
-    /// The packet is larger than the receiver takes.
+    /// The packet is larger than the receiver accepts.
     PacketTooLarge = 0x95,
-    /// Messages come too fast.
+    /// The rate of messages is too high.
     MessageRateTooHigh = 0x96,
     /// A limit that was set for this client is reached.
     QuotaExceeded = 0x97,
     /// An administrator closed the connection.
     AdministrativeAction = 0x98,
-    /// The payload is not what the payload format indicator says.
+    /// The payload does not match the payload format indicator.
     PayloadFormatInvalid = 0x99,
-    /// The server keeps no retained messages.
+    /// The server does not support retained messages.
     RetainNotSupported = 0x9A,
     /// The QoS is above the server's maximum.
     #[cfg_attr(feature = "serde", serde(rename = "qos_not_supported"))]
@@ -97,45 +98,47 @@ pub enum ReasonCode {
     UseAnotherServer = 0x9C,
     /// Use another server from now on.
     ServerMoved = 0x9D,
-    /// The server has no shared subscriptions.
+    /// The server does not support shared subscriptions.
     SharedSubscriptionsNotSupported = 0x9E,
-    /// Connections come too fast.
+    /// The rate of connections is too high.
     ConnectionRateExceeded = 0x9F,
-    /// The connection has lasted as long as it may.
+    /// The connection has reached its maximum time.
     MaximumConnectTime = 0xA0,
-    /// The server has no subscription identifiers.
+    /// The server does not support subscription identifiers.
     SubscriptionIdentifiersNotSupported = 0xA1,
-    /// The server has no subscriptions with wildcards.
+    /// The server does not support wildcards in topic filters.
     WildcardSubscriptionsNotSupported = 0xA2,
 }
 
 impl ReasonCode {
-    /// The code with this value, if MQTT 5.0 knows it.
+    /// Returns the code with this value, if MQTT 5.0 defines it.
     pub const fn from_u8(value: u8) -> Option<Self> {
-        let mut row = 0;
-        while row < NAMES.len() {
-            #[expect(clippy::indexing_slicing, reason = "row is below the length")]
-            let code = NAMES[row].0;
-            if code as u8 == value {
-                return Some(code);
+        const BY_VALUE: [Option<ReasonCode>; 256] = {
+            let mut by_value = [None; 256];
+            let mut row = 0;
+            while row < NAMES.len() {
+                #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+                (by_value[NAMES[row].0 as usize] = Some(NAMES[row].0));
+                row += 1;
             }
-            row += 1;
-        }
-        None
+            by_value
+        };
+        #[expect(clippy::indexing_slicing, reason = "there is a row for every value")]
+        BY_VALUE[value as usize]
     }
 
-    /// The value as it is sent in 5.0.
+    /// Returns the value as it is sent in 5.0.
     pub const fn to_u8(self) -> u8 {
         self as u8
     }
 
-    /// Whether this code reports a failure, that is, is 0x80 or above.
+    /// Returns whether this code reports a failure, that is, is 0x80 or above.
     pub const fn is_error(self) -> bool {
         self as u8 >= 0x80
     }
 
-    /// Whether MQTT 5.0 allows this code in `packet`, sent by `sender`, or by either side if that
-    /// is `None` (table 2-6 and the tables of the packets).
+    /// Returns whether MQTT 5.0 allows this code in `packet`, sent by `sender`, or by either side
+    /// if that is `None` (table 2-6 and the tables of the packets).
     pub fn allowed_in(self, packet: PacketType, sender: Option<Side>) -> bool {
         let only_from = match (packet, self as u8) {
             (PacketType::Disconnect, 0x04) | (PacketType::Auth, 0x19) => Some(Side::Client),
@@ -152,23 +155,30 @@ impl ReasonCode {
         sender_may && codes_of(packet).contains(&(self as u8))
     }
 
-    /// The code for a return code of 3.1.1 in CONNACK (0 to 5) or SUBACK (0 to 2 and 0x80).
+    /// Returns the code for a return code of 3.1.1 in CONNACK (0 to 5) or SUBACK (0 to 2 and 0x80).
     pub fn from_v311(packet: PacketType, value: u8) -> Option<Self> {
         let row = v311_codes(packet).iter().find(|row| row.0 == value)?;
         Some(row.1)
     }
 
-    /// The return code of 3.1.1 for this code in CONNACK or SUBACK.
+    /// Returns the return code of 3.1.1 for this code in CONNACK or SUBACK.
     ///
     /// `None` if 3.1.1 has none that means the same. A failed subscription can then be reported as
     /// [`UnspecifiedError`](Self::UnspecifiedError), 0x80; a refused connection is closed without
     /// CONNACK (3.1.1 \[MQTT-3.2.2-6\]).
+    ///
+    /// ```
+    /// use mqtt_sansio::{PacketType, ReasonCode};
+    ///
+    /// assert_eq!(ReasonCode::NotAuthorized.to_v311(PacketType::ConnAck), Some(5));
+    /// assert_eq!(ReasonCode::Banned.to_v311(PacketType::ConnAck), None);
+    /// ```
     pub fn to_v311(self, packet: PacketType) -> Option<u8> {
         let row = v311_codes(packet).iter().find(|row| row.1 == self)?;
         Some(row.0)
     }
 
-    /// The name in table 2-6.
+    /// Returns the name in table 2-6.
     pub fn name(self) -> &'static str {
         let row = NAMES.iter().find(|row| row.0 == self);
         row.map_or("", |row| row.1)
@@ -275,6 +285,8 @@ const NAMES: &[(ReasonCode, &str)] = &[
     (ReasonCode::SubscriptionIdentifiersNotSupported, "Subscription Identifiers not supported"),
     (ReasonCode::WildcardSubscriptionsNotSupported,   "Wildcard Subscriptions not supported"),
 ];
+
+number!(ReasonCode: u8 by from_u8 and to_u8, or "not a reason code of MQTT 5.0");
 
 #[cfg(test)]
 mod tests {

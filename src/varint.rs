@@ -2,6 +2,7 @@ use bytes::BufMut;
 use thiserror::Error;
 
 use crate::error::{DecodeErrorKind, Field};
+use crate::number::InvalidValue;
 use crate::version::Version;
 use crate::wire::{self, ParseResult};
 
@@ -16,19 +17,28 @@ impl VarInt {
     pub const MAX: Self = Self((1 << 28) - 1);
 
     /// Succeeds iff `value` is at most [`VarInt::MAX`].
-    pub const fn new(value: u32) -> Result<Self, VarIntRangeError> {
+    ///
+    /// # Errors
+    ///
+    /// If `value` is larger.
+    pub const fn new(value: u32) -> Result<Self, InvalidValue> {
         match value {
             0..=0x0FFF_FFFF => Ok(Self(value)),
-            _ => Err(VarIntRangeError),
+            _ => Err(Self::too_large(value as u64)),
         }
     }
 
-    /// The integer itself.
+    const fn too_large(value: u64) -> InvalidValue {
+        let fault = "above the variable byte integer maximum of 268435455";
+        InvalidValue::new(value, fault)
+    }
+
+    /// Returns the integer.
     pub const fn get(self) -> u32 {
         self.0
     }
 
-    /// How many bytes the shortest form takes: one to four.
+    /// Returns the length of the shortest form: one to four bytes.
     pub const fn encoded_len(self) -> usize {
         match self.0 {
             0..=0x7F => 1,
@@ -38,10 +48,14 @@ impl VarInt {
         }
     }
 
-    /// Reads an integer from the start of `input`: the value and the bytes it took, `None` if more
-    /// bytes are needed.
+    /// Reads an integer from the start of `input`: the value and its length in bytes, or `None` if
+    /// more bytes are needed.
     ///
-    /// 5.0 refuses a longer form than needed [MQTT-1.5.5-1]; 3.1.1 has no such rule and takes it.
+    /// MQTT 5.0 rejects a longer form than needed [MQTT-1.5.5-1]; 3.1.1 has no such rule.
+    ///
+    /// # Errors
+    ///
+    /// If no bytes that may follow make `input` an integer.
     pub fn decode(version: Version, input: &[u8]) -> Result<Option<(Self, usize)>, InvalidVarInt> {
         let mut partial = PartialVarInt::default();
         for &byte in input {
@@ -83,18 +97,21 @@ impl VarInt {
 }
 
 impl TryFrom<u32> for VarInt {
-    type Error = VarIntRangeError;
+    type Error = InvalidValue;
 
-    fn try_from(value: u32) -> Result<Self, VarIntRangeError> {
+    fn try_from(value: u32) -> Result<Self, InvalidValue> {
         Self::new(value)
     }
 }
 
 impl TryFrom<usize> for VarInt {
-    type Error = VarIntRangeError;
+    type Error = InvalidValue;
 
-    fn try_from(value: usize) -> Result<Self, VarIntRangeError> {
-        u32::try_from(value).map_or(Err(VarIntRangeError), Self::new)
+    fn try_from(value: usize) -> Result<Self, InvalidValue> {
+        match u32::try_from(value) {
+            Ok(value) => Self::new(value),
+            Err(_) => Err(Self::too_large(u64::try_from(value).unwrap_or(u64::MAX))),
+        }
     }
 }
 
@@ -110,7 +127,13 @@ impl From<u16> for VarInt {
     }
 }
 
-/// An integer of which some bytes have come, each looked at once.
+impl From<VarInt> for u32 {
+    fn from(value: VarInt) -> Self {
+        value.0
+    }
+}
+
+/// An integer of which some bytes have arrived, each examined once.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PartialVarInt {
     value: u32,
@@ -139,12 +162,6 @@ impl PartialVarInt {
         self.len
     }
 }
-
-/// A value does not fit in a [`VarInt`].
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("value is above the variable byte integer maximum of 268435455")]
-#[non_exhaustive]
-pub struct VarIntRangeError;
 
 /// Bytes that are not a variable byte integer, whatever follows.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -194,9 +211,11 @@ mod tests {
                 }
             }
         }
-        assert_eq!(VarInt::new(1 << 28), Err(VarIntRangeError));
-        assert_eq!(VarInt::try_from(1_u32 << 28), Err(VarIntRangeError));
-        assert_eq!(VarInt::try_from(usize::MAX), Err(VarIntRangeError));
+        let too_large = Err(VarInt::too_large(1 << 28));
+        assert_eq!(VarInt::new(1 << 28), too_large);
+        assert_eq!(VarInt::try_from(1_u32 << 28), too_large);
+        let too_large = Err(VarInt::too_large(usize::MAX as u64));
+        assert_eq!(VarInt::try_from(usize::MAX), too_large);
         assert_eq!(VarInt::from(u16::MAX).get(), 65_535);
         assert_eq!(VarInt::from(u8::MAX).get(), 255);
     }

@@ -1,8 +1,10 @@
 use core::fmt;
 
+use crate::number::number;
+
 /// The protocol version that a byte stream speaks.
 ///
-/// Chosen once, by CONNECT, and passed as a value to every later decode and encode.
+/// CONNECT chooses it once, and every later decode and encode receives it as a value.
 #[expect(
     clippy::exhaustive_enums,
     reason = "a third version would change every match that a caller has"
@@ -20,7 +22,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// The version with this protocol level, the byte that CONNECT carries.
+    /// Returns the version with this protocol level, the byte that CONNECT carries.
     pub const fn from_level(level: u8) -> Option<Self> {
         match level {
             4 => Some(Self::V311),
@@ -29,7 +31,7 @@ impl Version {
         }
     }
 
-    /// The protocol level: 4 or 5.
+    /// Returns the protocol level: 4 or 5.
     pub const fn level(self) -> u8 {
         match self {
             Self::V311 => 4,
@@ -46,3 +48,5 @@ impl fmt::Display for Version {
         })
     }
 }
+
+number!(Version: u8 by from_level and level, or "not a protocol level, 4 or 5");

@@ -4,9 +4,10 @@
 use bytes::BufMut;
 use nom::{Err, IResult};
 
+use crate::binary::Binary;
 use crate::error::{DecodeErrorKind, Fault, Field};
 use crate::packet_id::PacketId;
-use crate::text::{Binary, Text, TextError, check_text};
+use crate::text::{InvalidText, Text, check_text};
 use crate::topic::{TopicFilter, TopicName};
 
 pub(crate) type ParseResult<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
@@ -84,7 +85,7 @@ fn prefixed(input: &[u8], field: Field) -> ParseResult<'_, &[u8]> {
 fn checked<'a, T>(
     input: &'a [u8],
     field: Field,
-    check: impl FnOnce(&[u8]) -> Result<(), TextError>,
+    check: impl FnOnce(&[u8]) -> Result<(), InvalidText>,
     wrap: impl FnOnce(&'a [u8]) -> T,
 ) -> ParseResult<'a, T> {
     let (rest, bytes) = prefixed(input, field)?;

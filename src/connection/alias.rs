@@ -1,83 +1,95 @@
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 
 use super::error::Violation;
-use super::limits::Limits;
 use crate::packet::Publish;
-use crate::property::{PropertyId, TopicAlias};
+use crate::property::TopicAlias;
 use crate::side::Side;
 use crate::topic::TopicName;
-use crate::version::Version;
 
 /// The topics for which the peer's aliases stand, on this network connection alone
 /// [MQTT-3.3.2-7].
 #[derive(Clone, Debug, Default)]
-pub(super) struct Inbound {
+pub(super) struct PeerAliases {
     maximum: u16,
     topics: BTreeMap<TopicAlias, TopicName>,
 }
 
-impl Inbound {
+impl PeerAliases {
     pub(super) fn reset(&mut self, maximum: u16) {
         self.maximum = maximum;
         self.topics.clear();
     }
 
-    /// The topic that an empty one stands for; `None` if the packet has its own. All aliases up to
-    /// the maximum are taken [MQTT-3.3.2-10] [MQTT-3.3.2-12].
-    pub(super) fn resolve<B: AsRef<[u8]>>(
+    /// Notes the alias of a packet that has its topic, and checks that of one that has none. All
+    /// aliases up to the maximum are accepted [MQTT-3.3.2-10] [MQTT-3.3.2-12].
+    #[inline(always)]
+    pub(super) fn note<B: AsRef<[u8]>>(
         &mut self,
         sender: Side,
         publish: &Publish<B>,
-    ) -> Result<Option<TopicName>, Violation> {
+    ) -> Result<(), Violation> {
+        match publish.properties.is_empty() && publish.topic.is_some() {
+            true => Ok(()),
+            false => self.note_alias(sender, publish),
+        }
+    }
+
+    #[inline(never)]
+    fn note_alias<B: AsRef<[u8]>>(
+        &mut self,
+        sender: Side,
+        publish: &Publish<B>,
+    ) -> Result<(), Violation> {
         let Some(alias) = publish.properties.topic_alias() else {
             return match publish.topic {
-                Some(_) => Ok(None),
+                Some(_) => Ok(()),
                 None => Err(Violation::UnknownTopicAlias),
             };
         };
         if alias.get() > self.maximum {
             return Err(Violation::TopicAliasTooLarge(sender));
         }
-        let known = self.topics.get(&alias);
-        match (&publish.topic, known) {
+        match (&publish.topic, self.topics.get(&alias)) {
             (None, None) => Err(Violation::UnknownTopicAlias),
-            (None, Some(topic)) => Ok(Some(topic.clone())),
-            (Some(topic), Some(known)) if known.as_bytes() == topic.as_bytes() => Ok(None),
+            (None, Some(_)) => Ok(()),
+            (Some(topic), Some(known)) if known.as_bytes() == topic.as_bytes() => Ok(()),
             (Some(topic), _) => {
                 self.topics.insert(alias, topic.to_owned());
-                Ok(None)
+                Ok(())
             }
         }
+    }
+
+    /// The topic for which an alias stands.
+    pub(super) fn topic(&self, alias: TopicAlias) -> Option<&TopicName> {
+        self.topics.get(&alias)
     }
 }
 
 /// The aliases that stand for this side's topics, on this network connection alone.
 ///
-/// They are put on when a message is sent and no message keeps one, so that one that is sent again
-/// has its whole topic.
+/// An alias replaces the topic only while a message is sent, so that a message that is sent again has
+/// its topic.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Outbound {
-    /// How many to assign without being asked.
+pub(super) struct OwnAliases {
+    /// The number of aliases to assign automatically.
     automatic: u16,
-    /// The highest that the peer takes [MQTT-3.1.2-26] [MQTT-3.2.2-17].
+    /// The peer's maximum [MQTT-3.1.2-26] [MQTT-3.2.2-17].
     maximum: u16,
     topics: BTreeMap<TopicName, Assigned>,
     /// Counts uses: the lowest number is the least recent.
     clock: u64,
-    /// The properties of the message that is sent now.
-    block: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Assigned {
     alias: TopicAlias,
-    /// Whether the peer knows it.
+    /// Whether the peer knows the alias.
     sent: bool,
     used: u64,
 }
 
-impl Outbound {
+impl OwnAliases {
     pub(super) const fn set_automatic(&mut self, aliases: u16) {
         self.automatic = aliases;
     }
@@ -103,51 +115,21 @@ impl Outbound {
         true
     }
 
-    /// Whether no message gets an alias.
+    /// Returns whether no message gets an alias.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.maximum == 0 || (self.automatic == 0 && self.topics.is_empty())
     }
 
-    /// The message as it is sent: with an alias if there is one, and without its topic if the peer
-    /// knows the alias.
-    pub(super) fn put_on<'a>(
-        &'a mut self,
-        limits: &Limits,
-        mut publish: Publish<&'a [u8]>,
-    ) -> Publish<&'a [u8]> {
-        let Some((alias, sent)) = self.find(&publish) else {
-            return publish;
-        };
-        let block = &mut self.block;
-        block.clear();
-        block.push(PropertyId::TopicAlias as u8);
-        block.extend(alias.get().to_be_bytes());
-        let without = publish;
-        publish.properties = without.properties.map(|rest| {
-            block.extend_from_slice(rest);
-            block.as_slice()
-        });
-        if sent {
-            publish.topic = None;
-        }
-        // The alias makes some packets longer, and perhaps too long.
-        let fits = publish.encoded_len(Version::V5);
-        if !fits.is_ok_and(|len| limits.fit(len)) {
-            return without;
-        }
-        if let Some(assigned) = without
-            .topic
-            .and_then(|topic| self.topics.get_mut(topic.as_bytes()))
-        {
+    /// Notes that the peer knows the alias of this topic.
+    pub(super) fn sent(&mut self, topic: &TopicName<&[u8]>) {
+        if let Some(assigned) = self.topics.get_mut(topic.as_bytes()) {
             assigned.sent = true;
         }
-        publish
     }
 
-    /// The alias for the topic of a message, and whether the peer knows it.
-    fn find(&mut self, publish: &Publish<&[u8]>) -> Option<(TopicAlias, bool)> {
-        let topic = publish.topic?;
+    /// The alias for a topic, and whether the peer knows it.
+    pub(super) fn find(&mut self, topic: &TopicName<&[u8]>) -> Option<(TopicAlias, bool)> {
         self.clock += 1;
         if let Some(assigned) = self.topics.get_mut(topic.as_bytes()) {
             assigned.used = self.clock;

@@ -8,48 +8,53 @@ use crate::session::SessionError;
 use crate::side::Side;
 use crate::version::Version;
 
-/// The peer sent a well-formed packet that does not fit what went before.
+/// A well-formed packet from the peer that breaks a rule of the exchange.
 ///
-/// The connection has ended itself: what the peer is told is in `poll_transmit`.
+/// The connection has ended itself, and sends the peer the reason where the version has a packet for
+/// it.
 #[derive(Clone, Copy, Debug, Eq, Error, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Violation {
-    /// It does not fit an exchange of the session.
+    /// The packet breaks a rule of the session.
     #[error(transparent)]
     Session(#[from] session::Violation),
-    /// The packet comes at the wrong time, or from the wrong side.
+    /// A packet at the wrong time, or from the wrong side.
     #[error("{0} is not expected now")]
     UnexpectedPacket(PacketType),
-    /// CONNECT of 3.1.1 without a client identifier and without a clean session.
-    #[error("empty client identifier for a session that is to be kept")]
+    /// A CONNECT of 3.1.1 without a client identifier that asks for a session to be kept.
+    #[error("the client identifier is empty, but the session is to be kept")]
     EmptyClientId,
-    /// The packet identifier of a request is that of another without an answer.
-    #[error("packet identifier of a new request is in use")]
+    /// A request with the packet identifier of another request that is not answered.
+    #[error("the packet identifier of the request is in use")]
     RequestInUse,
-    /// The server has a session of which this client knows nothing.
-    #[error("session is present at the server alone")]
+    /// A CONNACK with Session Present although the client has no session.
+    #[error("the server has a session but the client has none")]
     SessionPresent,
-    /// A topic alias above what this side takes, from that sender.
-    #[error("topic alias is above the maximum")]
+    /// A topic alias above the Topic Alias Maximum of the receiver. The value is the sender.
+    #[error("the topic alias is above the maximum")]
     TopicAliasTooLarge(Side),
-    /// A topic alias that stands for nothing.
-    #[error("topic alias stands for no topic")]
+    /// A topic alias that was not assigned to a topic.
+    #[error("the topic alias is not assigned to a topic")]
     UnknownTopicAlias,
-    /// What CONNACK excluded, by the code that says so: an answer, too, if that is too large.
-    #[error("the server does not take this: {0}")]
+    /// A packet that uses what CONNACK excluded, or whose answer would be too large for the peer. The
+    /// value is the code that says so.
+    #[error("the packet uses what is not supported: {0}")]
     NotSupported(ReasonCode),
-    /// An authentication method that CONNECT did not name, or none where it named one.
-    #[error("authentication method is not that of CONNECT")]
+    /// An authentication method other than that of CONNECT, or none where CONNECT has one.
+    #[error("the authentication method is not that of CONNECT")]
     AuthenticationMethod,
     /// AUTH out of turn, or with a code for another step.
     #[error("AUTH is out of turn")]
     AuthOutOfTurn,
-    /// A Session Expiry Interval in DISCONNECT after none in CONNECT.
-    #[error("session expiry interval was zero in CONNECT")]
+    /// A Session Expiry Interval in DISCONNECT although that of CONNECT was zero.
+    #[error("the session expiry interval of CONNECT was zero and may not be raised")]
     SessionExpiry,
-    /// A Reason String or User Property although CONNECT asked for none.
-    #[error("problem information was not asked for")]
+    /// A Reason String or User Property although CONNECT requested no problem information.
+    #[error("problem information was not requested")]
     ProblemInformation,
+    /// More bytes than the largest packet has, sent before CONNECT was answered.
+    #[error("too many bytes were sent before CONNACK")]
+    TooEarly,
 }
 
 impl Violation {
@@ -60,11 +65,12 @@ impl Violation {
             Self::TopicAliasTooLarge(_) => ReasonCode::TopicAliasInvalid,
             Self::NotSupported(reason) => reason,
             Self::EmptyClientId => ReasonCode::ClientIdentifierNotValid,
+            Self::TooEarly => ReasonCode::QuotaExceeded,
             _ => ReasonCode::ProtocolError,
         }
     }
 
-    /// The normative statement of `version` that is broken. `None` where the rule has no number.
+    /// The normative statement of `version` that is broken, or `None` where the rule has no number.
     pub const fn statement(self, version: Version) -> Option<&'static str> {
         use PacketType::{Connect, Disconnect};
         Some(match self {
@@ -88,44 +94,73 @@ impl Violation {
     }
 }
 
-/// The caller asked for what cannot be done. Nothing has changed.
+/// A call that is not possible. It changed nothing.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// The session cannot do it.
+    /// The session does not allow the call.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The packet has no form in the version of this connection.
+    /// The packet cannot be encoded in the version of this connection.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// Not before the connection is established, or after it is over; or CONNECT while there is one.
-    #[error("connection is not in a state for this")]
+    /// The call is not valid in this state: not connected yet, already closed, or, for `connect`,
+    /// already open.
+    #[error("the call is not valid in this state of the connection")]
     WrongState,
-    /// The peer does not take packets of this size.
-    #[error("packet is larger than the peer takes")]
+    /// The peer does not support packets of this size.
+    #[error("the packet is larger than the peer's Maximum Packet Size")]
     PacketTooLarge,
-    /// As many packets wait to be sent as may.
-    #[error("too many packets wait to be sent")]
+    /// The limit of calls whose outcome has not been polled is reached.
+    #[error("too many calls have no outcome yet, or an outcome that was not polled")]
     QueueFull,
-    /// The server does not take this, for which it would answer this code.
-    #[error("the server does not take this: {0}")]
+    /// The server does not support this. The value is the code with which it would refuse it.
+    #[error("the server does not support this: {0}")]
     NotSupported(ReasonCode),
-    /// A message has a topic and no alias: aliases belong to a connection, not to messages.
-    #[error("message has a topic alias, or no topic")]
+    /// The topic alias is above the peer's maximum, or aliases are assigned automatically.
+    #[error("the topic alias cannot be assigned")]
     TopicAlias,
+    /// The message has a Topic Alias or a Subscription Identifier: it was received, and
+    /// [`forwarded`](crate::Message::forwarded) removes them.
+    #[error("the message has properties of its delivery: publish the result of `forwarded`")]
+    NotForwarded,
     /// The authentication method is not that of CONNECT, or AUTH is out of turn.
-    #[error("no such step in the authentication")]
+    #[error("this step of the authentication is out of turn")]
     Authentication,
-    /// CONNECT of 3.1.1 without a client identifier and without a clean session.
-    #[error("empty client identifier for a session that is to be kept")]
+    /// A CONNECT of 3.1.1 without a client identifier that asks for a session to be kept.
+    #[error("the client identifier is empty, but the session is to be kept")]
     EmptyClientId,
-    /// A Session Expiry Interval in DISCONNECT after none in CONNECT.
-    #[error("session expiry interval was zero in CONNECT")]
+    /// A Session Expiry Interval in DISCONNECT although that of CONNECT was zero.
+    #[error("the session expiry interval of CONNECT was zero and may not be raised")]
     SessionExpiry,
-    /// There is no such request, or it has another number of topic filters.
-    #[error("no request that this answers")]
+    /// The request was answered before, or has another number of topic filters.
+    #[error("no request waits for this answer")]
     NoSuchRequest,
-    /// A reason code that does not do what the command is for.
-    #[error("reason code is not allowed here")]
+    /// A reason code that does not suit the call, such as success for `refuse`.
+    #[error("the reason code is not allowed here")]
     InvalidReasonCode,
+}
+
+/// The reason why a call failed, with the argument of the call.
+pub type Refused<T> = session::Refused<T, ConnectionError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::{Event, Incoming};
+    use crate::message::Message;
+
+    /// These values are returned and moved with every packet.
+    #[test]
+    fn results_are_small() {
+        let word = size_of::<usize>();
+        assert!(size_of::<EncodeError>() <= 16);
+        assert!(size_of::<ConnectionError>() <= 16);
+        assert!(size_of::<Violation>() <= 4);
+        // Clippy thinks that an error of 128 bytes is too large.
+        assert!(size_of::<Refused<Message>>() < 16 * word);
+        assert!(size_of::<Option<Incoming>>() <= 15 * word);
+        assert!(size_of::<Option<Incoming<&[u8]>>>() <= 15 * word);
+        assert!(size_of::<Event>() <= 5 * word);
+    }
 }

@@ -1,68 +1,207 @@
+use alloc::boxed::Box;
+use core::fmt;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::error::{ConnectionError, Violation};
+use crate::error::DecodeError;
+use crate::message::Message;
+use crate::packet::{
+    Auth, ConnAck, Connect, Disconnect, SubAck, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
+};
 use crate::packet_id::PacketId;
 use crate::reason::ReasonCode;
-use crate::topic::TopicName;
+use crate::session::{CallId, Token};
 
-/// What to do with a packet that was handed over.
+/// A packet from the peer on which the caller has to act.
 #[must_use]
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "callers must handle every kind")]
-pub enum Input {
-    /// Nothing. What came of it is an [`Event`], if anything.
-    Done,
-    /// Deliver this PUBLISH, to this topic if it has a topic alias instead of one of its own. At QoS
-    /// 1 and 2, `acknowledge` it then [MQTT-4.5.0-2].
-    Deliver(Option<TopicName>),
-    /// Do not deliver this PUBLISH, which is here already. It is answered.
-    Duplicate,
-    /// Answer: CONNECT with `accept`, `refuse` or `auth`, SUBSCRIBE with `sub_ack`, UNSUBSCRIBE with
-    /// `unsub_ack`, AUTH with `auth`.
-    Answer,
-    /// The client has not waited for CONNACK, as it may. Nothing is done: hand the packet over again
-    /// once the connection is accepted, and drop it if it is refused [MQTT-3.1.4-6].
+#[derive(Clone, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Incoming<B = Bytes> {
+    /// CONNECT, at a server: answer it with `accept`, `refuse` or `auth`.
+    Connect(Box<Connect<B>>),
+    /// A message, delivered once. Acknowledge it with its token [MQTT-4.5.0-2].
+    Message(Message<B>, Token),
+    /// SUBSCRIBE, at a server: answer it with `sub_ack`.
+    Subscribe(Subscribe<B>, RequestToken),
+    /// UNSUBSCRIBE, at a server: answer it with `unsub_ack`.
+    Unsubscribe(Unsubscribe<B>, RequestToken),
+    /// AUTH: answer it with `auth`, or at a server with `accept` or `refuse`.
+    Auth(Auth<B>),
+    /// A PUBLISH above the size limit, which was skipped. The token acknowledges it; it is `None` if the
+    /// packet identifier could not be read. Only the bytes door returns this, with
+    /// [`skip_too_large`](super::Connection::skip_too_large).
+    TooLarge(DecodeError, Option<Token>),
+    /// A packet that arrived before CONNECT was answered, as it may [MQTT-3.1.4-6]. It was not handled:
+    /// pass it to `handle_packet` again after `accept`, or discard it after `refuse`. The bytes door
+    /// keeps such packets by itself.
     Early,
 }
 
-/// What has happened on a connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+impl<B: AsRef<[u8]>> fmt::Debug for Incoming<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut with_token = |name, what: &dyn fmt::Debug, token: &dyn fmt::Debug| {
+            f.debug_tuple(name).field(what).field(token).finish()
+        };
+        match self {
+            Self::Message(message, token) => with_token("Message", message, token),
+            Self::Subscribe(request, token) => with_token("Subscribe", request, token),
+            Self::Unsubscribe(request, token) => with_token("Unsubscribe", request, token),
+            Self::Connect(connect) => f.debug_tuple("Connect").field(connect).finish(),
+            Self::Auth(auth) => f.debug_tuple("Auth").field(auth).finish(),
+            Self::TooLarge(error, token) => with_token("TooLarge", error, token),
+            Self::Early => f.write_str("Early"),
+        }
+    }
+}
+
+/// Identifies one SUBSCRIBE or UNSUBSCRIBE, to answer it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct RequestToken {
+    pub(super) number: u64,
+    pub(super) packet_id: PacketId,
+}
+
+impl RequestToken {
+    /// The packet identifier of the request.
+    pub const fn packet_id(self) -> PacketId {
+        self.packet_id
+    }
+}
+
+/// An event of a connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Event {
-    /// The server accepted the connection.
-    Connected {
-        /// Whether it has the session. If not, this side has forgotten what was unacknowledged.
-        session_present: bool,
-    },
-    /// The server accepted the new authentication.
+pub enum Event<M = Message> {
+    /// The server accepted the connection, with this CONNACK.
+    ///
+    /// If no session is present at the server, every exchange that had begun is over, and an event for
+    /// each comes first.
+    Connected(Box<ConnAck>),
+    /// The server accepted a new authentication.
     Reauthenticated,
-    /// PUBREC came: the peer owns the QoS 2 message.
-    Received(PacketId),
-    /// PUBACK, PUBCOMP or a failing PUBREC came: the message is dealt with.
-    Completed(PacketId, ReasonCode),
-    /// SUBACK came.
-    Subscribed(PacketId),
-    /// UNSUBACK came.
-    Unsubscribed(PacketId),
-    /// The message is too large for the peer, or has no form in its version, and was not sent; it
-    /// counts as dealt with [MQTT-3.1.2-25].
-    Dropped(PacketId),
-    /// The connection is over. Send what [`poll_transmit`](super::client::Connection::poll_transmit)
-    /// still has, then close the network connection [MQTT-3.14.4-2].
+    /// The one outcome of a publish. To tell each publisher its own:
+    ///
+    /// ```
+    /// use std::{collections::HashMap, sync::mpsc::Sender};
+    /// use mqtt_sansio::connection::{Event, Outcome, client::Connection};
+    /// use mqtt_sansio::{Message, QoS, session::CallId};
+    ///
+    /// # type Failure = Box<dyn std::error::Error>;
+    /// type Waiting = HashMap<CallId, Sender<Outcome>>;
+    ///
+    /// fn publish(mqtt: &mut Connection, waiting: &mut Waiting, sender: Sender<Outcome>) -> Result<(), Failure> {
+    ///     let id = mqtt.publish(QoS::ExactlyOnce, Message::new("orders/17".parse()?, "2 pears"))?;
+    ///     waiting.insert(id, sender);
+    ///     Ok(())
+    /// }
+    ///
+    /// /// Called after each `handle_*`. Every identifier comes back exactly once.
+    /// fn tell(mqtt: &mut Connection, waiting: &mut Waiting) {
+    ///     while let Some(event) = mqtt.poll_event() {
+    ///         match event {
+    ///             Event::Published(id, outcome) => { waiting.remove(&id).map(|sender| sender.send(outcome)); }
+    ///             Event::Closed(why) => println!("{why}"),
+    ///             _ => {}
+    ///         }
+    ///     }
+    /// }
+    /// # let (mut mqtt, mut waiting) = (Connection::new(), Waiting::new());
+    /// # publish(&mut mqtt, &mut waiting, std::sync::mpsc::channel().0)?;
+    /// # tell(&mut mqtt, &mut waiting);
+    /// # assert_eq!(waiting.len(), 1);
+    /// # Ok::<(), Failure>(())
+    /// ```
+    Published(CallId, Outcome<M>),
+    /// The one outcome of `subscribe`.
+    Subscribed(CallId, Answer<Subscriptions>),
+    /// The one outcome of `unsubscribe`.
+    Unsubscribed(CallId, Answer<TopicFilters>),
+    /// The connection is over. Send the remaining bytes, then close the network connection
+    /// [MQTT-3.14.4-2].
     Closed(Closed),
 }
 
-/// Why a connection is over.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The outcome of a publish.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome<M = Message> {
+    /// The message was sent at QoS 0. It may or may not arrive.
+    Sent,
+    /// The peer accepted the message, with this code of PUBACK or PUBCOMP.
+    Accepted(ReasonCode),
+    /// The peer refused the message, with this code of PUBACK or PUBREC. The message is `None` if it was
+    /// returned to the caller before.
+    Refused(ReasonCode, Option<Box<M>>),
+    /// The peer may have the message. Either it answered a message that was sent again with this code,
+    /// which may refer to the first copy, or its session was lost after PUBREC. To publish the message
+    /// again may duplicate it.
+    Uncertain(Option<ReasonCode>),
+    /// The message was abandoned. It is `None` if it was returned to the caller before.
+    GivenUp(GivenUp, Option<Box<M>>),
+}
+
+/// The reason why a message was not delivered.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum GivenUp {
+    /// The caller took the message back with `abandon`.
+    #[error("the message was taken back")]
+    Abandoned,
+    /// Its Message Expiry Interval ended before it could be sent [MQTT-3.3.2-5].
+    #[error("the message expired before it could be sent")]
+    Expired,
+    /// The peer has no session any more, or the session ended. The message was sent and may have
+    /// arrived.
+    #[error("the session is lost")]
+    SessionLost,
+    /// The connection ended before the message was sent, and no session keeps it: it has QoS 0, or the
+    /// session ended with the connection.
+    #[error("the connection ended before the message was sent")]
+    ConnectionLost,
+    /// The peer of the new connection does not support the message [MQTT-3.1.2-25].
+    #[error(transparent)]
+    NotSupported(ConnectionError),
+}
+
+/// The outcome of `subscribe` or `unsubscribe`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle every kind")]
+pub enum Answer<T> {
+    /// SUBACK or UNSUBACK, with one code for each topic filter; UNSUBACK of 3.1.1 has none.
+    Codes(Box<SubAck>),
+    /// No answer: the connection ended after the request was sent, or the server of the new connection
+    /// does not support the request, which is returned.
+    GivenUp(Box<T>),
+}
+
+/// The reason why a connection is over.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum Closed {
-    /// This side asked for it.
+    /// This side ended the connection.
+    #[error("this side ended the connection")]
     Local,
-    /// The server refused the connection.
-    Refused(ReasonCode),
-    /// The peer sent DISCONNECT.
-    Disconnected(ReasonCode),
-    /// The peer broke a rule, which this code names.
-    Violated(ReasonCode),
+    /// The server refused the connection with this CONNACK.
+    ///
+    /// A server that supports 3.1.1 only answers a CONNECT of 5.0 with a CONNACK of 3.1.1. That is a
+    /// refusal as well, with the code that corresponds to its return code and without properties.
+    #[error("the server refused the connection: {}", .0.reason)]
+    Refused(Box<ConnAck>),
+    /// The peer ended the connection with this DISCONNECT.
+    #[error("the peer ended the connection: {}", .0.reason)]
+    Disconnected(Box<Disconnect>),
+    /// The peer sent bytes that are no MQTT packet, or a packet that its side may not send.
+    #[error(transparent)]
+    Malformed(DecodeError),
+    /// The peer sent a well-formed packet that breaks a rule of the exchange.
+    #[error(transparent)]
+    Violated(Violation),
     /// The peer was silent for too long.
+    #[error("the peer was silent for too long")]
     TimedOut,
-    /// The network connection ended.
+    /// The network connection ended without DISCONNECT.
+    #[error("the network connection was lost")]
     Lost,
 }

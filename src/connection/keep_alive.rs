@@ -1,93 +1,150 @@
 use core::time::Duration;
 
-/// The client's clock: when to send PINGREQ, and until when an answer must have come.
+/// The timer for the rest of a packet whose beginning has arrived, and whether this side reads at all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// The time at which the incomplete packet began.
+    since: Option<Duration>,
+    timeout: Duration,
+    paused: bool,
+}
+
+impl Arrival {
+    pub(super) const fn new(timeout: Duration) -> Self {
+        Self {
+            since: None,
+            timeout,
+            paused: false,
+        }
+    }
+
+    pub(super) const fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
+    /// A new network connection.
+    pub(super) const fn start(&mut self) {
+        *self = Self::new(self.timeout);
+    }
+
+    pub(super) const fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    pub(super) const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// A packet is complete: what follows is another one.
+    #[inline]
+    pub(super) const fn complete(&mut self) {
+        self.since = None;
+    }
+
+    /// A packet has begun, now or before, and is not complete.
+    pub(super) fn incomplete(&mut self, now: Duration) {
+        self.since.get_or_insert(now);
+    }
+
+    /// Restarts the peer's time.
+    pub(super) fn restart(&mut self, now: Duration) {
+        self.since = self.since.map(|_| now);
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Duration> {
+        self.since.map(|since| since.saturating_add(self.timeout))
+    }
+}
+
+/// The client's timers: the time to send PINGREQ, and the time by which an answer has to arrive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pinger {
-    /// Keep Alive; `None` is never.
+    /// Keep Alive; `None` means that it is off.
     interval: Option<Duration>,
-    /// How long CONNACK and PINGRESP may take.
-    patience: Duration,
+    /// The time that CONNACK, PINGRESP and each AUTH may take.
+    response_timeout: Duration,
     last: Duration,
     ping_at: Option<Duration>,
     answer_by: Option<Duration>,
 }
 
-/// What is due.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Due {
-    Ping,
-    Answer,
-}
-
 impl Pinger {
-    pub(super) const fn new(patience: Duration) -> Self {
+    pub(super) const fn new(response_timeout: Duration) -> Self {
         Self {
             interval: None,
-            patience,
+            response_timeout,
             last: Duration::ZERO,
             ping_at: None,
             answer_by: None,
         }
     }
 
-    pub(super) const fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
+    pub(super) const fn set_response_timeout(&mut self, timeout: Duration) {
+        self.response_timeout = timeout;
     }
 
-    /// CONNECT is about to be sent: nothing is due before it is.
+    /// A new network connection: nothing is due before CONNECT is sent.
     pub(super) const fn start(&mut self) {
-        *self = Self::new(self.patience);
+        *self = Self::new(self.response_timeout);
     }
 
-    /// CONNACK came: from what was sent last on, this is the interval.
+    /// CONNACK is accepted: the interval counts from the packet that was sent last.
     pub(super) fn keep_alive(&mut self, interval: Option<Duration>) {
         self.interval = interval;
         self.ping_at = interval.map(|interval| self.last.saturating_add(interval));
         self.answer_by = None;
     }
 
-    /// A packet is sent. Only these count [MQTT-3.1.2-20].
+    /// Notes that a packet is sent. Only sent packets count [MQTT-3.1.2-20].
     pub(super) fn sent(&mut self, now: Duration, awaits_answer: bool) {
         self.last = now;
-        self.ping_at = self.interval.map(|interval| now.saturating_add(interval));
+        if let Some(interval) = self.interval {
+            self.ping_at = Some(now.saturating_add(interval));
+        }
         if awaits_answer {
             self.answer_by
-                .get_or_insert_with(|| now.saturating_add(self.patience));
+                .get_or_insert_with(|| now.saturating_add(self.response_timeout));
         }
     }
 
-    /// PINGRESP came.
+    /// Notes that bytes arrived, so that the link is alive: the answer may take as long again.
+    pub(super) fn postpone(&mut self, now: Duration) {
+        if self.answer_by.is_some() {
+            self.answer_by = Some(now.saturating_add(self.response_timeout));
+        }
+    }
+
+    /// The answer is there.
     pub(super) const fn answered(&mut self) {
         self.answer_by = None;
     }
 
-    pub(super) fn next_timeout(&self) -> Option<Duration> {
-        match (self.ping_at, self.answer_by) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+    pub(super) const fn answer_by(&self) -> Option<Duration> {
+        self.answer_by
     }
 
-    pub(super) fn due(&mut self, now: Duration) -> Option<Due> {
-        if self.answer_by.is_some_and(|at| at <= now) {
-            return Some(Due::Answer);
-        }
-        self.ping_at.take_if(|at| *at <= now).map(|_| Due::Ping)
+    pub(super) const fn ping_at(&self) -> Option<Duration> {
+        self.ping_at
+    }
+
+    /// Returns whether PINGREQ is due, once.
+    pub(super) fn take_ping(&mut self, now: Duration) -> bool {
+        self.ping_at.take_if(|at| *at <= now).is_some()
     }
 }
 
-/// The server's clock: until when the client must have sent something.
+/// The server's timer: the time by which the client has to send something.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Watch {
-    /// `None` is for ever.
-    patience: Option<Duration>,
+    /// `None` means without limit.
+    timeout: Option<Duration>,
     last: Duration,
 }
 
 impl Watch {
-    pub(super) const fn new(now: Duration, patience: Duration) -> Self {
+    pub(super) const fn new(now: Duration, timeout: Duration) -> Self {
         Self {
-            patience: Some(patience),
+            timeout: Some(timeout),
             last: now,
         }
     }
@@ -95,15 +152,15 @@ impl Watch {
     /// The connection is accepted: one and a half times Keep Alive [MQTT-3.1.2-22].
     pub(super) fn keep_alive(&mut self, now: Duration, interval: Option<Duration>) {
         self.last = now;
-        self.patience = interval.map(|interval| interval.saturating_add(interval / 2));
+        self.timeout = interval.map(|interval| interval.saturating_add(interval / 2));
     }
 
-    /// A packet came.
-    pub(super) const fn received(&mut self, now: Duration) {
+    /// Restarts the client's time.
+    pub(super) const fn restart(&mut self, now: Duration) {
         self.last = now;
     }
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
-        Some(self.last.saturating_add(self.patience?))
+        Some(self.last.saturating_add(self.timeout?))
     }
 }

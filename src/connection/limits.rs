@@ -6,31 +6,31 @@ use crate::qos::QoS;
 use crate::reason::ReasonCode;
 use crate::version::Version;
 
-/// What one side takes on a connection, as its CONNECT or CONNACK says (sections 3.1.2.11 and
-/// 3.2.2.3). In 3.1.1 nothing is limited, and there are no topic aliases.
+/// The limits of one side on a connection, from its CONNECT or CONNACK (sections 3.1.2.11 and
+/// 3.2.2.3). 3.1.1 has no limits and no topic aliases.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Messages of QoS 1 and 2 that may be unacknowledged.
+    /// The number of messages of QoS 1 and 2 that may be unacknowledged.
     pub receive_maximum: NonZeroU16,
-    /// Bytes of the largest packet.
+    /// The size of the largest packet, in bytes.
     pub maximum_packet_size: Option<NonZeroU32>,
-    /// The highest topic alias; 0 is none.
+    /// The highest topic alias; 0 means that there are none.
     pub topic_alias_maximum: u16,
-    /// The highest QoS of a PUBLISH. Only a server limits this and what follows.
+    /// The highest QoS of a PUBLISH. Only a server sets this and the fields below.
     pub maximum_qos: QoS,
     /// Whether a PUBLISH may be retained.
     pub retain_available: bool,
-    /// Whether a topic filter may hold wildcards.
+    /// Whether a topic filter may contain wildcards.
     pub wildcard_subscriptions: bool,
-    /// Whether there are subscription identifiers.
+    /// Whether subscription identifiers are available.
     pub subscription_identifiers: bool,
-    /// Whether there are shared subscriptions.
+    /// Whether shared subscriptions are available.
     pub shared_subscriptions: bool,
 }
 
 impl Limits {
-    /// What holds if nothing is said.
+    /// The limits if CONNECT or CONNACK has none.
     pub(super) const DEFAULT: Self = Self {
         receive_maximum: NonZeroU16::MAX,
         maximum_packet_size: None,
@@ -42,7 +42,7 @@ impl Limits {
         shared_subscriptions: true,
     };
 
-    /// What the properties of CONNECT or CONNACK say.
+    /// The limits in the properties of CONNECT or CONNACK.
     pub(super) fn new<K, B: AsRef<[u8]>>(version: Version, properties: &Properties<K, B>) -> Self {
         let mut limits = Self::DEFAULT;
         if version == Version::V311 {
@@ -75,7 +75,7 @@ impl Limits {
         limits
     }
 
-    /// Whether a packet of so many bytes may be sent [MQTT-3.1.2-24] [MQTT-3.2.2-15].
+    /// Returns whether a packet of `len` bytes may be sent [MQTT-3.1.2-24] [MQTT-3.2.2-15].
     pub(super) fn fit(&self, len: usize) -> bool {
         let maximum = self.maximum_packet_size.map(NonZeroU32::get);
         maximum.is_none_or(|maximum| u32::try_from(len).is_ok_and(|len| len <= maximum))
@@ -83,11 +83,13 @@ impl Limits {
 
     /// The code for a PUBLISH that may not be sent [MQTT-3.2.2-11] [MQTT-3.2.2-14].
     pub(super) fn check_publish(&self, qos: QoS, retain: bool) -> Result<(), ReasonCode> {
-        match () {
-            () if qos > self.maximum_qos => Err(ReasonCode::QoSNotSupported),
-            () if retain && !self.retain_available => Err(ReasonCode::RetainNotSupported),
-            () => Ok(()),
+        if qos > self.maximum_qos {
+            return Err(ReasonCode::QoSNotSupported);
         }
+        if retain && !self.retain_available {
+            return Err(ReasonCode::RetainNotSupported);
+        }
+        Ok(())
     }
 
     /// The code for a SUBSCRIBE that may not be sent (sections 3.2.2.3.11 to 3.2.2.3.13).
@@ -108,7 +110,7 @@ impl Limits {
             if !self.wildcard_subscriptions && filter.has_wildcards() {
                 return Err(ReasonCode::WildcardSubscriptionsNotSupported);
             }
-            if !self.shared_subscriptions && filter.as_bytes().starts_with(b"$share/") {
+            if !self.shared_subscriptions && filter.is_shared() {
                 return Err(ReasonCode::SharedSubscriptionsNotSupported);
             }
         }

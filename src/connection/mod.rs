@@ -1,285 +1,371 @@
-//! One network connection: its life cycle, what CONNECT and CONNACK agreed, flow control, topic
-//! aliases, keep alive and authentication.
+//! One network connection, for either end: its life cycle, what CONNECT and CONNACK agreed, flow
+//! control, topic aliases, keep alive and authentication.
 //!
-//! [`client::Connection`] and [`server::Connection`] take packets and the time, and say what to
-//! send and when to be called again. The time is a [`Duration`](core::time::Duration) since any
-//! fixed moment of the caller's.
+//! [`client::Connection`] and [`server::Connection`] are one type, [`Connection`], with two roles. It
+//! performs no I/O and has no clock. Bytes from the network go in, bytes for the network come out, and
+//! events tell the caller what happened.
 //!
-//! After each `handle_*` and each command, drain `poll_event` and `poll_transmit`, then read
-//! `next_timeout`. Answers that still wait when the connection ends are not sent any more, so who
-//! takes several packets at once drains between them. Once the connection is over
-//! ([`Event::Closed`]) and `poll_transmit` is drained, close the network connection.
+//! # Kinds of calls
+//!
+//! * *Getters* take `&self`.
+//! * *Handlers*, `handle_*`, take input from the network and from the clock.
+//! * *Commands* are requests of the application: `connect`, `publish`, `subscribe`, `acknowledge`,
+//!   `accept`, `disconnect` and so on. A command that fails changes nothing and returns its argument.
+//! * *Polls*, `poll_*`, return the work to do: bytes to send, events, changes to store.
+//!
+//! # The loop
+//!
+//! 1. Call [`poll_change`](Connection::poll_change) until `None` and store each change, if changes are
+//!    recorded.
+//! 2. Call [`poll_bytes`](Connection::poll_bytes) and write the bytes to the network.
+//! 3. Read from the network, for at most the time that [`wait`](Connection::wait) returns.
+//! 4. Pass the bytes to [`handle_bytes`](Connection::handle_bytes) until it returns `None`, and act on
+//!    each result. At the end of the stream, call [`handle_close`](Connection::handle_close).
+//! 5. Call [`handle_timeout`](Connection::handle_timeout). It comes after the bytes, so that a process
+//!    that was suspended handles what has arrived before it decides that the peer was silent.
+//! 6. Call [`poll_event`](Connection::poll_event) until `None`.
+//!
+//! Repeat until [`is_closed`](Connection::is_closed). Commands may be given anywhere in the loop. No
+//! mistake of the peer makes it end early: the connection ends itself, the loop sends the last packet,
+//! and [`ended`](Connection::ended) returns the reason.
+//!
+//! # Time
+//!
+//! Every `now` is the time since a fixed moment that the caller chooses. Time never goes back: the
+//! greatest value seen so far counts. The Message Expiry Interval of a message begins with the first
+//! `now` after it was published.
+//!
+//! # Order
+//!
+//! Packets are handled in the order in which they arrive. Packets behind a CONNECT wait until it is
+//! answered. Answers to the packets in front of a DISCONNECT, or in front of malformed bytes, are
+//! still sent. Answers that the protocol requires (acknowledgements, PINGRESP, SUBACK and so on) are
+//! sent before messages and requests, which are sent in the order of the calls as far as the peer's
+//! quota allows. Nothing starves: at most 16 answers are sent in a row while a call waits.
+//!
+//! # Limits
+//!
+//! | of | set by | default |
+//! |---|---|---|
+//! | bytes of a packet from the peer, and so bytes held of it | [`max_packet_size`](Connection::max_packet_size), announced in 5.0 | 1 MiB; 128 KiB for a CONNECT |
+//! | calls without an outcome, and outcomes not polled yet | [`max_queued`](Connection::max_queued) | 1,024 |
+//! | messages of QoS 1 and 2 in flight to the peer | [`max_in_flight`](Connection::max_in_flight), or the peer's Receive Maximum if that is lower | 100 |
+//! | messages of QoS 1 and 2 in flight from the peer | Receive Maximum in CONNECT or CONNACK, in 5.0 | 65,535 |
+//! | topic aliases of the peer | Topic Alias Maximum in CONNECT or CONNACK | 0 |
+//! | time for one packet to arrive | [`packet_timeout`](Connection::packet_timeout) | 2 minutes |
+//!
+//! # Two doors
+//!
+//! The loop above uses the bytes door, which decodes and encodes by itself. A caller with a codec of
+//! its own uses [`handle_packet`](Connection::handle_packet),
+//! [`handle_decode_error`](Connection::handle_decode_error) and
+//! [`poll_transmit`](Connection::poll_transmit) instead.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::BytesMut;
 
 use crate::error::{DecodeError, DecodeErrorKind};
-use crate::packet::{Ack, ConnAck, Connect, Disconnect, Packet, Publish};
-use crate::packet_type::PacketType;
-use crate::property::Property;
-use crate::reason::ReasonCode;
-use crate::session::{Link, Session};
+use crate::frame::FrameDecoder;
+use crate::message::{Message, Publishable};
+use crate::packet::Packet;
+use crate::session::{Change, Link, Session};
 use crate::side::Side;
-use crate::text::Text;
 use crate::version::Version;
 
+mod agreement;
 mod alias;
 mod auth;
+mod call;
 pub mod client;
+mod conn_ack;
+mod ending;
 mod error;
 mod event;
-mod exchange;
-mod from_client;
-mod from_server;
+mod input;
 mod keep_alive;
 mod limits;
+mod outbox;
+mod outgoing;
+mod publish;
+mod receive;
+mod requests;
 pub mod server;
+mod settings;
+mod timing;
 mod transmit;
 
-pub use error::{ConnectionError, Violation};
-pub use event::{Closed, Event, Input};
+use agreement::Agreement;
+use alias::{OwnAliases, PeerAliases};
+use auth::Turn;
+pub use client::Client;
+pub use error::{ConnectionError, Refused, Violation};
+pub use event::{Answer, Closed, Event, GivenUp, Incoming, Outcome, RequestToken};
+use keep_alive::Arrival;
 pub use limits::Limits;
+use outbox::Outbox;
+use receive::{Verdict, incoming};
+pub use server::Server;
+use settings::Settings;
 
-/// What both sides have in common.
+/// One end of a network connection with its session: a [`client::Connection`] or a
+/// [`server::Connection`].
+///
+/// `M` is the type of the messages that are kept until they are acknowledged. The
+/// [module](crate::connection) documents the contract.
 #[derive(Clone, Debug)]
-struct Core {
-    /// Which side this is.
-    role: Side,
+pub struct Connection<R, M = Message> {
+    role: R,
     state: State,
-    version: Version,
-    session: Session<Publish>,
-    own: Limits,
-    peer: Limits,
-    inbound: alias::Inbound,
-    outbound: alias::Outbound,
-    /// What is sent before anything of the session.
-    queue: VecDeque<Queued>,
-    max_queued: usize,
-    /// What `poll_transmit` has handed out.
-    current: Option<Queued>,
-    /// PUBACKs and PUBRECs to come that have properties, and the one that is handed out.
-    explained: Vec<Ack>,
-    explaining: Option<Ack>,
-    /// PINGRESPs that are owed.
-    pongs: u32,
-    /// Whether CONNECT or CONNACK has been sent.
-    greeted: bool,
-    /// Whether there may be messages that were not held against the peer's limits.
-    unchecked: bool,
-    events: VecDeque<Event>,
-    /// The authentication method of CONNECT.
-    method: Option<Text>,
-    turn: Turn,
-    /// Whether CONNECT left Request Problem Information on.
-    problem_information: bool,
-    /// Session Expiry Interval, as CONNECT has it, and as it holds.
-    asked_expiry: u32,
-    session_expiry: u32,
+    agreement: Agreement,
+    session: Session<M>,
+    outbox: Outbox<M>,
+    peer_aliases: PeerAliases,
+    own_aliases: OwnAliases,
+    events: VecDeque<Event<M>>,
+    decoder: FrameDecoder,
+    /// Input that is not handled yet: the beginning of a packet, or packets that wait.
+    unread: BytesMut,
+    arrival: Arrival,
+    /// The greatest time seen so far.
+    now: Duration,
+    settings: Settings,
 }
 
 /// ```text
 ///   Idle -- CONNECT --> Connecting -- CONNACK --> Connected -- DISCONNECT, --> Closing --> Closed
-///                                                              error, ...  (to be sent)
+///                                                              error, ..    (to be sent)
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
-    Idle,
-    Connecting,
-    Connected,
-    /// There are packets to send before the network connection is closed.
-    Closing,
-    Closed,
-    /// The peer may send nothing more [MQTT-3.14.4-1].
-    Left,
-}
-
-/// Who sends the next AUTH.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Turn {
-    Nobody,
-    Own,
-    Peer,
-}
-
 #[derive(Clone, Debug)]
-enum Queued {
-    Message(Publish),
-    Packet(Box<Packet>),
-    PingReq,
+enum State {
+    /// No connection was begun, or the server has received no CONNECT.
+    Idle,
+    /// CONNECT was sent, is about to be sent, or was received.
+    Connecting { turn: Turn },
+    /// CONNACK was accepted, or is about to be sent.
+    Connected { turn: Turn },
+    /// No input is handled any more. Required answers are sent, then calls if this side ended the
+    /// connection, then the last packet.
+    Closing {
+        why: Closed,
+        calls: bool,
+        last: Option<Box<Packet>>,
+    },
+    /// Nothing is left to send.
+    Closed { why: Closed },
 }
 
-impl Core {
-    fn new(role: Side, session: Session<Publish>) -> Self {
+mod sealed {
+    use core::time::Duration;
+
+    use super::receive::Verdict;
+    use super::{Connection, Violation};
+    use crate::error::DecodeError;
+    use crate::message::Publishable;
+    use crate::packet::Packet;
+    use crate::side::Side;
+    use crate::version::Version;
+
+    /// The behaviour in which the two sides differ.
+    #[expect(
+        unnameable_types,
+        reason = "that no other crate can name it is the seal"
+    )]
+    pub trait Role: Sized {
+        const SIDE: Side;
+
+        /// Handles a packet of the peer.
+        fn judge<M: Publishable, B: AsRef<[u8]>>(
+            connection: &mut Connection<Self, M>,
+            version: Version,
+            packet: &Packet<B>,
+        ) -> Result<Verdict, Violation>;
+
+        /// Ends the connection as refused if the error is a CONNACK of another version.
+        fn understand<M: Publishable>(
+            connection: &mut Connection<Self, M>,
+            error: &DecodeError,
+        ) -> bool;
+
+        /// Notes that a packet is sent.
+        fn sent(&mut self, now: Duration, awaits_answer: bool);
+
+        /// Notes that bytes arrived.
+        fn received<M>(connection: &mut Connection<Self, M>, now: Duration);
+
+        /// Restarts the peer's time, as this side reads again.
+        fn resumed(&mut self, now: Duration);
+
+        /// The time by which the peer has to send something, while this side reads.
+        fn peer_timeout<M>(connection: &Connection<Self, M>) -> Option<Duration>;
+
+        /// The time by which this side has to send something.
+        fn own_timeout<M>(connection: &Connection<Self, M>) -> Option<Duration>;
+
+        /// Fires the timer of this side.
+        fn handle_own_timeout<M>(connection: &mut Connection<Self, M>, now: Duration);
+
+        /// Returns whether there is a session: a server has none before it accepts.
+        fn has_session(&self) -> bool;
+
+        /// Ends the session with its connection.
+        fn forget<M: Publishable>(connection: &mut Connection<Self, M>);
+    }
+}
+
+/// The role of one end of a connection: [`Client`] or [`Server`]. Sealed.
+pub trait Role: sealed::Role {}
+
+impl<R: sealed::Role> Role for R {}
+
+impl<R: Role, M: Publishable> Connection<R, M> {
+    fn with_role(role: R, session: Session<M>) -> Self {
         Self {
             role,
             state: State::Idle,
-            version: Version::V5,
+            agreement: Agreement::NONE,
             session,
-            own: Limits::DEFAULT,
-            peer: Limits::DEFAULT,
-            inbound: alias::Inbound::default(),
-            outbound: alias::Outbound::default(),
-            queue: VecDeque::new(),
-            max_queued: 1_024,
-            current: None,
-            explained: Vec::new(),
-            explaining: None,
-            pongs: 0,
-            greeted: false,
-            unchecked: false,
+            outbox: Outbox::new(),
+            peer_aliases: PeerAliases::default(),
+            own_aliases: OwnAliases::default(),
             events: VecDeque::new(),
-            method: None,
-            turn: Turn::Nobody,
-            problem_information: true,
-            asked_expiry: 0,
-            session_expiry: 0,
+            decoder: match R::SIDE {
+                Side::Client => FrameDecoder::client(Version::V5),
+                Side::Server => FrameDecoder::server(),
+            },
+            unread: BytesMut::new(),
+            arrival: Arrival::new(settings::PACKET_TIMEOUT),
+            now: Duration::ZERO,
+            settings: Settings::DEFAULT,
         }
     }
 
-    fn shrink_to_fit(&mut self) {
-        // What was handed out is sent by now.
-        (self.current, self.explaining) = (None, None);
-        self.explained.shrink_to_fit();
-        self.queue.shrink_to_fit();
+    /// Handles a packet from the peer, for a caller with a decoder of its own. `version` is the version
+    /// in which the packet was decoded; it matters for CONNECT.
+    ///
+    /// # Errors
+    ///
+    /// If the peer may not send the packet now. The connection is over then, and
+    /// [`poll_transmit`](Self::poll_transmit) returns its last packet.
+    pub fn handle_packet<'s, 'p: 's, B: AsRef<[u8]>>(
+        &'s mut self,
+        now: Duration,
+        version: Version,
+        packet: &'p Packet<B>,
+    ) -> Result<Option<Incoming<&'s [u8]>>, Violation> {
+        let now = self.advance(now);
+        R::received(self, now);
+        let verdict = self.judge(version, packet)?;
+        if matches!(verdict, Verdict::Done) {
+            return Ok(None);
+        }
+        Ok(incoming(
+            verdict,
+            &self.session,
+            packet.as_borrowed(),
+            |alias| Some(self.peer_aliases.topic(alias)?.as_borrowed()),
+        ))
+    }
+
+    /// Handles an error of the caller's decoder, which ends the connection.
+    pub fn handle_decode_error(&mut self, now: Duration, error: DecodeError) {
+        self.advance(now);
+        if self.is_over() || R::understand(self, &error) {
+            return;
+        }
+        if matches!(self.state, State::Idle) {
+            self.agreement.version = error.version();
+        }
+        let last = match error.kind() {
+            // Nobody knows what its sender would understand (3.1.1 [MQTT-3.1.4-1]).
+            DecodeErrorKind::UnexpectedProtocolName => None,
+            _ => self.farewell(error.reason_code()),
+        };
+        self.end(Closed::Malformed(error), last);
+    }
+
+    /// Handles the end of the network connection, or a failure to open it.
+    pub fn handle_close(&mut self) {
+        if !(R::SIDE == Side::Client && matches!(self.state, State::Idle)) {
+            self.end(Closed::Lost, None);
+            self.finish();
+            self.outbox.cut();
+        }
+    }
+
+    /// The next event, if any.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event<M>> {
+        self.events.pop_front()
+    }
+
+    /// The next change of the session to store, if any: see [`Session::poll_change`]. Always `None`
+    /// unless changes are [recorded](Self::changes).
+    #[must_use]
+    pub fn poll_change(&mut self) -> Option<Change<&M>> {
+        self.session.poll_change()
+    }
+
+    /// Frees memory that is kept for further messages, for a connection that is idle.
+    pub fn shrink_to_fit(&mut self) {
+        self.outbox.shrink_to_fit();
         self.events.shrink_to_fit();
         self.session.shrink_to_fit();
     }
 
-    /// Remembers what CONNECT says, whichever side sent it. Returns the limits in it.
-    fn begin<B: AsRef<[u8]>>(&mut self, version: Version, connect: &Connect<B>) -> Limits {
-        self.version = version;
-        self.state = State::Connecting;
-        self.greeted = false;
-        self.queue.clear();
-        self.method = None;
-        self.problem_information = true;
-        self.asked_expiry = match version {
-            Version::V311 if !connect.clean_start => u32::MAX,
-            _ => 0,
-        };
-        for property in &connect.properties {
-            match property {
-                Property::SessionExpiryInterval(seconds) => self.asked_expiry = seconds,
-                Property::AuthenticationMethod(method) => self.method = Some(method.to_owned()),
-                Property::RequestProblemInformation(asked) => self.problem_information = asked,
-                _ => {}
-            }
-        }
-        Limits::new(version, &connect.properties)
+    /// The version of the connection.
+    pub const fn version(&self) -> Version {
+        self.agreement.version
     }
 
-    /// CONNACK is accepted, or about to be sent.
+    /// Returns whether the connection is established and not over.
+    pub const fn is_connected(&self) -> bool {
+        matches!(self.state, State::Connected { .. })
+    }
+
+    /// Returns whether the connection is over and nothing is left to send, so that the network
+    /// connection is to be closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed { .. }) && self.outbox.is_drained()
+    }
+
+    /// The limits of the peer, once CONNECT or CONNACK was received.
+    pub const fn limits(&self) -> &Limits {
+        &self.agreement.peer
+    }
+
+    /// The seconds for which the session is kept after the connection; `u32::MAX` means that it does
+    /// not expire.
+    pub const fn session_expiry_interval(&self) -> u32 {
+        self.agreement.session_expiry
+    }
+
+    /// The session, for example to take a [snapshot](Session::snapshot).
+    pub const fn session(&self) -> &Session<M> {
+        &self.session
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Closing { .. } | State::Closed { .. })
+    }
+
+    /// Begins what CONNECT and CONNACK agreed.
     fn establish(&mut self) {
-        self.state = State::Connected;
-        self.turn = Turn::Nobody;
-        self.unchecked = true;
-        self.inbound.reset(self.own.topic_alias_maximum);
-        self.outbound.reset(self.peer.topic_alias_maximum);
-        let mut link = Link::new(self.version);
-        link.send_maximum = self.peer.receive_maximum;
-        link.receive_maximum = self.own.receive_maximum;
+        self.state = State::Connected { turn: Turn::Nobody };
+        self.outbox.unchecked = true;
+        self.peer_aliases
+            .reset(self.agreement.own.topic_alias_maximum);
+        self.own_aliases
+            .reset(self.agreement.peer.topic_alias_maximum);
+        if self.settings.record_changes {
+            self.session.record_changes();
+        }
+        let mut link = Link::new(self.agreement.version);
+        let quota = self.agreement.peer.receive_maximum;
+        link.send_maximum = quota.min(self.settings.max_in_flight);
+        link.receive_maximum = self.agreement.own.receive_maximum;
         self.session.connect(link);
-    }
-
-    /// Ends the connection. What is queued is not sent any more, but for `last` and for the CONNACK
-    /// that has to come before a DISCONNECT [MQTT-3.14.0-1].
-    fn end(&mut self, why: Closed, last: Option<Packet>) {
-        if matches!(self.state, State::Closed | State::Left) {
-            return;
-        }
-        let began = self.greeted || self.role == Side::Server;
-        let last = last.filter(|_| began);
-        match (&last, self.greeted) {
-            (Some(Packet::Disconnect(_)), false) => self.queue.retain(Queued::is_greeting),
-            _ => self.queue.clear(),
-        }
-        self.finish(why, last);
-    }
-
-    /// Ends the connection behind what is queued.
-    fn finish(&mut self, why: Closed, last: Option<Packet>) {
-        let over = self.state == State::Closing;
-        if let Some(last) = last {
-            self.queue.push_back(Queued::Packet(Box::new(last)));
-        }
-        self.pongs = 0;
-        self.turn = Turn::Nobody;
-        self.explained = Vec::new();
-        self.session.disconnect();
-        self.state = match (self.queue.is_empty(), why) {
-            (true, Closed::Disconnected(_)) => State::Left,
-            (true, _) => State::Closed,
-            (false, _) => State::Closing,
-        };
-        if !over {
-            self.events.push_back(Event::Closed(why));
-        }
-    }
-
-    /// What tells the peer why the connection ends, where the version and the moment have a packet
-    /// for it [MQTT-4.13.1-1].
-    fn farewell(&self, reason: ReasonCode) -> Option<Packet> {
-        let packet = match (self.role, self.state) {
-            (Side::Server, State::Idle | State::Connecting) => PacketType::ConnAck,
-            (_, State::Connected) | (Side::Client, State::Connecting) => PacketType::Disconnect,
-            _ => return None,
-        };
-        let reason = match reason.allowed_in(packet, Some(self.role)) {
-            true => reason,
-            false => ReasonCode::ProtocolError,
-        };
-        let packet = match (packet, self.version) {
-            (PacketType::ConnAck, Version::V311) => match reason {
-                // Anything else in CONNECT is no reason to answer (3.1.1 [MQTT-3.1.4-1]).
-                ReasonCode::UnsupportedProtocolVersion | ReasonCode::ClientIdentifierNotValid => {
-                    ConnAck::new(reason).to_owned().into()
-                }
-                _ => return None,
-            },
-            (_, Version::V311) => return None,
-            (PacketType::ConnAck, Version::V5) => ConnAck::new(reason).to_owned().into(),
-            (_, Version::V5) => Packet::from(Disconnect::new(reason).to_owned()),
-        };
-        let len = packet.encoded_len(self.version);
-        len.is_ok_and(|len| self.peer.fit(len)).then_some(packet)
-    }
-
-    fn violated(&mut self, violation: Violation) {
-        let reason = violation.reason_code();
-        let last = self.farewell(reason);
-        self.end(Closed::Violated(reason), last);
-    }
-
-    fn handle_decode_error(&mut self, error: DecodeError) {
-        // What is to be sent last is decided.
-        if self.state == State::Closing {
-            return;
-        }
-        if self.state == State::Idle {
-            self.version = error.version();
-        }
-        let reason = error.reason_code();
-        let last = match error.kind() {
-            // Nobody knows what its sender would understand (3.1.1 [MQTT-3.1.4-1]).
-            DecodeErrorKind::UnexpectedProtocolName => None,
-            _ => self.farewell(reason),
-        };
-        self.end(Closed::Violated(reason), last);
-    }
-}
-
-impl Queued {
-    /// Whether something must come for this before long.
-    fn awaits_answer(&self) -> bool {
-        match self {
-            Self::Packet(packet) => matches!(**packet, Packet::Connect(_)),
-            Self::Message(_) => false,
-            Self::PingReq => true,
-        }
-    }
-
-    fn is_greeting(&self) -> bool {
-        matches!(self, Self::Packet(packet) if matches!(**packet, Packet::ConnAck(_)))
     }
 }

@@ -1,140 +1,289 @@
-use alloc::vec::Vec;
+use core::time::Duration;
 
-use super::{ConnectionError, Core, Event, Limits, Queued, State, alias};
-use crate::packet::{Ack, Packet, Publish};
-use crate::packet_id::PacketId;
-use crate::property::Properties;
+use bytes::{Buf, BufMut, BytesMut};
+
+use super::call::{Call, Request, What};
+use super::event::{Event, Outcome};
+use super::outbox::{Next, Outbox, push_made};
+use super::outgoing::{How, outgoing, plain};
+use super::{Connection, Role, State};
+use crate::error::EncodeError;
+use crate::message::Publishable;
+use crate::packet::Packet;
 use crate::qos::Delivery;
-use crate::session::Transmit;
+use crate::session::{Owed, Transmit};
 use crate::side::Side;
 
-impl Core {
-    /// Answers a message. What explains the answer is left out where the peer does not want it, or
-    /// takes no packet of that size [MQTT-3.4.2-2] [MQTT-3.4.2-3].
-    pub(super) fn acknowledge(&mut self, ack: Ack) -> Result<(), ConnectionError> {
-        // As long as PUBREC, and with the same codes.
-        let len = Packet::PubAck(ack.clone()).encoded_len(self.version)?;
-        self.session.acknowledge(ack.packet_id, ack.reason)?;
-        let wanted = self.problem_information || self.role == Side::Client;
-        let sent = wanted && self.peer.fit(len) && self.state == State::Connected;
-        if sent && !ack.properties.is_empty() {
-            self.explained.push(ack);
-        }
-        Ok(())
-    }
+/// The number of required answers that may be sent in a row while a call waits. The kinds of answers
+/// take turns, so that none waits behind more than three of others.
+const MOST_OWED_IN_A_ROW: u8 = 16;
 
-    /// What to send next. `sent` is told whether that awaits an answer: who looks at what is returned
-    /// makes a copy of it.
-    #[inline]
-    pub(super) fn poll_transmit(&mut self, sent: impl FnOnce(bool)) -> Option<Packet<&[u8]>> {
-        if self.unchecked {
+impl<R: Role, M: Publishable> Connection<R, M> {
+    /// The next packet to send, if any, to be encoded in [`version`](Self::version).
+    ///
+    /// This is the packet door; [`poll_bytes`](Self::poll_bytes) is the bytes door.
+    #[must_use]
+    pub fn poll_transmit(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
+        let now = self.advance(now);
+        self.outbox.drop_handed();
+        let expires = self.session.next_expiry().is_some() || self.outbox.next_expiry.is_some();
+        if self.outbox.unchecked || expires {
             self.drop_unsendable();
         }
-        if !self.queue.is_empty() || self.current.is_some() {
-            self.current = self.queue.pop_front();
+        let next = self.next()?;
+        let outbox = &mut self.outbox;
+        outbox.take_turns(next);
+        match next {
+            Next::Owed(owed) => self.poll_owed(now, owed),
+            Next::Message => self.poll_message(now),
+            Next::Call => self.poll_call(now),
+            Next::PingResp => {
+                outbox.ping_responses -= 1;
+                self.role.sent(now, false);
+                Some(Packet::PingResp)
+            }
+            Next::PingReq => {
+                outbox.ping_request = false;
+                self.role.sent(now, true);
+                Some(Packet::PingReq)
+            }
+            Next::Greeting | Next::Answer | Next::Last => self.poll_other(now, next),
         }
-        if self.state == State::Closing && self.queue.is_empty() {
-            self.state = State::Closed;
-        }
-        if let Some(current) = &self.current {
-            sent(current.awaits_answer());
-            return Some(match current {
-                Queued::Message(message) => {
-                    let (delivery, dup) = (message.delivery, message.dup);
-                    return outgoing(message, delivery, dup, &mut self.outbound, &self.peer);
+    }
+
+    /// Writes bytes to be sent into `out`, as many as fit, and returns whether it wrote any.
+    ///
+    /// A packet may be split: its rest comes first in the next call. To write less at once,
+    /// [limit](BufMut::limit) the buffer.
+    pub fn poll_bytes(&mut self, now: Duration, out: &mut impl BufMut) -> bool {
+        let now = self.advance(now);
+        let mut written = false;
+        loop {
+            let rest = self.outbox.get_rare().map(|rare| &mut rare.rest);
+            if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
+                let len = rest.len().min(out.remaining_mut());
+                written |= len > 0;
+                out.put_slice(rest.get(..len).unwrap_or_default());
+                rest.advance(len);
+                if !rest.is_empty() {
+                    return written;
                 }
-                Queued::Packet(packet) => {
-                    let greets = matches!(**packet, Packet::Connect(_) | Packet::ConnAck(_));
-                    self.greeted |= greets;
-                    packet.as_borrowed()
+                *rest = BytesMut::new();
+            }
+            if !out.has_remaining_mut() {
+                return written;
+            }
+            let version = self.agreement.version;
+            let Some(packet) = self.poll_transmit(now) else {
+                return written;
+            };
+            match packet.encode(version, out) {
+                Ok(()) => written = true,
+                Err(EncodeError::BufferTooSmall { .. }) => {
+                    let mut rest = BytesMut::new();
+                    // It was encodable but for its length.
+                    let _ = packet.encode(version, &mut rest);
+                    self.outbox.rare().rest = rest;
                 }
-                Queued::PingReq => Packet::PingReq,
-            });
-        }
-        if self.pongs > 0 {
-            self.pongs -= 1;
-            sent(false);
-            return Some(Packet::PingResp);
-        }
-        let transmit = self.session.poll_transmit()?;
-        sent(false);
-        if let (false, Transmit::PubAck(id, _) | Transmit::PubRec(id, _)) =
-            (self.explained.is_empty(), &transmit)
-        {
-            if let Some(ack) = take(&mut self.explained, *id) {
-                let ack = self.explaining.insert(ack).as_borrowed();
-                return Some(match transmit {
-                    Transmit::PubAck(..) => Packet::PubAck(ack),
-                    _ => Packet::PubRec(ack),
-                });
+                // What is polled was checked when it was queued.
+                Err(_) => {}
             }
         }
-        let ack = |packet_id, reason| Ack {
-            packet_id,
-            reason,
-            properties: Properties::EMPTY,
+    }
+
+    pub(super) fn has_something_to_send(&self) -> bool {
+        match (self.next(), &self.state) {
+            (None, _) | (Some(Next::Last), State::Closing { last: None, .. }) => false,
+            (Some(_), _) => true,
+        }
+    }
+
+    #[inline]
+    fn next(&self) -> Option<Next> {
+        // What nearly every call finds: the outbox owes nothing on an accepted connection.
+        if !self.is_connected() || self.outbox.owes_something() {
+            return self.next_of_many();
+        }
+        let owed = self.session.next_owed().map(Next::Owed);
+        match owed {
+            Some(_) if self.outbox.owed_in_a_row < MOST_OWED_IN_A_ROW => owed,
+            _ => self.next_call().or(owed),
+        }
+    }
+
+    #[inline(never)]
+    fn next_of_many(&self) -> Option<Next> {
+        if self.outbox.greeting.is_some() {
+            return Some(Next::Greeting);
+        }
+        let (calls, ends) = match &self.state {
+            State::Idle | State::Closed { .. } => return None,
+            State::Connecting { .. } => (self.settings.calls_before_conn_ack, false),
+            State::Connected { .. } => (true, false),
+            State::Closing { calls, .. } => (*calls, true),
         };
-        Some(match transmit {
-            Transmit::Publish {
-                delivery,
-                dup,
-                message,
-            } => {
-                return outgoing(message, delivery, dup, &mut self.outbound, &self.peer);
-            }
-            Transmit::PubAck(id, reason) => Packet::PubAck(ack(id, reason)),
-            Transmit::PubRec(id, reason) => Packet::PubRec(ack(id, reason)),
-            Transmit::PubRel(id, reason) => Packet::PubRel(ack(id, reason)),
-            Transmit::PubComp(id, reason) => Packet::PubComp(ack(id, reason)),
+        let call = match calls {
+            true => self.next_call(),
+            false => None,
+        };
+        if let Some(call) = call.filter(|_| self.outbox.owed_in_a_row >= MOST_OWED_IN_A_ROW) {
+            return Some(call);
+        }
+        let ping = self.outbox.next_ping();
+        let own = match self.outbox.has_answers() {
+            true if ping.is_none() || !self.outbox.ping_is_next => Some(Next::Answer),
+            _ => ping,
+        };
+        let owed = match own {
+            Some(own) if !self.outbox.session_is_next => Some(own),
+            _ => self.session.next_owed().map(Next::Owed).or(own),
+        };
+        owed.or(call).or(if ends { Some(Next::Last) } else { None })
+    }
+
+    /// The earliest call whose packet may be sent now.
+    #[inline]
+    fn next_call(&self) -> Option<Next> {
+        match self.outbox.waiting() {
+            0 => self.session.next_call().map(|_| Next::Message),
+            _ => self.next_of_both(),
+        }
+    }
+
+    /// As [`next_call`](Self::next_call), while calls wait that are not in the session.
+    #[inline(never)]
+    fn next_of_both(&self) -> Option<Next> {
+        let first = self.outbox.first().filter(|call| match &call.what {
+            What::Publish(..) => true,
+            What::Request(_) => self.session.next_packet_id().is_some(),
+        });
+        match (first, self.session.next_call()) {
+            (Some(call), Some(message)) if call.id > message => Some(Next::Message),
+            (Some(_), _) => Some(Next::Call),
+            (None, Some(_)) => Some(Next::Message),
+            (None, None) => None,
+        }
+    }
+
+    #[inline]
+    fn poll_owed(&mut self, now: Duration, owed: Owed) -> Option<Packet<&[u8]>> {
+        self.role.sent(now, false);
+        let outbox = &mut self.outbox;
+        Some(match self.session.poll_owed(owed)? {
+            Transmit::PubAck(id, reason) => Packet::PubAck(outbox.explained(id, reason)),
+            Transmit::PubRec(id, reason) => Packet::PubRec(outbox.explained(id, reason)),
+            Transmit::PubRel(id, reason) => Packet::PubRel(plain(id, reason)),
+            Transmit::PubComp(id, reason) => Packet::PubComp(plain(id, reason)),
+            Transmit::Publish { .. } => return None,
         })
     }
 
-    /// Gives up the next messages, as long as they were queued before the limits were known and
-    /// break them [MQTT-3.1.2-25].
+    #[inline]
+    fn poll_message(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
+        self.role.sent(now, false);
+        let Transmit::Publish {
+            delivery,
+            dup,
+            expires,
+            message,
+        } = self.session.poll_message()?
+        else {
+            return None;
+        };
+        let how = How {
+            version: self.agreement.version,
+            delivery,
+            dup,
+            expires,
+            now,
+        };
+        let (aliases, block) = (&mut self.own_aliases, &mut self.outbox.block);
+        Some(outgoing(message, how, aliases, block, &self.agreement.peer))
+    }
+
+    fn poll_call(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
+        self.role.sent(now, false);
+        match &self.outbox.first()?.what {
+            What::Publish(..) => {
+                let (id, message, expiry, block) = self.outbox.hand_out()?;
+                push_made(&mut self.events, || Event::Published(id, Outcome::Sent));
+                let how = How {
+                    version: self.agreement.version,
+                    delivery: Delivery::AtMostOnce,
+                    dup: false,
+                    expires: expiry.deadline(),
+                    now,
+                };
+                Some(outgoing(
+                    message,
+                    how,
+                    &mut self.own_aliases,
+                    block,
+                    &self.agreement.peer,
+                ))
+            }
+            What::Request(_) => {
+                let Call {
+                    id,
+                    what: What::Request(request),
+                    ..
+                } = self.outbox.pop_first()?
+                else {
+                    return None;
+                };
+                let filters = request.filters();
+                let packet_id = match &request {
+                    Request::Subscribe(_) => self.session.subscribe(filters),
+                    Request::Unsubscribe(_) => self.session.unsubscribe(filters),
+                };
+                // There was one when the call was chosen.
+                let packet_id = packet_id.ok()?;
+                let requests = &mut self.outbox.rare().requests;
+                requests.insert(packet_id, (id, request));
+                let (_, request) = requests.get(&packet_id)?;
+                Some(request.packet(packet_id))
+            }
+        }
+    }
+
+    /// CONNECT, CONNACK, AUTH, SUBACK, UNSUBACK or DISCONNECT. Nothing is left behind the last one.
     #[cold]
-    fn drop_unsendable(&mut self) {
-        if self.state != State::Connected {
-            return;
+    fn poll_other(&mut self, now: Duration, next: Next) -> Option<Packet<&[u8]>> {
+        let packet = match next {
+            Next::Greeting => self.outbox.greeting.take(),
+            Next::Answer => self.outbox.rare().answers.pop_front(),
+            _ => match &mut self.state {
+                State::Closing { last, .. } => last.take(),
+                _ => None,
+            },
+        };
+        if let Next::Last = next {
+            self.finish();
         }
-        while let Some((id, message)) = self.session.next_message() {
-            let mut publish = message.as_borrowed();
-            // Who queued it in the session itself may have left this open.
-            if publish.delivery == Delivery::AtMostOnce {
-                publish.delivery = Delivery::AtLeastOnce(id);
-            }
-            if self.check_message(&publish).is_ok() {
-                return;
-            }
-            // The message is there, so that it can be taken.
-            let _ = self.session.abandon(id);
-            self.events.push_back(Event::Dropped(id));
-        }
-        self.unchecked = false;
+        let packet = packet?;
+        let awaits_answer = match *packet {
+            Packet::Connect(_) => true,
+            // On an accepted connection keep alive is the server's clock.
+            Packet::Auth(_) => R::SIDE == Side::Client || !self.is_connected(),
+            _ => false,
+        };
+        self.role.sent(now, awaits_answer);
+        Some(self.outbox.handed.insert(packet).as_borrowed())
     }
 }
 
-/// Takes what explains the answer to a message.
-fn take(explained: &mut Vec<Ack>, id: PacketId) -> Option<Ack> {
-    let at = explained.iter().position(|ack| ack.packet_id == id)?;
-    Some(explained.swap_remove(at))
-}
-
-/// A message as it is sent. Not inlined, so that it is made where it is returned.
-#[inline(never)]
-fn outgoing<'a>(
-    message: &'a Publish,
-    delivery: Delivery,
-    dup: bool,
-    aliases: &'a mut alias::Outbound,
-    limits: &Limits,
-) -> Option<Packet<&'a [u8]>> {
-    let publish = Publish {
-        delivery,
-        dup,
-        ..message.as_borrowed()
-    };
-    if aliases.is_idle() {
-        return Some(Packet::Publish(publish));
+impl<M> Outbox<M> {
+    /// Which packet that is owed leaves next, apart from those of the session.
+    const fn next_ping(&self) -> Option<Next> {
+        match self {
+            Self {
+                ping_responses: 1..,
+                ..
+            } => Some(Next::PingResp),
+            Self {
+                ping_request: true, ..
+            } => Some(Next::PingReq),
+            _ => None,
+        }
     }
-    Some(Packet::Publish(aliases.put_on(limits, publish)))
 }

@@ -31,7 +31,7 @@ pub enum Field {
     /// The password.
     Password,
     /// The connect acknowledge flags.
-    ConnackFlags,
+    ConnAckFlags,
     /// A reason code or return code.
     ReasonCode,
     /// The packet identifier.
@@ -65,7 +65,7 @@ impl fmt::Display for Field {
             Self::WillPayload => "will payload",
             Self::UserName => "user name",
             Self::Password => "password",
-            Self::ConnackFlags => "connect acknowledge flags",
+            Self::ConnAckFlags => "connect acknowledge flags",
             Self::ReasonCode => "reason code",
             Self::PacketId => "packet identifier",
             Self::TopicName => "topic name",

@@ -6,7 +6,7 @@ use crate::packet_type::PacketType;
 use crate::property_id::PropertyId;
 use crate::reason::ReasonCode;
 use crate::side::Side;
-use crate::text::TextErrorKind;
+use crate::text::InvalidTextKind;
 use crate::version::Version;
 
 mod fault;
@@ -16,10 +16,20 @@ mod statement;
 pub(crate) use fault::Fault;
 pub use field::Field;
 
-/// Why bytes are not an MQTT packet: always the sender's fault.
+/// The reason for which bytes are not an MQTT packet: always the sender's fault.
 ///
 /// Running out of bytes before a packet is complete is not an error, but `Ok(None)` from
 /// [`FrameDecoder`](crate::FrameDecoder).
+///
+/// ```
+/// use mqtt_sansio::{Field, Packet, ReasonCode, Version};
+///
+/// let error = Packet::decode(Version::V5, b"\x32\x06\0\x01t\0\0\0").unwrap_err();
+/// println!("{error}"); // for a log
+/// assert_eq!((error.field(), error.offset()), (Field::PacketId, 5));
+/// assert_eq!(error.reason_code(), ReasonCode::ProtocolError);
+/// assert_eq!(error.statement(), Some("MQTT-2.2.1-3"));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DecodeError {
     kind: DecodeErrorKind,
@@ -61,29 +71,29 @@ impl DecodeError {
         self.field
     }
 
-    /// The packet in which it is broken; `None` if its first byte names none.
+    /// The packet in which it is broken, or `None` if the first byte is no packet type.
     pub const fn packet(&self) -> Option<PacketType> {
         self.packet
     }
 
-    /// Where, in bytes from the first byte of the packet.
+    /// The offset of the fault, in bytes from the first byte of the packet.
     pub const fn offset(&self) -> usize {
         self.offset as usize
     }
 
-    /// The version whose rule is broken, and in which an answer would be understood.
+    /// The version whose rule is broken, and in which the peer understands an answer.
     ///
-    /// For [`UnsupportedProtocolLevel`](DecodeErrorKind::UnsupportedProtocolLevel) it is 5.0 where
-    /// the client asked for more than 4, so that it gets 0x84 as 5.0 writes it, and else 3.1.1,
-    /// whose code for the same is 0x01.
+    /// For [`UnsupportedProtocolLevel`](DecodeErrorKind::UnsupportedProtocolLevel) it is 5.0 if the
+    /// client requested a level above 4, so that it is sent 0x84, and 3.1.1 otherwise, where the same
+    /// code is 0x01.
     pub const fn version(&self) -> Version {
         self.version
     }
 
     /// The code to answer with: in CONNACK to a CONNECT, in DISCONNECT to anything else.
     ///
-    /// MQTT 3.1.1 has no such answer, but for the CONNACK codes that
-    /// [`ReasonCode::to_v311`] gives, and closes the connection.
+    /// In 3.1.1 the connection is closed without an answer, except for the CONNACK codes that
+    /// [`ReasonCode::to_v311`] returns.
     pub const fn reason_code(&self) -> ReasonCode {
         use DecodeErrorKind as Kind;
         match (self.kind, self.field) {
@@ -93,17 +103,17 @@ impl DecodeError {
             }
             // The specification leaves the class of these open; the most specific code says most.
             (
-                Kind::Text(TextErrorKind::WildcardInName | TextErrorKind::Empty),
+                Kind::Text(InvalidTextKind::WildcardInName | InvalidTextKind::Empty),
                 Field::TopicName | Field::WillTopic,
             ) => ReasonCode::TopicNameInvalid,
             (
                 Kind::Text(
-                    TextErrorKind::Empty
-                    | TextErrorKind::MisplacedHash
-                    | TextErrorKind::MisplacedPlus
-                    | TextErrorKind::EmptyShareName
-                    | TextErrorKind::WildcardInShareName
-                    | TextErrorKind::MissingShareFilter,
+                    InvalidTextKind::Empty
+                    | InvalidTextKind::MisplacedHash
+                    | InvalidTextKind::MisplacedPlus
+                    | InvalidTextKind::EmptyShareName
+                    | InvalidTextKind::WildcardInShareName
+                    | InvalidTextKind::MissingShareFilter,
                 ),
                 Field::TopicFilter,
             ) => ReasonCode::TopicFilterInvalid,
@@ -114,7 +124,7 @@ impl DecodeError {
             | (
                 Kind::NotConnect(_)
                 | Kind::WrongSender
-                | Kind::Text(TextErrorKind::WildcardInName | TextErrorKind::Empty)
+                | Kind::Text(InvalidTextKind::WildcardInName | InvalidTextKind::Empty)
                 | Kind::ZeroPacketId
                 | Kind::SessionPresentWithError
                 | Kind::InvalidReasonCode(_)
@@ -155,7 +165,7 @@ pub enum DecodeErrorKind {
     /// Packet type 0, or 15 in 3.1.1.
     #[error("packet type {0} is reserved")]
     ReservedPacketType(u8),
-    /// Reserved bits of the first byte have another value than the packet type asks for.
+    /// Reserved bits of the first byte do not have the value that the packet type requires.
     #[error("first byte {0:#04x} has reserved flags set wrongly")]
     InvalidFlags(u8),
     /// QoS 3.
@@ -170,19 +180,19 @@ pub enum DecodeErrorKind {
     /// A variable byte integer for which a shorter form exists.
     #[error("variable byte integer is not in its shortest form")]
     VarIntNotMinimal,
-    /// More bytes, in all, than the decoder was told to take.
+    /// A packet larger than the limit of the decoder.
     #[error("packet of {0} bytes is above the limit")]
     PacketTooLarge(u32),
-    /// The first packet that a client sends is not CONNECT. Holds its first byte.
+    /// The first packet of a client is not CONNECT. The value is its first byte.
     #[error("expected CONNECT, got {0:#04x}{hint}", hint = foreign_protocol(*.0))]
     NotConnect(u8),
     /// A packet that only the other side may send.
     #[error("only the other side may send this packet")]
     WrongSender,
-    /// CONNECT does not name `MQTT`.
+    /// The protocol name in CONNECT is not `MQTT`.
     #[error("protocol name is not MQTT")]
     UnexpectedProtocolName,
-    /// CONNECT asks for a version that is not spoken here.
+    /// The protocol level in CONNECT is not supported.
     #[error("protocol level {0} is not supported")]
     UnsupportedProtocolLevel(u8),
     /// The packet ends before the field.
@@ -196,7 +206,7 @@ pub enum DecodeErrorKind {
     TrailingBytes,
     /// A string, topic name or topic filter breaks a rule.
     #[error("{0}")]
-    Text(TextErrorKind),
+    Text(InvalidTextKind),
     /// A packet identifier of zero.
     #[error("packet identifier is zero")]
     ZeroPacketId,
@@ -214,7 +224,7 @@ pub enum DecodeErrorKind {
     PasswordWithoutUserName,
     /// Bits 7 to 1 of the connect acknowledge flags.
     #[error("connect acknowledge flags {0:#04x} have reserved bits set")]
-    ReservedConnackFlags(u8),
+    ReservedConnAckFlags(u8),
     /// A refused connection cannot have a session.
     #[error("session present with a refusal")]
     SessionPresentWithError,
@@ -224,11 +234,11 @@ pub enum DecodeErrorKind {
     /// No property has this identifier.
     #[error("property {0:#04x} does not exist")]
     UnknownProperty(u8),
-    /// A property that this packet may not carry.
+    /// A property that this packet may not have.
     #[error("property is not allowed in this packet")]
     PropertyNotAllowed,
-    /// A second one of a property that may be there once.
-    #[error("property is there twice")]
+    /// A property that may occur once and occurs twice.
+    #[error("property occurs twice")]
     PropertyRepeated,
     /// A value that the property may not have.
     #[error("property value is out of range")]
@@ -239,7 +249,7 @@ pub enum DecodeErrorKind {
     /// Authentication data, or AUTH, without an authentication method.
     #[error("authentication method is missing")]
     MissingAuthenticationMethod,
-    /// An empty topic name, and no topic alias to stand for it.
+    /// An empty topic name without a topic alias.
     #[error("empty topic name without a topic alias")]
     MissingTopic,
     /// A packet that needs at least one topic filter or reason code.
@@ -259,7 +269,7 @@ pub enum DecodeErrorKind {
 /// The first byte of a TLS record that holds a handshake.
 pub(crate) const TLS_HANDSHAKE: u8 = 0x16;
 
-/// What else sends such a first byte to the port of an MQTT server.
+/// Another protocol that sends such a first byte to the port of an MQTT server.
 const fn foreign_protocol(first: u8) -> &'static str {
     match first {
         TLS_HANDSHAKE => " (a TLS handshake starts so)",
@@ -268,28 +278,28 @@ const fn foreign_protocol(first: u8) -> &'static str {
     }
 }
 
-/// Why a packet cannot be encoded: always the caller's fault. Nothing has been written.
+/// The reason for which a packet cannot be encoded: always the caller's fault. Nothing was written.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The packet uses something for which this protocol version has no place.
+    /// The packet uses a part that this version does not have.
     #[error("{what} cannot be sent in MQTT {version}")]
     NotInVersion {
-        /// What has no encoding.
-        what: &'static str,
-        /// The version asked for.
+        /// The part that cannot be encoded.
+        what: OnlyInV5,
+        /// The version.
         version: Version,
     },
     /// The packet is longer than 268,435,460 bytes.
     #[error("packet is longer than a remaining length of 268435455 allows")]
     TooLarge,
-    /// The buffer cannot grow and has too little room.
+    /// The buffer cannot grow and is too small.
     #[error("buffer has room for {available} bytes of {needed}")]
     BufferTooSmall {
         /// The length of the packet.
-        needed: usize,
-        /// The room there is.
-        available: usize,
+        needed: u32,
+        /// The room in the buffer, or `u32::MAX` if there is more.
+        available: u32,
     },
     /// The packet may not carry this reason code.
     #[error("{packet} cannot carry reason code {code}")]
@@ -314,8 +324,39 @@ pub enum EncodeError {
     /// A topic filter that starts with `$share/` but is no shared subscription
     /// [MQTT-4.8.2-1] [MQTT-4.8.2-2].
     #[error("topic filter of a shared subscription: {0}")]
-    InvalidSharedSubscription(TextErrorKind),
+    InvalidSharedSubscription(InvalidTextKind),
     /// UNSUBACK without reason codes in 5.0.
     #[error("at least one reason code is needed")]
     EmptyList,
+}
+
+/// A part of a packet that 3.1.1 does not have.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum OnlyInV5 {
+    /// AUTH.
+    Auth,
+    /// A password without a user name.
+    LonePassword,
+    /// A property.
+    Property,
+    /// A reason code without a return code in 3.1.1.
+    ReasonCode,
+    /// Any option of a subscription but its QoS.
+    SubscriptionOption,
+    /// A reason code in UNSUBACK.
+    UnsubAckCode,
+}
+
+impl fmt::Display for OnlyInV5 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auth => "AUTH",
+            Self::LonePassword => "a password without a user name",
+            Self::Property => "a property",
+            Self::ReasonCode => "this reason code",
+            Self::SubscriptionOption => "a subscription option other than QoS",
+            Self::UnsubAckCode => "a reason code in UNSUBACK",
+        })
+    }
 }

@@ -1,10 +1,10 @@
-//! Which normative statement an error breaks.
+//! The normative statement that an error breaks.
 
 use super::{DecodeError, DecodeErrorKind, Field};
 use crate::packet_type::PacketType;
 use crate::property_id::PropertyId;
 use crate::side::Side;
-use crate::text::TextErrorKind;
+use crate::text::InvalidTextKind;
 use crate::version::Version;
 
 impl DecodeError {
@@ -59,10 +59,10 @@ impl DecodeError {
                 "MQTT-3.1.4-1"
             }
             (Kind::Truncated, _) => return self.of_required_field(packet),
-            (Kind::Text(TextErrorKind::WildcardInName), version) => match (self.field, packet) {
+            (Kind::Text(InvalidTextKind::WildcardInName), version) => match (self.field, packet) {
                 (Field::TopicName, _) => "MQTT-3.3.2-2",
                 (Field::Property(_), PacketType::Publish) => "MQTT-3.3.2-14",
-                _ => TextErrorKind::WildcardInName.statement(version),
+                _ => InvalidTextKind::WildcardInName.statement(version),
             },
             (Kind::Text(kind), version) => kind.statement(version),
             (Kind::MissingTopic, _) => "MQTT-4.7.3-1",
@@ -88,7 +88,7 @@ impl DecodeError {
             (Kind::WillRetainWithoutWill, V311) => "MQTT-3.1.2-15",
             (Kind::WillRetainWithoutWill, V5) => "MQTT-3.1.2-13",
             (Kind::PasswordWithoutUserName, _) => "MQTT-3.1.2-22",
-            (Kind::ReservedConnackFlags(_), V5) => "MQTT-3.2.2-1",
+            (Kind::ReservedConnAckFlags(_), V5) => "MQTT-3.2.2-1",
             (Kind::SessionPresentWithError, V311) => "MQTT-3.2.2-4",
             (Kind::SessionPresentWithError, V5) => "MQTT-3.2.2-6",
             (Kind::InvalidReasonCode(_), version) => match (packet, version) {

@@ -4,19 +4,20 @@ use super::Frame;
 use crate::error::{DecodeError, DecodeErrorKind, Fault, Field};
 use crate::header::{Expected, Header, PartialHeader};
 use crate::packet::{Context, Packet, connect};
+use crate::qos::Delivery;
 use crate::side::Side;
 use crate::version::Version;
 use crate::wire;
 
-/// Splits a stream of bytes into packets, of which it holds none itself.
+/// Splits a byte stream into packets without buffering.
 ///
-/// The caller keeps the bytes that have come and hands over all that are unread. A packet that is
-/// there is taken from the front; `Ok(None)` says that [`missing`](Self::missing) more bytes are
-/// needed, and then the next call has the same bytes in front.
+/// The caller keeps the bytes that it has received and passes all that are unread. A complete packet
+/// is removed from the front. `Ok(None)` means that [`missing`](Self::missing) more bytes are
+/// needed; the next call has to begin with the same bytes.
 ///
-/// After an error in the body of a packet that packet is taken, too, and the next call reads the
-/// one behind it. After an error in its fixed header, or before the version is known, the stream
-/// has no end of packet to go on from: the decoder [has failed](Self::has_failed).
+/// A packet with an error in its body is removed as well, and the next call reads the packet behind
+/// it. After an error in the fixed header, or before the version is known, the packet boundary is
+/// lost, and the decoder [stays failed](Self::has_failed).
 ///
 /// ```
 /// use mqtt_sansio::{FrameDecoder, Packet, Version};
@@ -29,49 +30,57 @@ use crate::wire;
 /// ```
 #[derive(Clone, Debug)]
 pub struct FrameDecoder {
-    state: State,
-    expected: Expected,
-    max_packet_size: u32,
-    max_connect_size: u32,
-    missing: usize,
+    pub(super) state: State,
+    pub(super) expected: Expected,
+    pub(super) max_packet_size: u32,
+    pub(super) max_connect_size: u32,
+    pub(super) missing: usize,
+    pub(super) skips_too_large: bool,
+    /// The delivery of the PUBLISH that was skipped last.
+    skipped: Option<Delivery>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+pub(super) enum State {
     /// The next byte is the first of a packet.
     Start,
     /// The first byte and some bytes of the remaining length have been looked at.
     Header(PartialHeader),
     /// The whole fixed header has been looked at.
     Body(Header),
+    /// As `Body`, for a PUBLISH that is too large and is to be skipped.
+    TooLarge(Header),
+    /// The number of bytes still to be skipped.
+    Skip(usize),
     Failed(DecodeError),
 }
 
 impl FrameDecoder {
-    /// How large a packet may be unless the caller says otherwise: 1 MiB.
+    /// The default of [`max_packet_size`](Self::max_packet_size): 1 MiB.
     pub const DEFAULT_MAX_PACKET_SIZE: u32 = 1 << 20;
 
-    /// How large the CONNECT of a client that nobody knows yet may be unless the caller says
-    /// otherwise: 128 KiB.
+    /// The default of [`max_connect_size`](Self::max_connect_size): 128 KiB, as CONNECT comes from an
+    /// unknown client.
     pub const DEFAULT_MAX_CONNECT_SIZE: u32 = 1 << 17;
 
-    /// Reads what either side sends in `version`.
+    /// Makes a decoder for the packets that either side sends in `version`.
     pub const fn new(version: Version) -> Self {
         Self::of(Some(version), None)
     }
 
-    /// Reads what a client receives from a server.
+    /// Makes a client's decoder, for the packets of a server.
     pub const fn client(version: Version) -> Self {
         Self::of(Some(version), Some(Side::Server))
     }
 
-    /// Reads what a server receives from a client: first CONNECT [MQTT-3.1.0-1], which says the
-    /// version. After one that is malformed nothing but CONNECT may come, either.
+    /// Makes a server's decoder, for the packets of a client. The first has to be CONNECT
+    /// [MQTT-3.1.0-1], which has the version. Until a CONNECT was well formed, no other packet is
+    /// accepted.
     pub const fn server() -> Self {
         Self::of(None, Some(Side::Client))
     }
 
-    /// Refuses what this side may not send.
+    /// Rejects the packets that this side may not send.
     #[must_use]
     pub const fn sent_by(mut self, sender: Side) -> Self {
         self.expected = Expected::new(self.expected.version, Some(sender));
@@ -85,44 +94,73 @@ impl FrameDecoder {
             max_packet_size: Self::DEFAULT_MAX_PACKET_SIZE,
             max_connect_size: Self::DEFAULT_MAX_CONNECT_SIZE,
             missing: 2,
+            skips_too_large: false,
+            skipped: None,
         }
     }
 
     /// Limits the size of a packet, in bytes with the fixed header.
     ///
-    /// A larger one is refused as soon as its length is known.
+    /// A larger packet is rejected as soon as its length is known.
     #[must_use]
     pub const fn max_packet_size(mut self, bytes: u32) -> Self {
         self.max_packet_size = bytes;
         self
     }
 
+    /// Skips a PUBLISH that is too large, instead of failing. The decoder returns the error, then removes
+    /// the bytes of the packet as they arrive, and continues with the next packet.
+    ///
+    /// The error is returned as soon as the packet identifier is read, so that the message can be
+    /// acknowledged: see [`skipped`](Self::skipped).
+    #[must_use]
+    pub const fn skip_too_large(mut self) -> Self {
+        self.skips_too_large = true;
+        self
+    }
+
+    pub(crate) const fn set_max_packet_size(&mut self, bytes: u32) {
+        self.max_packet_size = bytes;
+    }
+
     /// Limits the size of CONNECT on a [`server`](Self::server), as
-    /// [`max_packet_size`](Self::max_packet_size) does for all that follows.
+    /// [`max_packet_size`](Self::max_packet_size) does for the packets behind it.
     #[must_use]
     pub const fn max_connect_size(mut self, bytes: u32) -> Self {
         self.max_connect_size = bytes;
         self
     }
 
-    /// The version; `None` on a server before CONNECT.
+    /// The version, or `None` on a server before CONNECT.
     pub const fn version(&self) -> Option<Version> {
         self.expected.version
     }
 
-    /// How many bytes, at least, the next packet still needs: exact once its fixed header is known.
+    /// The number of bytes that the next packet still needs, at least; exact once its fixed header is
+    /// known.
     pub const fn missing(&self) -> usize {
         self.missing
     }
 
-    /// Whether the stream is out of step: every call gives the same error until
+    /// Returns whether the packet boundary is lost: every call returns the same error until
     /// [`reset`](Self::reset).
     pub const fn has_failed(&self) -> bool {
         matches!(self.state, State::Failed(_))
     }
 
-    /// Forgets a packet that has begun, and an error: the next byte is the first of a packet. The
-    /// version stays.
+    /// The delivery of the PUBLISH that was [skipped](Self::skip_too_large) last. `None` if there was
+    /// none, or if its topic alone is above the limit.
+    pub const fn skipped(&self) -> Option<Delivery> {
+        self.skipped
+    }
+
+    /// Returns whether bytes of a packet that is skipped are still to come.
+    pub(crate) const fn is_skipping(&self) -> bool {
+        matches!(self.state, State::Skip(_))
+    }
+
+    /// Discards a packet that has begun, and an error: the next byte is the first of a packet. The
+    /// version is kept.
     pub const fn reset(&mut self) {
         self.state = State::Start;
         self.missing = 2;
@@ -132,8 +170,8 @@ impl FrameDecoder {
     ///
     /// # Errors
     ///
-    /// If what is in front is no packet that the sender may send; [`has_failed`](Self::has_failed)
-    /// says whether to go on.
+    /// If the bytes in front are no packet that the sender may send. [`has_failed`](Self::has_failed)
+    /// returns whether more packets can be decoded.
     #[inline]
     pub fn decode<'a>(
         &mut self,
@@ -162,6 +200,8 @@ impl FrameDecoder {
         &mut self,
         input: &mut &'a [u8],
     ) -> Result<Option<Packet<&'a [u8]>>, DecodeError> {
+        let skipped = self.skip(input.len());
+        *input = input.get(skipped..).unwrap_or_default();
         let Some(header) = self.header(input)? else {
             return Ok(None);
         };
@@ -170,8 +210,8 @@ impl FrameDecoder {
         Packet::parse(self.context(header, frame)?, header, frame)
     }
 
-    /// Takes a packet from the front of `input` as the bytes it is. They share its allocation, and
-    /// keep all of it alive.
+    /// Takes a packet from the front of `input` without converting it. The bytes share the allocation of
+    /// `input` and keep all of it alive.
     ///
     /// # Errors
     ///
@@ -202,7 +242,7 @@ impl FrameDecoder {
                 }
                 header
             }
-            None => match self.header(input)? {
+            None => match self.header_slowly(input)? {
                 Some(header) => header,
                 None => return Ok(None),
             },
@@ -212,15 +252,22 @@ impl FrameDecoder {
     }
 
     #[inline]
-    fn next_header(&mut self, input: &[u8]) -> Result<Option<Header>, DecodeError> {
+    fn next_header(&mut self, input: &mut BytesMut) -> Result<Option<Header>, DecodeError> {
         match self.whole(input) {
             Some((_, header, ..)) => Ok(Some(header)),
-            None => self.header(input),
+            None => self.header_slowly(input),
         }
     }
 
-    /// The next packet, if it is what nearly every packet is: all there, allowed, with a fixed
-    /// header of two or three bytes, and not the first one on a server.
+    #[inline(never)]
+    fn header_slowly(&mut self, input: &mut BytesMut) -> Result<Option<Header>, DecodeError> {
+        let skipped = self.skip(input.len());
+        input.advance(skipped);
+        self.header(input)
+    }
+
+    /// The next packet, if it is of the common form: complete, allowed, with a fixed header of two or
+    /// three bytes, and not the first one on a server.
     #[inline]
     fn whole<'a>(&self, input: &'a [u8]) -> Option<(Context, Header, &'a [u8], &'a [u8])> {
         let (State::Start, Some(version)) = (&self.state, self.expected.version) else {
@@ -244,8 +291,7 @@ impl FrameDecoder {
         Ok(Context { version, sender })
     }
 
-    /// The version that CONNECT names. It stands once CONNECT is well formed: until then nothing
-    /// else may come.
+    /// The version of CONNECT, which is kept once a CONNECT was well formed.
     #[cold]
     fn find_version(&mut self, header: Header, frame: &[u8]) -> Result<Version, DecodeError> {
         let body = header.body(frame);
@@ -276,12 +322,23 @@ impl FrameDecoder {
         Err(self.fail(error))
     }
 
-    /// The fixed header of a packet that is all there. A byte that was looked at is not looked at
-    /// again.
+    /// The fixed header of a complete packet. No byte is looked at twice.
     fn header(&mut self, input: &[u8]) -> Result<Option<Header>, DecodeError> {
         loop {
             self.state = match self.state {
                 State::Failed(error) => return Err(error),
+                State::Skip(_) => return Ok(None),
+                State::TooLarge(header) => match self.read_delivery(header, input) {
+                    Ok(delivery) => {
+                        self.skipped = delivery;
+                        self.state = State::Skip(header.packet_len());
+                        return Err(self.too_large(header));
+                    }
+                    Err(missing) => {
+                        self.missing = missing;
+                        return Ok(None);
+                    }
+                },
                 State::Body(header) => {
                     let missing = header.packet_len().saturating_sub(input.len());
                     if missing == 0 {
@@ -306,31 +363,15 @@ impl FrameDecoder {
                     let header = partial.push(&self.expected, byte);
                     match header.map_err(|error| self.fail(error))? {
                         None => State::Header(partial),
-                        Some(header) => State::Body(self.check_size(header)?),
+                        Some(header) => self.check_size(header)?,
                     }
                 }
             };
         }
     }
 
-    fn check_size(&mut self, header: Header) -> Result<Header, DecodeError> {
-        let len = header.packet_len();
-        let limit = match self.expected.version {
-            None => self.max_connect_size.min(self.max_packet_size),
-            Some(_) => self.max_packet_size,
-        };
-        match u32::try_from(len) {
-            Ok(len) if len > limit => {
-                let kind = DecodeErrorKind::PacketTooLarge(len);
-                let (field, packet) = (Field::RemainingLength, Some(header.packet));
-                Err(self.fail(self.expected.error(kind, field, packet, 1)))
-            }
-            _ => Ok(header),
-        }
-    }
-
     #[cold]
-    const fn fail(&mut self, error: DecodeError) -> DecodeError {
+    pub(super) const fn fail(&mut self, error: DecodeError) -> DecodeError {
         self.state = State::Failed(error);
         error
     }

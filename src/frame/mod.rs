@@ -5,13 +5,26 @@ use crate::packet::Packet;
 use crate::version::Version;
 
 mod decoder;
+mod too_large;
 
 pub use decoder::FrameDecoder;
 
-/// One whole packet as the bytes it is: checked once, held by one reference count.
+/// The bytes of one whole packet, checked once and held by one reference count.
 ///
-/// This is the form to queue, store, resend and fan out: reading it again with
+/// Use it to queue, store, resend and distribute packets: to decode it again with
 /// [`packet`](Self::packet) costs less than the reference counts of a `Packet<Bytes>`.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use mqtt_sansio::{FrameDecoder, Packet, Version};
+///
+/// let mut unread = BytesMut::from(&b"\x30\x04\0\x01t!"[..]);
+/// let frame = FrameDecoder::client(Version::V311).decode_frame(&mut unread)?;
+/// let frame = frame.ok_or("incomplete")?;
+/// let Packet::Publish(publish) = frame.packet() else { panic!() };
+/// assert_eq!(publish.payload, b"!");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Frame {
     bytes: Bytes,
@@ -19,7 +32,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Checks bytes that are one whole packet of `version`.
+    /// Makes a frame of bytes that are one whole packet of `version`.
     ///
     /// # Errors
     ///
@@ -40,7 +53,7 @@ impl Frame {
         packet.expect("checked when the frame was made")
     }
 
-    /// The version that the packet is written in.
+    /// The version of the packet.
     pub const fn version(&self) -> Version {
         self.version
     }

@@ -1,9 +1,8 @@
-use core::fmt;
-
 use bytes::{BufMut, Bytes};
 
 use super::Context;
 use super::encode::{self, Body, FixedHeader};
+use super::fields::packet;
 use crate::error::{EncodeError, Fault};
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
@@ -24,48 +23,60 @@ use crate::wire;
 )]
 #[non_exhaustive]
 pub struct Ack<B = Bytes> {
-    /// The PUBLISH that is acknowledged.
+    /// The identifier of the packet that is acknowledged.
     pub packet_id: PacketId,
-    /// How it went.
+    /// The outcome.
     pub reason: ReasonCode,
     /// An explanation and user properties.
     pub properties: AckProperties<B>,
 }
 
-impl<'a> Ack<&'a [u8]> {
-    /// Acknowledges `packet_id` with success.
+// PUBREC carries the codes of PUBACK, and PUBCOMP those of PUBREL.
+packet! { Ack either PubAck or PubRel {
+    copy packet_id: PacketId,
+    #[serde(default = "crate::packet::fields::success")] copy reason: ReasonCode,
+    #[serde(default)] map properties: AckProperties,
+}}
+
+impl Ack {
+    /// Makes an acknowledgement of `packet_id` with success.
     pub const fn new(packet_id: PacketId) -> Self {
         Self {
             packet_id,
             reason: ReasonCode::Success,
-            properties: Properties::EMPTY,
+            properties: Properties::none(),
         }
     }
+}
 
-    /// Parses what [`parse_short`](Ack::parse_short) leaves.
+impl<'a> Ack<&'a [u8]> {
+    /// Parses every form but that of [`parse_short`](Ack::parse_short).
     pub(super) fn parse(
         ctx: Context,
         packet: PacketType,
         body: &'a [u8],
     ) -> Result<Self, Fault<'a>> {
         let (rest, packet_id) = wire::packet_id(body)?;
-        let mut ack = Self::new(packet_id);
         if ctx.version == Version::V311 {
             wire::end(rest)?;
         }
         let (rest, reason) = ctx.reason_code(packet, rest)?;
-        ack.reason = reason;
+        let mut properties = Properties::EMPTY;
         if !rest.is_empty() {
-            let (rest, (properties, _)) = Properties::parse(rest)?;
-            wire::end(rest)?;
-            ack.properties = properties;
+            let (end, (block, _)) = Properties::parse(rest)?;
+            wire::end(end)?;
+            properties = block;
         }
-        Ok(ack)
+        Ok(Self {
+            packet_id,
+            reason,
+            properties,
+        })
     }
 }
 
 impl<B: Default> Ack<B> {
-    /// The form of nearly every acknowledgement: a packet identifier and no more.
+    /// Parses the form of nearly every acknowledgement: a packet identifier and no more.
     #[inline]
     pub(super) fn parse_short(body: &[u8]) -> Option<Self> {
         let &[high, low] = body else { return None };
@@ -77,31 +88,11 @@ impl<B: Default> Ack<B> {
     }
 }
 
-impl<B> Ack<B> {
-    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Ack<C> {
-        Ack {
-            packet_id: self.packet_id,
-            reason: self.reason,
-            properties: self.properties.map(f),
-        }
-    }
-}
-
 impl<B: AsRef<[u8]>> Ack<B> {
-    /// Whether the packet identifier alone says it all.
+    /// Returns whether the packet is sent as a packet identifier alone.
     #[inline]
     pub(super) fn is_short(&self) -> bool {
         self.reason == ReasonCode::Success && self.properties.is_empty()
-    }
-
-    /// The same packet, borrowed.
-    pub fn as_borrowed(&self) -> Ack<&[u8]> {
-        self.map(AsRef::as_ref)
-    }
-
-    /// The same packet in buffers of its own.
-    pub fn to_owned(&self) -> Ack {
-        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
     }
 }
 
@@ -118,15 +109,5 @@ impl<B: AsRef<[u8]>> Body for Acked<'_, B> {
         let Self(_, ack) = self;
         header.put_with(ack.packet_id.get(), out);
         encode::put_tail(ack.reason, &ack.properties, version, out);
-    }
-}
-
-impl<B: AsRef<[u8]>> fmt::Debug for Ack<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ack")
-            .field("packet_id", &self.packet_id)
-            .field("reason", &self.reason)
-            .field("properties", &self.properties)
-            .finish()
     }
 }

@@ -1,10 +1,9 @@
-use core::fmt;
-
 use bytes::{BufMut, Bytes};
 
+use super::Context;
 use super::encode::{self, Body, FixedHeader};
-use super::{Context, Packet};
-use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
+use super::fields::packet;
+use crate::error::{DecodeErrorKind, EncodeError, Fault, Field, OnlyInV5};
 use crate::packet_type::PacketType;
 use crate::property::{AuthProperties, Properties, PropertyId};
 use crate::reason::ReasonCode;
@@ -23,12 +22,17 @@ use crate::wire;
 pub struct Auth<B = Bytes> {
     /// Success, Continue authentication or Re-authenticate.
     pub reason: ReasonCode,
-    /// The properties, of which the authentication method must be there.
+    /// The properties, which must hold the authentication method.
     pub properties: AuthProperties<B>,
 }
 
+packet! { Auth is Auth {
+    #[serde(default = "crate::packet::fields::success")] copy reason: ReasonCode,
+    #[serde(default)] map properties: AuthProperties,
+}}
+
 impl Auth {
-    /// A step of this authentication method, without data.
+    /// Makes a step of this authentication method, without data.
     pub fn new(reason: ReasonCode, method: Text<&[u8]>) -> Self {
         let properties = AuthProperties::builder().authentication_method(method);
         Self {
@@ -60,31 +64,10 @@ impl<'a> Auth<&'a [u8]> {
     }
 }
 
-impl<B> Auth<B> {
-    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Auth<C> {
-        Auth {
-            reason: self.reason,
-            properties: self.properties.map(f),
-        }
-    }
-}
-
-impl<B: AsRef<[u8]>> Auth<B> {
-    /// The same packet, borrowed.
-    pub fn as_borrowed(&self) -> Auth<&[u8]> {
-        self.map(AsRef::as_ref)
-    }
-
-    /// The same packet in buffers of its own.
-    pub fn to_owned(&self) -> Auth {
-        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
-    }
-}
-
 impl<B: AsRef<[u8]>> Body for Auth<B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         if version == Version::V311 {
-            let what = "AUTH";
+            let what = OnlyInV5::Auth;
             return Err(EncodeError::NotInVersion { what, version });
         }
         if self.properties.authentication_method().is_none() {
@@ -96,20 +79,5 @@ impl<B: AsRef<[u8]>> Body for Auth<B> {
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         header.put(out);
         encode::put_tail(self.reason, &self.properties, version, out);
-    }
-}
-
-impl<B> From<Auth<B>> for Packet<B> {
-    fn from(auth: Auth<B>) -> Self {
-        Self::Auth(auth)
-    }
-}
-
-impl<B: AsRef<[u8]>> fmt::Debug for Auth<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Auth")
-            .field("reason", &self.reason)
-            .field("properties", &self.properties)
-            .finish()
     }
 }

@@ -1,9 +1,8 @@
-use core::fmt;
-
 use bytes::{BufMut, Bytes};
 
+use super::Context;
 use super::encode::{self, Body, FixedHeader};
-use super::{Context, Packet};
+use super::fields::packet;
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_type::PacketType;
 use crate::property::{ConnAckProperties, Properties};
@@ -20,65 +19,53 @@ use crate::wire;
 )]
 #[non_exhaustive]
 pub struct ConnAck<B = Bytes> {
-    /// Whether the server has state of an earlier connection; never with a refusal.
+    /// Session Present: true if the server has state of an earlier connection, and false in a
+    /// refusal.
     pub session_present: bool,
-    /// Whether the connection is accepted. In 3.1.1 one of the six codes that
+    /// The outcome of CONNECT. In 3.1.1 it is one of the six codes that
     /// [`ReasonCode::to_v311`] knows.
     pub reason: ReasonCode,
     /// The properties; always empty in 3.1.1.
     pub properties: ConnAckProperties<B>,
 }
 
-impl<'a> ConnAck<&'a [u8]> {
-    /// An answer without a session and properties.
+packet! { ConnAck is ConnAck {
+    #[serde(default)] copy session_present: bool,
+    #[serde(default = "crate::packet::fields::success")] copy reason: ReasonCode,
+    #[serde(default)] map properties: ConnAckProperties,
+}}
+
+impl ConnAck {
+    /// Makes an answer with this code, without a session and properties.
     pub const fn new(reason: ReasonCode) -> Self {
         Self {
             session_present: false,
             reason,
-            properties: Properties::EMPTY,
+            properties: Properties::none(),
         }
     }
+}
 
+impl<'a> ConnAck<&'a [u8]> {
     pub(super) fn parse(ctx: Context, body: &'a [u8]) -> Result<Self, Fault<'a>> {
-        let (rest, flags) = wire::u8(body, Field::ConnackFlags)?;
+        let (rest, flags) = wire::u8(body, Field::ConnAckFlags)?;
         if flags > 1 {
-            let kind = DecodeErrorKind::ReservedConnackFlags(flags);
-            return Err(Fault::new(body, kind, Field::ConnackFlags));
+            let kind = DecodeErrorKind::ReservedConnAckFlags(flags);
+            return Err(Fault::new(body, kind, Field::ConnAckFlags));
         }
-        let (mut rest, reason) = ctx.reason_code(PacketType::ConnAck, rest)?;
-        let mut connack = Self::new(reason);
-        connack.session_present = flags == 1;
-        if connack.session_present && reason != ReasonCode::Success {
+        let (rest, reason) = ctx.reason_code(PacketType::ConnAck, rest)?;
+        let session_present = flags == 1;
+        if session_present && reason != ReasonCode::Success {
             let kind = DecodeErrorKind::SessionPresentWithError;
-            return Err(Fault::new(body, kind, Field::ConnackFlags));
+            return Err(Fault::new(body, kind, Field::ConnAckFlags));
         }
-        if ctx.version == Version::V5 {
-            (rest, (connack.properties, _)) = Properties::parse(rest)?;
-        }
-        wire::end(rest)?;
-        Ok(connack)
-    }
-}
-
-impl<B> ConnAck<B> {
-    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> ConnAck<C> {
-        ConnAck {
-            session_present: self.session_present,
-            reason: self.reason,
-            properties: self.properties.map(f),
-        }
-    }
-}
-
-impl<B: AsRef<[u8]>> ConnAck<B> {
-    /// The same packet, borrowed.
-    pub fn as_borrowed(&self) -> ConnAck<&[u8]> {
-        self.map(AsRef::as_ref)
-    }
-
-    /// The same packet in buffers of its own.
-    pub fn to_owned(&self) -> ConnAck {
-        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
+        let (end, properties) = ctx.properties(rest)?;
+        wire::end(end)?;
+        Ok(Self {
+            session_present,
+            reason,
+            properties,
+        })
     }
 }
 
@@ -100,21 +87,5 @@ impl<B: AsRef<[u8]>> Body for ConnAck<B> {
         let flags = u8::from(self.session_present);
         header.put_with(u16::from_be_bytes([flags, code]), out);
         self.properties.put(version, out);
-    }
-}
-
-impl<B> From<ConnAck<B>> for Packet<B> {
-    fn from(connack: ConnAck<B>) -> Self {
-        Self::ConnAck(connack)
-    }
-}
-
-impl<B: AsRef<[u8]>> fmt::Debug for ConnAck<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnAck")
-            .field("session_present", &self.session_present)
-            .field("reason", &self.reason)
-            .field("properties", &self.properties)
-            .finish()
     }
 }

@@ -1,14 +1,16 @@
-use core::fmt;
 use core::time::Duration;
 
 use bytes::{BufMut, Bytes};
 
+use super::Context;
 use super::encode::{Body, FixedHeader};
-use super::{Context, Packet, Publish};
-use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
+use super::fields::packet;
+use crate::binary::Binary;
+use crate::error::{DecodeErrorKind, EncodeError, Fault, Field, OnlyInV5};
+use crate::message::Message;
 use crate::property::{ConnectProperties, Properties, PropertyId, WillProperties};
-use crate::qos::{Delivery, QoS};
-use crate::text::{Binary, Text};
+use crate::qos::QoS;
+use crate::text::Text;
 use crate::topic::TopicName;
 use crate::version::Version;
 use crate::wire::{self, ParseResult};
@@ -26,14 +28,14 @@ use crate::wire::{self, ParseResult};
 pub struct Connect<B = Bytes> {
     /// Clean Start; in 3.1.1 Clean Session, which also ends the session with the connection.
     pub clean_start: bool,
-    /// How often the server may expect a packet.
+    /// The longest time that the client stays silent.
     pub keep_alive: KeepAlive,
     /// The properties; always empty in 3.1.1.
     pub properties: ConnectProperties<B>,
-    /// Who this is. If empty, the server makes one up; 3.1.1 allows that only with `clean_start`,
-    /// else the server answers 0x02 (3.1.1 \[MQTT-3.1.3-8\]).
+    /// The client identifier. If it is empty, the server assigns one; 3.1.1 allows that only with
+    /// `clean_start`, and otherwise the server answers 0x02 (3.1.1 \[MQTT-3.1.3-8\]).
     pub client_id: Text<B>,
-    /// What the server publishes if the connection ends without DISCONNECT.
+    /// The message that the server publishes if the connection ends without DISCONNECT.
     pub will: Option<Will<B>>,
     /// The user name.
     pub user_name: Option<Text<B>>,
@@ -41,7 +43,17 @@ pub struct Connect<B = Bytes> {
     pub password: Option<Binary<B>>,
 }
 
-/// The message that the server publishes for a client that is gone (section 3.1.2.5).
+packet! { Connect is Connect {
+    #[serde(default = "crate::packet::fields::clean_start")] copy clean_start: bool,
+    #[serde(default)] copy keep_alive: KeepAlive,
+    #[serde(default)] map properties: ConnectProperties,
+    map client_id: Text,
+    option will: Option<Will>,
+    option user_name: Option<Text>,
+    option password: Option<Binary>,
+}}
+
+/// The message that the server publishes when the connection of its client fails (section 3.1.2.5).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -52,17 +64,25 @@ pub struct Connect<B = Bytes> {
 pub struct Will<B = Bytes> {
     /// The QoS to publish with.
     pub qos: QoS,
-    /// Whether to publish it as a retained message.
+    /// RETAIN: true if the message is published as a retained one.
     pub retain: bool,
     /// The properties; always empty in 3.1.1.
     pub properties: WillProperties<B>,
     /// The topic to publish to.
     pub topic: TopicName<B>,
-    /// The message.
+    /// The payload of the message.
     pub payload: Binary<B>,
 }
 
-/// The time within which a client sends something, in seconds: 0, off, to 65,535 (section
+packet! { Will {
+    #[serde(default)] copy qos: QoS,
+    #[serde(default)] copy retain: bool,
+    #[serde(default)] map properties: WillProperties,
+    map topic: TopicName,
+    map payload: Binary,
+}}
+
+/// The time within which a client sends a packet, in seconds: 0, off, to 65,535 (section
 /// 3.1.2.10).
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -77,17 +97,17 @@ impl KeepAlive {
     /// No keep alive.
     pub const OFF: Self = Self(0);
 
-    /// A keep alive of `seconds`; 0 is [`KeepAlive::OFF`].
+    /// Makes a keep alive of `seconds`; 0 is [`KeepAlive::OFF`].
     pub const fn from_secs(seconds: u16) -> Self {
         Self(seconds)
     }
 
-    /// The seconds as they are sent.
+    /// Returns the seconds as they are sent.
     pub const fn as_secs(self) -> u16 {
         self.0
     }
 
-    /// The time, unless it is off.
+    /// Returns the time, unless it is off.
     pub const fn interval(self) -> Option<Duration> {
         match self.0 {
             0 => None,
@@ -124,7 +144,7 @@ pub(crate) fn protocol_level(body: &[u8]) -> ParseResult<'_, u8> {
 }
 
 impl<B: Default> Connect<B> {
-    /// A clean start without keep alive, will, user name, password and properties.
+    /// Makes a CONNECT with a clean start, without keep alive, will, user name, password and properties.
     pub fn new(client_id: Text<B>) -> Self {
         Self {
             clean_start: true,
@@ -139,7 +159,7 @@ impl<B: Default> Connect<B> {
 }
 
 impl<B: Default> Will<B> {
-    /// A will at QoS 0, not retained, without properties.
+    /// Makes a will at QoS 0, not retained, without properties.
     pub fn new(topic: TopicName<B>, payload: Binary<B>) -> Self {
         Self {
             qos: QoS::AtMostOnce,
@@ -234,18 +254,6 @@ impl<'a> Will<&'a [u8]> {
 }
 
 impl<B> Connect<B> {
-    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Connect<C> {
-        Connect {
-            clean_start: self.clean_start,
-            keep_alive: self.keep_alive,
-            properties: self.properties.map(&f),
-            client_id: self.client_id.map(&f),
-            will: self.will.as_ref().map(|will| will.map(&f)),
-            user_name: self.user_name.as_ref().map(|name| name.map(&f)),
-            password: self.password.as_ref().map(|password| password.map(&f)),
-        }
-    }
-
     fn flags(&self) -> u8 {
         let bit = |set, bit| if set { bit } else { 0 };
         let will = self.will.as_ref().map_or(0, |will| {
@@ -258,33 +266,9 @@ impl<B> Connect<B> {
     }
 }
 
-impl<B> Will<B> {
-    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Will<C> {
-        Will {
-            qos: self.qos,
-            retain: self.retain,
-            properties: self.properties.map(&f),
-            topic: self.topic.map(&f),
-            payload: self.payload.map(&f),
-        }
-    }
-}
-
-impl<B: AsRef<[u8]>> Connect<B> {
-    /// The same packet, borrowed.
-    pub fn as_borrowed(&self) -> Connect<&[u8]> {
-        self.map(AsRef::as_ref)
-    }
-
-    /// The same packet in buffers of its own.
-    pub fn to_owned(&self) -> Connect {
-        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
-    }
-}
-
 impl<B: AsRef<[u8]>> Will<B> {
-    /// The message that the will becomes, in buffers of its own: its topic, payload, Retain and
-    /// properties but for the delay (section 3.1.3.2). To be published at the will's QoS.
+    /// Returns the message to publish for the will, in buffers of its own: its topic, payload, Retain
+    /// and properties except the delay (section 3.1.3.2). Publish it at the QoS of the will.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -296,34 +280,24 @@ impl<B: AsRef<[u8]>> Will<B> {
     /// let mut will = Will::new(topic, Bytes::from("gone").try_into()?);
     /// let properties = WillProperties::builder().will_delay_interval(5);
     /// will.properties = properties.message_expiry_interval(60).build();
-    /// let publish = will.to_publish();
-    /// assert_eq!(publish.payload, "gone");
-    /// assert_eq!(publish.properties.message_expiry_interval(), Some(60));
+    /// let message = will.to_message();
+    /// assert_eq!(message.payload, "gone");
+    /// assert_eq!(message.properties.message_expiry_interval(), Some(60));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn to_publish(&self) -> Publish {
+    pub fn to_message(&self) -> Message {
         let payload = Bytes::copy_from_slice(self.payload.as_bytes());
-        let mut publish = Publish::new(Delivery::AtMostOnce, self.topic.to_owned(), payload);
-        publish.retain = self.retain;
-        publish.properties = self.properties.to_publish();
-        publish
-    }
-
-    /// The same will, borrowed.
-    pub fn as_borrowed(&self) -> Will<&[u8]> {
-        self.map(AsRef::as_ref)
-    }
-
-    /// The same will in buffers of its own.
-    pub fn to_owned(&self) -> Will {
-        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
+        let mut message = Message::new(self.topic.to_owned(), payload);
+        message.retain = self.retain;
+        message.properties = self.properties.to_message();
+        message
     }
 }
 
 impl<B: AsRef<[u8]>> Body for Connect<B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         if version == Version::V311 && self.user_name.is_none() && self.password.is_some() {
-            let what = "a password without a user name";
+            let what = OnlyInV5::LonePassword;
             return Err(EncodeError::NotInVersion { what, version });
         }
         if self.properties.authentication_data().is_some()
@@ -368,37 +342,5 @@ impl<B: AsRef<[u8]>> Body for Connect<B> {
         if let Some(password) = &self.password {
             wire::put_prefixed(password.as_bytes(), out);
         }
-    }
-}
-
-impl<B> From<Connect<B>> for Packet<B> {
-    fn from(connect: Connect<B>) -> Self {
-        Self::Connect(connect)
-    }
-}
-
-impl<B: AsRef<[u8]>> fmt::Debug for Connect<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect")
-            .field("clean_start", &self.clean_start)
-            .field("keep_alive", &self.keep_alive)
-            .field("properties", &self.properties)
-            .field("client_id", &self.client_id)
-            .field("will", &self.will)
-            .field("user_name", &self.user_name)
-            .field("password", &self.password)
-            .finish()
-    }
-}
-
-impl<B: AsRef<[u8]>> fmt::Debug for Will<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Will")
-            .field("qos", &self.qos)
-            .field("retain", &self.retain)
-            .field("properties", &self.properties)
-            .field("topic", &self.topic)
-            .field("payload", &self.payload)
-            .finish()
     }
 }

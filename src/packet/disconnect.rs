@@ -1,9 +1,8 @@
-use core::fmt;
-
 use bytes::{BufMut, Bytes};
 
+use super::Context;
 use super::encode::{self, Body, FixedHeader};
-use super::{Context, Packet};
+use super::fields::packet;
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_type::PacketType;
 use crate::property::{DisconnectProperties, Properties, PropertyId};
@@ -22,23 +21,33 @@ use crate::wire;
 )]
 #[non_exhaustive]
 pub struct Disconnect<B = Bytes> {
-    /// Why; [`ReasonCode::Success`] is a normal disconnection.
+    /// The reason; [`ReasonCode::Success`] is a normal disconnection.
     pub reason: ReasonCode,
     /// The properties; always empty in 3.1.1.
     pub properties: DisconnectProperties<B>,
 }
 
-impl<'a> Disconnect<&'a [u8]> {
-    /// Disconnects for this reason, without properties.
+packet! { Disconnect is Disconnect {
+    #[serde(default = "crate::packet::fields::success")] copy reason: ReasonCode,
+    #[serde(default)] map properties: DisconnectProperties,
+}}
+
+impl Disconnect {
+    /// Makes a DISCONNECT with this reason, without properties.
     pub const fn new(reason: ReasonCode) -> Self {
         Self {
             reason,
-            properties: Properties::EMPTY,
+            properties: Properties::none(),
         }
     }
+}
 
+impl<'a> Disconnect<&'a [u8]> {
     pub(super) fn parse(ctx: Context, body: &'a [u8]) -> Result<Self, Fault<'a>> {
-        let mut disconnect = Self::new(ReasonCode::Success);
+        let mut disconnect = Self {
+            reason: ReasonCode::Success,
+            properties: Properties::EMPTY,
+        };
         if body.is_empty() {
             return Ok(disconnect);
         }
@@ -66,27 +75,6 @@ impl<'a> Disconnect<&'a [u8]> {
     }
 }
 
-impl<B> Disconnect<B> {
-    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Disconnect<C> {
-        Disconnect {
-            reason: self.reason,
-            properties: self.properties.map(f),
-        }
-    }
-}
-
-impl<B: AsRef<[u8]>> Disconnect<B> {
-    /// The same packet, borrowed.
-    pub fn as_borrowed(&self) -> Disconnect<&[u8]> {
-        self.map(AsRef::as_ref)
-    }
-
-    /// The same packet in buffers of its own.
-    pub fn to_owned(&self) -> Disconnect {
-        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
-    }
-}
-
 impl<B: AsRef<[u8]>> Body for Disconnect<B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         encode::tail_len(
@@ -100,20 +88,5 @@ impl<B: AsRef<[u8]>> Body for Disconnect<B> {
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         header.put(out);
         encode::put_tail(self.reason, &self.properties, version, out);
-    }
-}
-
-impl<B> From<Disconnect<B>> for Packet<B> {
-    fn from(disconnect: Disconnect<B>) -> Self {
-        Self::Disconnect(disconnect)
-    }
-}
-
-impl<B: AsRef<[u8]>> fmt::Debug for Disconnect<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Disconnect")
-            .field("reason", &self.reason)
-            .field("properties", &self.properties)
-            .finish()
     }
 }

@@ -1,17 +1,17 @@
-//! What the encoders of the packets share.
+//! The common part of the encoders.
 
 use bytes::BufMut;
 
-use crate::error::EncodeError;
+use crate::error::{EncodeError, OnlyInV5};
 use crate::packet_type::PacketType;
 use crate::property::Properties;
 use crate::reason::ReasonCode;
 use crate::varint::VarInt;
 use crate::version::Version;
 
-/// What follows the fixed header.
+/// The part of a packet that follows the fixed header.
 pub(super) trait Body {
-    /// The length; an error if the packet cannot be encoded in `version`.
+    /// Returns the length, or an error if the packet cannot be encoded in `version`.
     fn body_len(&self, version: Version) -> Result<usize, EncodeError>;
 
     /// Appends the fixed header and the body. [`body_len`](Self::body_len) has succeeded, and `out`
@@ -39,7 +39,7 @@ impl FixedHeader {
         let body_len = VarInt::try_from(body_len).unwrap_or(VarInt::MAX);
         let available = out.remaining_mut();
         match available < needed {
-            true => Err(EncodeError::BufferTooSmall { needed, available }),
+            true => Err(too_small(needed, available)),
             false => Ok(Self { first, body_len }),
         }
     }
@@ -130,6 +130,13 @@ pub(super) fn put_tail<K, B: AsRef<[u8]>>(
     }
 }
 
+/// The error for a buffer with too little room.
+#[cold]
+pub(super) fn too_small(needed: usize, available: usize) -> EncodeError {
+    let [needed, available] = [needed, available].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
+    EncodeError::BufferTooSmall { needed, available }
+}
+
 pub(super) fn check_code(
     packet: PacketType,
     code: ReasonCode,
@@ -144,7 +151,7 @@ pub(super) fn check_code(
         (true, _) => Ok(()),
         (false, Version::V5) => Err(EncodeError::InvalidReasonCode { packet, code }),
         (false, Version::V311) => Err(EncodeError::NotInVersion {
-            what: "this reason code",
+            what: OnlyInV5::ReasonCode,
             version,
         }),
     }

@@ -5,22 +5,22 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes};
 
-use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
+use crate::error::{DecodeError, EncodeError};
 use crate::header::Header;
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
-use crate::property::{Place, Properties};
-use crate::reason::ReasonCode;
-use crate::side::Side;
 use crate::version::Version;
-use crate::wire::{self, ParseResult};
+use crate::wire;
 
+// The tests stand in `tests/codec`: they use packets as callers do.
 mod ack;
 mod auth;
 mod connack;
 pub(crate) mod connect;
+mod context;
 mod disconnect;
 mod encode;
+mod fields;
 mod publish;
 mod suback;
 mod subscribe;
@@ -31,21 +31,24 @@ use ack::Acked;
 pub use auth::Auth;
 pub use connack::ConnAck;
 pub use connect::{Connect, KeepAlive, Will};
+pub(crate) use context::Context;
 pub use disconnect::Disconnect;
 use encode::{Body, Empty};
+#[cfg(feature = "serde")]
+pub(crate) use fields::{Unchecked, check};
 pub use publish::Publish;
 use suback::SubAcked;
-pub use suback::{ReasonCodes, SubAck};
+pub use suback::{ReasonCodeIter, ReasonCodes, SubAck};
 pub use subscribe::{
     InvalidSubscriptions, RetainHandling, Subscribe, Subscription, SubscriptionIter,
     SubscriptionOptions, Subscriptions,
 };
-pub use unsubscribe::{TopicFilterIter, TopicFilters, Unsubscribe};
+pub use unsubscribe::{InvalidTopicFilters, TopicFilterIter, TopicFilters, Unsubscribe};
 
 /// An MQTT control packet of either version.
 ///
-/// `Packet<&[u8]>` borrows what was received: it is `Copy` and costs no allocation. `Packet<Bytes>`
-/// shares it. What 3.1.1 lacks (properties, most reason codes) is empty there.
+/// `Packet<&[u8]>` borrows the received bytes: it is `Copy` and costs no allocation. `Packet<Bytes>`
+/// shares them. The parts that 3.1.1 lacks (properties, most reason codes) are empty there.
 ///
 /// ```
 /// use mqtt_sansio::packet::{Packet, Publish};
@@ -181,11 +184,11 @@ impl<B: Default> Packet<B> {
 
 impl Packet {
     /// Decodes one whole packet without copying: every field shares the allocation of `bytes`, and
-    /// keeps all of it alive. [`to_owned`](Packet::to_owned) lets go of it.
+    /// keeps all of it alive. [`to_owned`](Packet::to_owned) makes a packet that does not.
     ///
     /// # Errors
     ///
-    /// As [`decode`](Packet::decode).
+    /// If `bytes` are not exactly one packet of `version`.
     pub fn decode_shared(version: Version, bytes: Bytes) -> Result<Self, DecodeError> {
         let header = Header::only(version, &bytes)?;
         let packet = Self::parse_shared(Context::either(version), header, bytes)?;
@@ -209,11 +212,11 @@ impl Packet {
     }
 }
 
-/// Why there is a packet where a parser has not failed.
+/// The reason for which there is a packet where a parser has not failed.
 const PARSED: &str = "a parser gives a packet or an error";
 
 impl<B> Packet<B> {
-    /// Which of the fifteen it is.
+    /// Returns the type of the packet.
     pub const fn packet_type(&self) -> PacketType {
         match self {
             Self::Connect(_) => PacketType::Connect,
@@ -234,7 +237,7 @@ impl<B> Packet<B> {
         }
     }
 
-    /// The packet identifier, which PUBLISH at QoS 0, CONNECT, CONNACK, PINGREQ, PINGRESP,
+    /// Returns the packet identifier, which PUBLISH at QoS 0, CONNECT, CONNACK, PINGREQ, PINGRESP,
     /// DISCONNECT and AUTH lack (section 2.2.1 of 5.0).
     pub const fn packet_id(&self) -> Option<PacketId> {
         match self {
@@ -277,21 +280,21 @@ impl<B> Packet<B> {
 }
 
 impl<B: AsRef<[u8]>> Packet<B> {
-    /// The same packet, borrowed.
+    /// Borrows every field.
     pub fn as_borrowed(&self) -> Packet<&[u8]> {
         self.map(AsRef::as_ref)
     }
 
-    /// The same packet in buffers of its own.
+    /// Copies every field into buffers of its own.
     pub fn to_owned(&self) -> Packet {
         self.map(|field| Bytes::copy_from_slice(field.as_ref()))
     }
 
-    /// Appends the packet, every length and short form as short as it can be.
+    /// Appends the packet in its shortest form.
     ///
     /// # Errors
     ///
-    /// If the packet breaks a rule of `version` or does not fit; then nothing has been written.
+    /// If the packet breaks a rule of `version` or does not fit. Nothing is written then.
     pub fn encode(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
         let packet = self.packet_type();
         let first = packet.first_byte();
@@ -302,7 +305,7 @@ impl<B: AsRef<[u8]>> Packet<B> {
             {
                 let (needed, available) = (4, out.remaining_mut());
                 if available < needed {
-                    return Err(EncodeError::BufferTooSmall { needed, available });
+                    return Err(encode::too_small(needed, available));
                 }
                 let [high, low] = ack.packet_id.get().to_be_bytes();
                 out.put_slice(&[first, 2, high, low]);
@@ -325,11 +328,11 @@ impl<B: AsRef<[u8]>> Packet<B> {
         }
     }
 
-    /// The length of the whole packet.
+    /// Returns the length of the whole packet.
     ///
     /// # Errors
     ///
-    /// If the packet cannot be encoded in `version`: this is also how to ask whether it can.
+    /// If the packet cannot be encoded in `version`: this also tests whether it can.
     pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
         let packet = self.packet_type();
         encode::packet_len(match self {
@@ -371,63 +374,6 @@ impl<B: AsRef<[u8]>> fmt::Debug for Packet<B> {
             Self::PingResp => f.write_str("PingResp"),
             Self::Disconnect(disconnect) => disconnect.fmt(f),
             Self::Auth(auth) => auth.fmt(f),
-        }
-    }
-}
-
-/// What a body parser knows of the connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Context {
-    pub(crate) version: Version,
-    /// `None` if the packet may come from either side.
-    pub(crate) sender: Option<Side>,
-}
-
-impl Context {
-    /// A packet of `version` that either side may have sent.
-    #[inline]
-    const fn either(version: Version) -> Self {
-        Self {
-            version,
-            sender: None,
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn error(self, packet: PacketType, frame: &[u8], fault: Fault<'_>) -> DecodeError {
-        let Fault { at, kind, field } = fault;
-        let offset = wire::offset(frame, at);
-        DecodeError::new(kind, field, Some(packet), self.version, self.sender, offset)
-    }
-
-    /// Reads properties, which 3.1.1 lacks.
-    #[inline]
-    fn properties<K: Place>(self, input: &[u8]) -> ParseResult<'_, Properties<K, &[u8]>> {
-        match self.version {
-            Version::V311 => Ok((input, Properties::EMPTY)),
-            Version::V5 => {
-                let (rest, (properties, _)) = Properties::parse(input)?;
-                Ok((rest, properties))
-            }
-        }
-    }
-
-    /// Reads a code that `packet` may carry.
-    fn reason_code(self, packet: PacketType, input: &[u8]) -> ParseResult<'_, ReasonCode> {
-        let (rest, value) = wire::u8(input, Field::ReasonCode)?;
-        let code = match self.version {
-            Version::V311 => ReasonCode::from_v311(packet, value),
-            Version::V5 => {
-                ReasonCode::from_u8(value).filter(|code| code.allowed_in(packet, self.sender))
-            }
-        };
-        match code {
-            Some(code) => Ok((rest, code)),
-            None => {
-                let kind = DecodeErrorKind::InvalidReasonCode(value);
-                wire::fail(input, kind, Field::ReasonCode)
-            }
         }
     }
 }

@@ -1,17 +1,16 @@
-use core::fmt;
-
 use bytes::{Buf, BufMut, Bytes};
 
 use super::encode::{self, Body, FixedHeader};
+use super::fields::packet;
 use super::{Context, Packet};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
 use crate::header::Header;
+use crate::message::Message;
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::property::{Properties, PropertyId, PublishProperties};
 use crate::qos::{Delivery, QoS};
 use crate::side::Side;
-use crate::text::Escaped;
 use crate::topic::TopicName;
 use crate::version::Version;
 use crate::wire::{self, ParseResult};
@@ -25,13 +24,15 @@ use crate::wire::{self, ParseResult};
 )]
 #[non_exhaustive]
 pub struct Publish<B = Bytes> {
-    /// Whether this may repeat an earlier PUBLISH; never at QoS 0 [MQTT-3.3.1-2].
+    /// DUP: true if this may repeat an earlier PUBLISH; false at QoS 0 [MQTT-3.3.1-2].
     pub dup: bool,
     /// The QoS, and the packet identifier that goes with it.
     pub delivery: Delivery,
-    /// Whether the server keeps the message for later subscribers, or has kept it (section 3.3.1.3).
+    /// RETAIN: true if the server keeps, or has kept, the message for later subscribers (section
+    /// 3.3.1.3).
     pub retain: bool,
-    /// The topic. `None` is sent as an empty name, for which a topic alias in the properties stands.
+    /// The topic. `None` is sent as an empty name, for which a topic alias in the properties
+    /// stands.
     pub topic: Option<TopicName<B>>,
     /// The properties; always empty in 3.1.1.
     pub properties: PublishProperties<B>,
@@ -40,8 +41,17 @@ pub struct Publish<B = Bytes> {
     pub payload: B,
 }
 
+packet! { Publish is Publish {
+    #[serde(default)] copy dup: bool,
+    copy delivery: Delivery,
+    #[serde(default)] copy retain: bool,
+    option topic: Option<TopicName>,
+    #[serde(default)] map properties: PublishProperties,
+    bytes payload: Bytes,
+}}
+
 impl<B: Default> Publish<B> {
-    /// A message without properties, not retained and not repeated.
+    /// Makes a packet without properties, not retained and not repeated.
     pub fn new(delivery: Delivery, topic: TopicName<B>, payload: B) -> Self {
         Self {
             dup: false,
@@ -54,9 +64,34 @@ impl<B: Default> Publish<B> {
     }
 }
 
+impl<B> Publish<B> {
+    /// The PUBLISH that delivers `message`: the inverse of [`into_message`](Self::into_message).
+    pub fn of(delivery: Delivery, message: Message<B>) -> Self {
+        Self {
+            dup: false,
+            delivery,
+            retain: message.retain,
+            topic: Some(message.topic),
+            properties: message.properties.into_publish(),
+            payload: message.payload,
+        }
+    }
+
+    /// Returns the message of the packet. `topic` is the topic of the packet, or the one for which its
+    /// topic alias stands.
+    pub fn into_message(self, topic: TopicName<B>) -> Message<B> {
+        Message {
+            topic,
+            payload: self.payload,
+            retain: self.retain,
+            properties: self.properties.into_message(),
+        }
+    }
+}
+
 impl<'a> Publish<&'a [u8]> {
     /// Parses the packet straight into what [`FrameDecoder::decode`](crate::FrameDecoder::decode)
-    /// returns: a `Result<Self, _>` on the way costs a third of the time of it all.
+    /// returns, because a `Result<Self, _>` in between costs a third of the time.
     #[inline]
     pub(super) fn parse(
         ctx: Context,
@@ -159,28 +194,17 @@ impl Publish {
 }
 
 impl<B> Publish<B> {
-    /// The QoS.
+    /// Returns the QoS.
     pub const fn qos(&self) -> QoS {
         self.delivery.qos()
     }
 
-    /// The packet identifier, which QoS 0 lacks.
+    /// Returns the packet identifier, which QoS 0 lacks.
     pub const fn packet_id(&self) -> Option<PacketId> {
         self.delivery.packet_id()
     }
 
-    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Publish<C> {
-        Publish {
-            dup: self.dup,
-            delivery: self.delivery,
-            retain: self.retain,
-            topic: self.topic.as_ref().map(|topic| topic.map(&f)),
-            properties: self.properties.map(&f),
-            payload: f(&self.payload),
-        }
-    }
-
-    /// The first byte of the packet.
+    /// Returns the first byte of the packet.
     fn first(&self) -> u8 {
         let flags = u8::from(self.dup) << 3 | self.qos().level() << 1 | u8::from(self.retain);
         (PacketType::Publish as u8) << 4 | flags
@@ -188,16 +212,6 @@ impl<B> Publish<B> {
 }
 
 impl<B: AsRef<[u8]>> Publish<B> {
-    /// The same packet, borrowed.
-    pub fn as_borrowed(&self) -> Publish<&[u8]> {
-        self.map(AsRef::as_ref)
-    }
-
-    /// The same packet in buffers of its own.
-    pub fn to_owned(&self) -> Publish {
-        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
-    }
-
     /// Appends the packet.
     ///
     /// # Errors
@@ -219,7 +233,7 @@ impl<B: AsRef<[u8]>> Publish<B> {
         Ok(())
     }
 
-    /// The length of the whole packet.
+    /// Returns the length of the whole packet.
     ///
     /// # Errors
     ///
@@ -257,24 +271,5 @@ impl<B: AsRef<[u8]>> Body for Publish<B> {
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         self.put_head(header, version, out);
         out.put_slice(self.payload.as_ref());
-    }
-}
-
-impl<B> From<Publish<B>> for Packet<B> {
-    fn from(publish: Publish<B>) -> Self {
-        Self::Publish(publish)
-    }
-}
-
-impl<B: AsRef<[u8]>> fmt::Debug for Publish<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publish")
-            .field("dup", &self.dup)
-            .field("delivery", &self.delivery)
-            .field("retain", &self.retain)
-            .field("topic", &self.topic)
-            .field("properties", &self.properties)
-            .field("payload", &Escaped(self.payload.as_ref()))
-            .finish()
     }
 }

@@ -1,10 +1,13 @@
 use core::fmt;
+use core::iter::FusedIterator;
+use core::slice;
 
 use bytes::{BufMut, Bytes};
 
 use super::Context;
 use super::encode::{self, Body, FixedHeader};
-use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
+use super::fields::packet;
+use crate::error::{DecodeErrorKind, EncodeError, Fault, Field, OnlyInV5};
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::property::{AckProperties, Properties};
@@ -21,16 +24,22 @@ use crate::wire;
 )]
 #[non_exhaustive]
 pub struct SubAck<B = Bytes> {
-    /// What this answers to.
+    /// The identifier of the packet that this answers.
     pub packet_id: PacketId,
     /// An explanation and user properties; always empty in 3.1.1.
     pub properties: AckProperties<B>,
-    /// One code for each topic filter, in order. None at all in UNSUBACK of 3.1.1.
+    /// One code for each topic filter, in order; UNSUBACK of 3.1.1 has none.
     pub reasons: ReasonCodes<B>,
 }
 
+packet! { SubAck either SubAck or UnsubAck {
+    copy packet_id: PacketId,
+    #[serde(default)] map properties: AckProperties,
+    map reasons: ReasonCodes,
+}}
+
 impl<B: Default> SubAck<B> {
-    /// Answers with these codes, without properties.
+    /// Makes an answer with these codes, without properties.
     pub fn new(packet_id: PacketId, reasons: ReasonCodes<B>) -> Self {
         Self {
             packet_id,
@@ -66,28 +75,6 @@ impl<'a> SubAck<&'a [u8]> {
     }
 }
 
-impl<B> SubAck<B> {
-    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> SubAck<C> {
-        SubAck {
-            packet_id: self.packet_id,
-            properties: self.properties.map(&f),
-            reasons: ReasonCodes(f(&self.reasons.0)),
-        }
-    }
-}
-
-impl<B: AsRef<[u8]>> SubAck<B> {
-    /// The same packet, borrowed.
-    pub fn as_borrowed(&self) -> SubAck<&[u8]> {
-        self.map(AsRef::as_ref)
-    }
-
-    /// The same packet in buffers of its own.
-    pub fn to_owned(&self) -> SubAck {
-        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
-    }
-}
-
 /// A [`SubAck`] as the packet it is.
 pub(super) struct SubAcked<'a, B>(pub(super) PacketType, pub(super) &'a SubAck<B>);
 
@@ -98,7 +85,7 @@ impl<B: AsRef<[u8]>> Body for SubAcked<'_, B> {
         match ((version, packet), reasons) {
             ((Version::V311, PacketType::UnsubAck), 0) => {}
             ((Version::V311, PacketType::UnsubAck), _) => {
-                let what = "a reason code in UNSUBACK";
+                let what = OnlyInV5::UnsubAckCode;
                 return Err(EncodeError::NotInVersion { what, version });
             }
             (_, 0) => return Err(EncodeError::EmptyList),
@@ -123,29 +110,60 @@ impl<B: AsRef<[u8]>> Body for SubAcked<'_, B> {
 pub struct ReasonCodes<B = Bytes>(B);
 
 impl ReasonCodes {
-    /// Collects codes. Which of them a packet may carry is checked when it is encoded.
+    /// Collects codes. Encoding checks which of them the packet may carry.
     pub fn new(reasons: impl IntoIterator<Item = ReasonCode>) -> Self {
         Self(reasons.into_iter().map(ReasonCode::to_u8).collect())
     }
 }
 
-impl<B: AsRef<[u8]>> ReasonCodes<B> {
-    /// The codes in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = ReasonCode> + Clone + use<'_, B> {
-        let checked = |&code: &u8| ReasonCode::from_u8(code).expect("checked when made");
-        self.0.as_ref().iter().map(checked)
+impl<B> ReasonCodes<B> {
+    fn map<'a, C>(&'a self, f: impl FnOnce(&'a B) -> C) -> ReasonCodes<C> {
+        ReasonCodes(f(&self.0))
     }
 }
 
-impl<B: AsRef<[u8]>> fmt::Debug for SubAck<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubAck")
-            .field("packet_id", &self.packet_id)
-            .field("properties", &self.properties)
-            .field("reasons", &self.reasons)
-            .finish()
+impl<B: AsRef<[u8]>> ReasonCodes<B> {
+    /// Iterates over the codes in order.
+    pub fn iter(&self) -> ReasonCodeIter<'_> {
+        ReasonCodeIter(self.0.as_ref().iter())
     }
 }
+
+impl FromIterator<ReasonCode> for ReasonCodes {
+    fn from_iter<I: IntoIterator<Item = ReasonCode>>(reasons: I) -> Self {
+        Self::new(reasons)
+    }
+}
+
+impl<'a, B: AsRef<[u8]>> IntoIterator for &'a ReasonCodes<B> {
+    type Item = ReasonCode;
+    type IntoIter = ReasonCodeIter<'a>;
+
+    fn into_iter(self) -> ReasonCodeIter<'a> {
+        self.iter()
+    }
+}
+
+/// Iterator over [`ReasonCodes`].
+#[derive(Clone, Debug)]
+pub struct ReasonCodeIter<'a>(slice::Iter<'a, u8>);
+
+impl Iterator for ReasonCodeIter<'_> {
+    type Item = ReasonCode;
+
+    fn next(&mut self) -> Option<ReasonCode> {
+        let &code = self.0.next()?;
+        Some(ReasonCode::from_u8(code).expect("checked when the codes were read"))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for ReasonCodeIter<'_> {}
+
+impl FusedIterator for ReasonCodeIter<'_> {}
 
 impl<B: AsRef<[u8]>> fmt::Debug for ReasonCodes<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

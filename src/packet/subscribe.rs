@@ -4,18 +4,19 @@ use core::iter::FusedIterator;
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
+use super::Context;
 use super::encode::{Body, FixedHeader};
-use super::{Context, Packet};
-use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
+use super::fields::packet;
+use crate::error::{DecodeErrorKind, EncodeError, Fault, Field, OnlyInV5};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, SubscribeProperties};
 use crate::qos::QoS;
-use crate::text::TextErrorKind;
+use crate::text::InvalidTextKind;
 use crate::topic::{SharedFilter, TopicFilter};
 use crate::version::Version;
 use crate::wire::{self, ParseResult};
 
-/// SUBSCRIBE: asks for the messages that match topic filters (section 3.8).
+/// SUBSCRIBE: requests the messages that match topic filters (section 3.8).
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -24,7 +25,7 @@ use crate::wire::{self, ParseResult};
 )]
 #[non_exhaustive]
 pub struct Subscribe<B = Bytes> {
-    /// What SUBACK will answer to.
+    /// The identifier that SUBACK repeats.
     pub packet_id: PacketId,
     /// The properties; always empty in 3.1.1.
     pub properties: SubscribeProperties<B>,
@@ -32,8 +33,14 @@ pub struct Subscribe<B = Bytes> {
     pub subscriptions: Subscriptions<B>,
 }
 
+packet! { Subscribe is Subscribe {
+    copy packet_id: PacketId,
+    #[serde(default)] map properties: SubscribeProperties,
+    map subscriptions: Subscriptions,
+}}
+
 impl<B: Default> Subscribe<B> {
-    /// Asks for these subscriptions, without properties.
+    /// Makes a request for these subscriptions, without properties.
     pub fn new(packet_id: PacketId, subscriptions: Subscriptions<B>) -> Self {
         Self {
             packet_id,
@@ -65,36 +72,11 @@ impl<'a> Subscribe<&'a [u8]> {
     }
 }
 
-impl<B> Subscribe<B> {
-    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Subscribe<C> {
-        Subscribe {
-            packet_id: self.packet_id,
-            properties: self.properties.map(&f),
-            subscriptions: Subscriptions {
-                block: f(&self.subscriptions.block),
-                fits: self.subscriptions.fits,
-            },
-        }
-    }
-}
-
-impl<B: AsRef<[u8]>> Subscribe<B> {
-    /// The same packet, borrowed.
-    pub fn as_borrowed(&self) -> Subscribe<&[u8]> {
-        self.map(AsRef::as_ref)
-    }
-
-    /// The same packet in buffers of its own.
-    pub fn to_owned(&self) -> Subscribe {
-        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
-    }
-}
-
 impl<B: AsRef<[u8]>> Body for Subscribe<B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         match (version, self.subscriptions.fits) {
             (Version::V311, fits) if fits.only_v5 => {
-                let what = "a subscription option other than QoS";
+                let what = OnlyInV5::SubscriptionOption;
                 return Err(EncodeError::NotInVersion { what, version });
             }
             (
@@ -126,13 +108,13 @@ pub struct Subscriptions<B = Bytes> {
     fits: Fits,
 }
 
-/// Which version has room for some subscriptions, found out when they are put together.
+/// The versions that can carry some subscriptions, determined when they are collected.
 #[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
 struct Fits {
     /// There is an option that 3.1.1 lacks.
     only_v5: bool,
     /// A filter starts with `$share/` and is no shared subscription, which 5.0 makes of it.
-    bad_share: Option<TextErrorKind>,
+    bad_share: Option<InvalidTextKind>,
 }
 
 impl Fits {
@@ -145,16 +127,26 @@ impl Fits {
 }
 
 impl Subscriptions {
-    /// Collects subscriptions.
+    /// Collects topic filters, in any storage, with their options or only a QoS.
+    ///
+    /// ```
+    /// use mqtt_sansio::QoS;
+    /// use mqtt_sansio::packet::Subscriptions;
+    ///
+    /// let subscriptions = Subscriptions::new([("sensors/#".parse()?, QoS::AtLeastOnce)])?;
+    /// assert_eq!(subscriptions.iter().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// If there are none, or one is shared and has No Local set.
-    pub fn new<'a>(
-        subscriptions: impl IntoIterator<Item = (TopicFilter<&'a [u8]>, SubscriptionOptions)>,
+    pub fn new<B: AsRef<[u8]>, O: Into<SubscriptionOptions>>(
+        subscriptions: impl IntoIterator<Item = (TopicFilter<B>, O)>,
     ) -> Result<Self, InvalidSubscriptions> {
         let (mut block, mut fits) = (BytesMut::new(), Fits::default());
         for (filter, options) in subscriptions {
+            let (filter, options) = (filter.as_borrowed(), options.into());
             fits.add(&filter, options);
             if options.no_local && filter.is_shared() {
                 return Err(InvalidSubscriptions::NoLocalOnSharedSubscription);
@@ -162,18 +154,32 @@ impl Subscriptions {
             wire::put_prefixed(filter.as_bytes(), &mut block);
             block.put_u8(options.to_byte());
         }
-        match block.is_empty() {
-            true => Err(InvalidSubscriptions::Empty),
-            false => Ok(Self {
-                block: block.freeze(),
-                fits,
-            }),
+        if block.is_empty() {
+            return Err(InvalidSubscriptions::Empty);
+        }
+        Ok(Self {
+            block: block.freeze(),
+            fits,
+        })
+    }
+}
+
+impl<B> Subscriptions<B> {
+    fn map<'a, C>(&'a self, f: impl FnOnce(&'a B) -> C) -> Subscriptions<C> {
+        Subscriptions {
+            block: f(&self.block),
+            fits: self.fits,
         }
     }
 }
 
 impl<B: AsRef<[u8]>> Subscriptions<B> {
-    /// The subscriptions in order.
+    /// Borrows the filters.
+    pub fn as_borrowed(&self) -> Subscriptions<&[u8]> {
+        self.map(AsRef::as_ref)
+    }
+
+    /// Iterates over the subscriptions in order.
     pub fn iter(&self) -> SubscriptionIter<'_> {
         SubscriptionIter(self.block.as_ref())
     }
@@ -188,7 +194,7 @@ impl<'a, B: AsRef<[u8]>> IntoIterator for &'a Subscriptions<B> {
     }
 }
 
-/// Why [`Subscriptions`] cannot be made.
+/// The reason for which [`Subscriptions`] cannot be made.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidSubscriptions {
@@ -200,14 +206,14 @@ pub enum InvalidSubscriptions {
     NoLocalOnSharedSubscription,
 }
 
-/// A topic filter and how to send what matches it.
+/// A topic filter and the options for the messages that match it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Subscription<'a> {
-    /// What to match topic names with.
+    /// The filter that topic names are matched with.
     pub filter: TopicFilter<&'a [u8]>,
-    /// How to send them.
+    /// The options for the messages that match.
     pub options: SubscriptionOptions,
 }
 
@@ -247,22 +253,22 @@ pub(super) fn shared<'a>(filter: &TopicFilter<&'a [u8]>) -> ParseResult<'a, bool
 #[cfg_attr(
     feature = "serde",
     derive(serde::Deserialize, serde::Serialize),
-    serde(deny_unknown_fields)
+    serde(default, deny_unknown_fields)
 )]
 #[non_exhaustive]
 pub struct SubscriptionOptions {
     /// The highest QoS to send messages with.
     pub maximum_qos: QoS,
-    /// Whether to leave out what this client publishes itself.
+    /// No Local: true to leave out the messages that this client publishes itself.
     pub no_local: bool,
-    /// Whether to keep the RETAIN flag as it was published.
+    /// Retain As Published: true to keep the RETAIN flag of the publisher.
     pub retain_as_published: bool,
-    /// Whether to send retained messages.
+    /// Retain Handling: when to send retained messages.
     pub retain_handling: RetainHandling,
 }
 
 impl SubscriptionOptions {
-    /// Options with this maximum QoS and zero bits else.
+    /// Makes options with this maximum QoS; all other bits are zero.
     pub const fn new(maximum_qos: QoS) -> Self {
         Self {
             maximum_qos,
@@ -304,7 +310,14 @@ impl SubscriptionOptions {
     }
 }
 
-/// Whether a subscription is sent the retained messages that match it.
+/// The options of [`SubscriptionOptions::new`].
+impl From<QoS> for SubscriptionOptions {
+    fn from(maximum_qos: QoS) -> Self {
+        Self::new(maximum_qos)
+    }
+}
+
+/// The subscriptions for which the server sends the retained messages that match.
 #[expect(clippy::exhaustive_enums, reason = "the fourth value is an error")]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -315,12 +328,12 @@ impl SubscriptionOptions {
 )]
 #[repr(u8)]
 pub enum RetainHandling {
-    /// Whenever it is made.
+    /// Every subscription.
     #[default]
     SendAtSubscribe = 0,
-    /// Only if it did not exist [MQTT-3.3.1-10].
+    /// Only a subscription that did not exist before [MQTT-3.3.1-10].
     SendIfNew = 1,
-    /// Never.
+    /// No subscription.
     DoNotSend = 2,
 }
 
@@ -347,24 +360,8 @@ impl<'a> Iterator for SubscriptionIter<'a> {
 
 impl FusedIterator for SubscriptionIter<'_> {}
 
-/// Why reading a block again cannot fail.
+/// The reason for which reading a block again cannot fail.
 const CHECKED: &str = "checked when the block was made";
-
-impl<B> From<Subscribe<B>> for Packet<B> {
-    fn from(subscribe: Subscribe<B>) -> Self {
-        Self::Subscribe(subscribe)
-    }
-}
-
-impl<B: AsRef<[u8]>> fmt::Debug for Subscribe<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscribe")
-            .field("packet_id", &self.packet_id)
-            .field("properties", &self.properties)
-            .field("subscriptions", &self.subscriptions)
-            .finish()
-    }
-}
 
 impl<B: AsRef<[u8]>> fmt::Debug for Subscriptions<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

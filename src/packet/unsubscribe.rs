@@ -2,10 +2,12 @@ use core::fmt;
 use core::iter::FusedIterator;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use thiserror::Error;
 
+use super::Context;
 use super::encode::{Body, FixedHeader};
+use super::fields::packet;
 use super::subscribe::shared;
-use super::{Context, Packet};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, UnsubscribeProperties};
@@ -22,7 +24,7 @@ use crate::wire;
 )]
 #[non_exhaustive]
 pub struct Unsubscribe<B = Bytes> {
-    /// What UNSUBACK will answer to.
+    /// The identifier that UNSUBACK repeats.
     pub packet_id: PacketId,
     /// The properties; always empty in 3.1.1.
     pub properties: UnsubscribeProperties<B>,
@@ -30,8 +32,14 @@ pub struct Unsubscribe<B = Bytes> {
     pub filters: TopicFilters<B>,
 }
 
+packet! { Unsubscribe is Unsubscribe {
+    copy packet_id: PacketId,
+    #[serde(default)] map properties: UnsubscribeProperties,
+    map filters: TopicFilters,
+}}
+
 impl<B: Default> Unsubscribe<B> {
-    /// Ends these subscriptions, without properties.
+    /// Makes a request to end these subscriptions, without properties.
     pub fn new(packet_id: PacketId, filters: TopicFilters<B>) -> Self {
         Self {
             packet_id,
@@ -65,28 +73,6 @@ impl<'a> Unsubscribe<&'a [u8]> {
     }
 }
 
-impl<B> Unsubscribe<B> {
-    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Unsubscribe<C> {
-        Unsubscribe {
-            packet_id: self.packet_id,
-            properties: self.properties.map(&f),
-            filters: TopicFilters(f(&self.filters.0)),
-        }
-    }
-}
-
-impl<B: AsRef<[u8]>> Unsubscribe<B> {
-    /// The same packet, borrowed.
-    pub fn as_borrowed(&self) -> Unsubscribe<&[u8]> {
-        self.map(AsRef::as_ref)
-    }
-
-    /// The same packet in buffers of its own.
-    pub fn to_owned(&self) -> Unsubscribe {
-        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
-    }
-}
-
 impl<B: AsRef<[u8]>> Body for Unsubscribe<B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         if version == Version::V5 {
@@ -112,18 +98,46 @@ impl<B: AsRef<[u8]>> Body for Unsubscribe<B> {
 pub struct TopicFilters<B = Bytes>(B);
 
 impl TopicFilters {
-    /// Collects filters; `None` if there are none [MQTT-3.10.3-2].
-    pub fn new<'a>(filters: impl IntoIterator<Item = TopicFilter<&'a [u8]>>) -> Option<Self> {
+    /// Collects filters in any storage.
+    ///
+    /// ```
+    /// use mqtt_sansio::packet::TopicFilters;
+    ///
+    /// let filters = TopicFilters::new(["sensors/#".parse()?])?;
+    /// assert_eq!(filters.iter().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there are none.
+    pub fn new<B: AsRef<[u8]>>(
+        filters: impl IntoIterator<Item = TopicFilter<B>>,
+    ) -> Result<Self, InvalidTopicFilters> {
         let mut block = BytesMut::new();
         for filter in filters {
             wire::put_prefixed(filter.as_bytes(), &mut block);
         }
-        (!block.is_empty()).then(|| Self(block.freeze()))
+        if block.is_empty() {
+            return Err(InvalidTopicFilters::Empty);
+        }
+        Ok(Self(block.freeze()))
+    }
+}
+
+impl<B> TopicFilters<B> {
+    fn map<'a, C>(&'a self, f: impl FnOnce(&'a B) -> C) -> TopicFilters<C> {
+        TopicFilters(f(&self.0))
     }
 }
 
 impl<B: AsRef<[u8]>> TopicFilters<B> {
-    /// The filters in order.
+    /// Borrows the filters.
+    pub fn as_borrowed(&self) -> TopicFilters<&[u8]> {
+        self.map(AsRef::as_ref)
+    }
+
+    /// Iterates over the filters in order.
     pub fn iter(&self) -> TopicFilterIter<'_> {
         TopicFilterIter(self.0.as_ref())
     }
@@ -136,6 +150,15 @@ impl<'a, B: AsRef<[u8]>> IntoIterator for &'a TopicFilters<B> {
     fn into_iter(self) -> TopicFilterIter<'a> {
         self.iter()
     }
+}
+
+/// The reason for which [`TopicFilters`] cannot be made.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum InvalidTopicFilters {
+    /// UNSUBSCRIBE needs at least one topic filter [MQTT-3.10.3-2].
+    #[error("at least one topic filter is needed")]
+    Empty,
 }
 
 /// Iterator over [`TopicFilters`].
@@ -157,22 +180,6 @@ impl<'a> Iterator for TopicFilterIter<'a> {
 }
 
 impl FusedIterator for TopicFilterIter<'_> {}
-
-impl<B> From<Unsubscribe<B>> for Packet<B> {
-    fn from(unsubscribe: Unsubscribe<B>) -> Self {
-        Self::Unsubscribe(unsubscribe)
-    }
-}
-
-impl<B: AsRef<[u8]>> fmt::Debug for Unsubscribe<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unsubscribe")
-            .field("packet_id", &self.packet_id)
-            .field("properties", &self.properties)
-            .field("filters", &self.filters)
-            .finish()
-    }
-}
 
 impl<B: AsRef<[u8]>> fmt::Debug for TopicFilters<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,23 @@
 //! The properties of MQTT 5.0 packets (section 2.2.2).
 //!
-//! [`Properties`] is one block, in wire form, of the properties that one packet may carry; the
-//! packet is the first type parameter. What it may not carry cannot be read or set:
+//! [`Properties`] is one block, in wire form, of the properties that one packet carries. The packet
+//! is the first type parameter. A builder sets properties, and methods of the same names read them:
+//!
+//! ```
+//! use mqtt_sansio::property::{PublishProperties, TopicAlias};
+//!
+//! let properties = PublishProperties::builder()
+//!     .topic_alias(TopicAlias::try_from(7)?)
+//!     .message_expiry_interval(60)
+//!     .user_property("trace".try_into()?, "17".try_into()?)
+//!     .build();
+//! assert_eq!(properties.message_expiry_interval(), Some(60));
+//! assert_eq!(properties.content_type(), None);
+//! assert_eq!(properties.user_properties().count(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A property that the packet cannot carry does not compile:
 //!
 //! ```compile_fail,E0277
 //! # use mqtt_sansio::property::{ConnectProperties, TopicAlias};
@@ -9,6 +25,7 @@
 //! ConnectProperties::builder().topic_alias(alias);
 //! ```
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::iter::FusedIterator;
@@ -16,21 +33,23 @@ use core::marker::PhantomData;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::error::{DecodeErrorKind, EncodeError, Field};
+use crate::error::{DecodeErrorKind, EncodeError, Field, OnlyInV5};
 use crate::text::Text;
 use crate::varint::VarInt;
 use crate::version::Version;
 use crate::wire::{self, ParseResult};
 
+mod builder;
 #[cfg(feature = "serde")]
 mod serde;
 mod spec;
 mod value;
 
 pub use crate::property_id::PropertyId;
+pub use builder::PropertiesBuilder;
 pub(crate) use spec::PropertySet;
 pub use spec::{
-    Carries, InAck, InAuth, InConnAck, InConnect, InDisconnect, InPublish, InSubscribe,
+    Carries, InAck, InAuth, InConnAck, InConnect, InDisconnect, InMessage, InPublish, InSubscribe,
     InUnsubscribe, InWill, Place, Property,
 };
 pub use value::{MaximumQoS, PayloadFormat, SubscriptionId, TopicAlias};
@@ -43,6 +62,8 @@ pub type WillProperties<B = Bytes> = Properties<InWill, B>;
 pub type ConnAckProperties<B = Bytes> = Properties<InConnAck, B>;
 /// The properties of PUBLISH.
 pub type PublishProperties<B = Bytes> = Properties<InPublish, B>;
+/// The properties of a [`Message`](crate::Message).
+pub type MessageProperties<B = Bytes> = Properties<InMessage, B>;
 /// The properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK.
 pub type AckProperties<B = Bytes> = Properties<InAck, B>;
 /// The properties of SUBSCRIBE.
@@ -56,8 +77,9 @@ pub type AuthProperties<B = Bytes> = Properties<InAuth, B>;
 
 /// The properties of one place `K`, in the order in which they were sent or set.
 ///
-/// Kept in wire form: checked once, when decoded or built, and read again without failing. Each
-/// read walks the block, so read what is needed often once. Always empty in MQTT 3.1.1.
+/// The block is kept in wire form: it is checked once, when it is decoded or built, and reading it
+/// again cannot fail. Each read walks the block, so keep a value that is needed often. MQTT 3.1.1
+/// has no properties: there the block is always empty.
 pub struct Properties<K, B = Bytes> {
     block: B,
     place: PhantomData<fn() -> K>,
@@ -68,7 +90,7 @@ impl<K> Properties<K, &[u8]> {
 }
 
 impl<'a, K: Place> Properties<K, &'a [u8]> {
-    /// Reads the length and checks every property; says which ones there are.
+    /// Reads the length, checks every property and returns the set of those that there are.
     #[inline]
     pub(crate) fn parse(input: &'a [u8]) -> ParseResult<'a, (Self, PropertySet)> {
         match input {
@@ -103,8 +125,14 @@ impl<'a, K: Place> Properties<K, &'a [u8]> {
     }
 }
 
+impl<K> Properties<K, Bytes> {
+    pub(crate) const fn none() -> Self {
+        Self::new(Bytes::new())
+    }
+}
+
 impl<K: Place> Properties<K, Bytes> {
-    /// A builder without properties.
+    /// Returns a builder without properties.
     pub fn builder() -> PropertiesBuilder<K> {
         PropertiesBuilder {
             block: BytesMut::new(),
@@ -127,22 +155,23 @@ impl<K, B> Properties<K, B> {
 }
 
 impl<K, B: AsRef<[u8]>> Properties<K, B> {
-    /// Whether there are no properties.
+    /// Returns whether there are no properties.
     pub fn is_empty(&self) -> bool {
         self.block.as_ref().is_empty()
     }
 
-    /// How many bytes they take, without their length in front.
-    pub fn len(&self) -> usize {
+    /// Returns the number of bytes of the properties, without their length in front.
+    pub fn byte_len(&self) -> usize {
         self.block.as_ref().len()
     }
 
-    /// The properties in order.
+    /// Iterates over the properties in order.
     pub fn iter(&self) -> PropertyIter<'_> {
         PropertyIter(self.block.as_ref())
     }
 
-    /// The names and values of the user properties, in order.
+    /// Iterates over the names and values of the user properties, in order. Any packet with
+    /// properties may carry them.
     pub fn user_properties(
         &self,
     ) -> impl Iterator<Item = (Text<&[u8]>, Text<&[u8]>)> + Clone + use<'_, K, B> {
@@ -152,17 +181,17 @@ impl<K, B: AsRef<[u8]>> Properties<K, B> {
         })
     }
 
-    /// The same properties, borrowed.
+    /// Borrows the properties.
     pub fn as_borrowed(&self) -> Properties<K, &[u8]> {
         Properties::new(self.block.as_ref())
     }
 
-    /// The same properties in a buffer of their own.
+    /// Copies the properties into a buffer of their own.
     pub fn to_owned(&self) -> Properties<K, Bytes> {
         Properties::new(Bytes::copy_from_slice(self.block.as_ref()))
     }
 
-    /// A builder that starts with these properties.
+    /// Returns a builder that starts with these properties.
     pub fn to_builder(&self) -> PropertiesBuilder<K> {
         PropertiesBuilder {
             block: BytesMut::from(self.block.as_ref()),
@@ -170,12 +199,12 @@ impl<K, B: AsRef<[u8]>> Properties<K, B> {
         }
     }
 
-    /// The length with the length in front; properties have no place in 3.1.1.
+    /// Returns the length with the length in front; 3.1.1 has no properties.
     pub(crate) fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
         match (version, self.block.as_ref().len()) {
             (Version::V311, 0) => Ok(0),
             (Version::V311, _) => Err(EncodeError::NotInVersion {
-                what: "a property",
+                what: OnlyInV5::Property,
                 version,
             }),
             (Version::V5, len) => match VarInt::try_from(len) {
@@ -201,29 +230,100 @@ impl<K, B: AsRef<[u8]>> Properties<K, B> {
 }
 
 impl<B: AsRef<[u8]>> WillProperties<B> {
-    /// Those of the PUBLISH that the will becomes: all but the delay, which PUBLISH does not have
-    /// while it has each of the others.
-    pub(crate) fn to_publish(&self) -> PublishProperties {
+    /// Returns the properties of the message to publish for the will: all but the delay.
+    pub(crate) fn to_message(&self) -> MessageProperties {
         let builder = self.to_builder().without(PropertyId::WillDelayInterval);
         Properties::new(builder.block.freeze())
     }
 }
 
 impl<B: AsRef<[u8]>> PublishProperties<B> {
-    /// By what the client knows the subscriptions that match (section 3.3.2.3.8), in order. Only
-    /// the server sends them [MQTT-3.3.4-6].
+    /// Iterates over the numbers by which the client identifies the subscriptions that match, in
+    /// order (section 3.3.2.3.8). Only the server sends them [MQTT-3.3.4-6].
+    ///
+    /// In PUBLISH.
     pub fn subscription_identifiers(
         &self,
     ) -> impl Iterator<Item = SubscriptionId> + Clone + use<'_, B> {
-        self.iter().filter_map(|property| match property {
-            Property::SubscriptionIdentifier(id) => Some(id),
-            _ => None,
-        })
+        self.iter().filter_map(subscription_id)
+    }
+}
+
+impl<B> PublishProperties<B> {
+    /// The same block as the properties of a message.
+    pub(crate) fn into_message(self) -> MessageProperties<B> {
+        Properties::new(self.block)
+    }
+}
+
+impl<'a> PublishProperties<&'a [u8]> {
+    /// The properties in a block that [`put_delivery`](Self::put_delivery) wrote.
+    pub(crate) const fn of_block(block: &'a [u8]) -> Self {
+        Properties::new(block)
+    }
+
+    /// The properties of a message together with those of its delivery, written into `block`: a
+    /// topic alias, what is left of the Message Expiry Interval in place of the whole, and
+    /// Subscription Identifiers.
+    pub(crate) fn put_delivery(
+        &self,
+        block: &mut Vec<u8>,
+        alias: Option<TopicAlias>,
+        expiry: Option<u32>,
+        ids: &[SubscriptionId],
+    ) {
+        block.clear();
+        if let Some(alias) = alias {
+            Property::TopicAlias(alias).put(block);
+        }
+        match expiry {
+            None => block.extend_from_slice(self.block),
+            Some(left) => {
+                for property in self {
+                    match property {
+                        Property::MessageExpiryInterval(_) => {
+                            Property::MessageExpiryInterval(left).put(block);
+                        }
+                        other => other.put(block),
+                    }
+                }
+            }
+        }
+        for &id in ids {
+            Property::SubscriptionIdentifier(id).put(block);
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> MessageProperties<B> {
+    /// Identifiers of the subscriptions that match a received message (section 3.3.2.3.8), in
+    /// order. A message that is to be published has none.
+    pub fn subscription_identifiers(
+        &self,
+    ) -> impl Iterator<Item = SubscriptionId> + Clone + use<'_, B> {
+        self.iter().filter_map(subscription_id)
+    }
+}
+
+impl<B> MessageProperties<B> {
+    /// The same block as the properties of a PUBLISH.
+    pub(crate) fn into_publish(self) -> PublishProperties<B> {
+        Properties::new(self.block)
+    }
+}
+
+const fn subscription_id(property: Property<'_>) -> Option<SubscriptionId> {
+    match property {
+        Property::SubscriptionIdentifier(id) => Some(id),
+        _ => None,
     }
 }
 
 impl<B: AsRef<[u8]>> SubscribeProperties<B> {
-    /// By what the client will know these subscriptions (section 3.8.2.1.2).
+    /// Returns the number by which the client will identify these subscriptions (section
+    /// 3.8.2.1.2).
+    ///
+    /// In SUBSCRIBE.
     pub fn subscription_identifier(&self) -> Option<SubscriptionId> {
         self.iter().find_map(|property| match property {
             Property::SubscriptionIdentifier(id) => Some(id),
@@ -256,8 +356,8 @@ impl<K, B: Default> Default for Properties<K, B> {
     }
 }
 
-impl<K, B: PartialEq> PartialEq for Properties<K, B> {
-    fn eq(&self, other: &Self) -> bool {
+impl<K, B: PartialEq<C>, C> PartialEq<Properties<K, C>> for Properties<K, B> {
+    fn eq(&self, other: &Properties<K, C>) -> bool {
         self.block == other.block
     }
 }
@@ -294,62 +394,7 @@ impl<'a> Iterator for PropertyIter<'a> {
 
 impl FusedIterator for PropertyIter<'_> {}
 
-/// Builds [`Properties`], in the order of the calls.
-///
-/// Setting one that may be there once a second time replaces the first.
-#[derive(Clone, Debug)]
-pub struct PropertiesBuilder<K> {
-    block: BytesMut,
-    place: PhantomData<fn() -> K>,
-}
-
-impl<K: Place> PropertiesBuilder<K> {
-    /// Adds a user property: a name and a value with a meaning to the peers alone.
-    #[must_use]
-    pub fn user_property(self, name: Text<&[u8]>, value: Text<&[u8]>) -> Self {
-        self.with(&Property::UserProperty((name, value)))
-    }
-
-    /// Adds, or in SUBSCRIBE sets, the subscription identifier.
-    #[must_use]
-    pub fn subscription_identifier(self, id: SubscriptionId) -> Self
-    where
-        K: Carries<0x0B>,
-    {
-        self.with(&Property::SubscriptionIdentifier(id))
-    }
-
-    /// Removes every property with this identifier.
-    #[must_use]
-    pub fn without(mut self, id: PropertyId) -> Self {
-        // Most often called by `with`, for a property that is not there.
-        if PropertyIter(&self.block).all(|property| property.id() != id) {
-            return self;
-        }
-        let all = self.block.split().freeze();
-        for property in PropertyIter(&all) {
-            if property.id() != id {
-                property.put(&mut self.block);
-            }
-        }
-        self
-    }
-
-    /// The properties.
-    pub fn build(self) -> Properties<K> {
-        Properties::new(self.block.freeze())
-    }
-
-    pub(crate) fn with(mut self, property: &Property<'_>) -> Self {
-        if !K::REPEATABLE.contains(property.id()) {
-            self = self.without(property.id());
-        }
-        property.put(&mut self.block);
-        self
-    }
-}
-
-/// Why reading a block again cannot fail.
+/// The reason for which reading a block again cannot fail.
 const CHECKED: &str = "checked when the block was made";
 
 #[cfg(test)]

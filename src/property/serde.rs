@@ -10,9 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{
     MaximumQoS, PayloadFormat, Place, Properties, Property, PropertyId, SubscriptionId, TopicAlias,
 };
+use crate::binary::Binary;
 use crate::error::{DecodeErrorKind, Fault};
 use crate::serialize::list;
-use crate::text::{Binary, Text};
+use crate::text::Text;
 use crate::topic::TopicName;
 use crate::varint::VarInt;
 

@@ -6,20 +6,37 @@ use bytes::BufMut;
 
 use super::value::{MaximumQoS, PayloadFormat, SubscriptionId, TopicAlias, Value};
 use super::{Properties, PropertiesBuilder};
+use crate::binary::Binary;
 use crate::error::Field;
 use crate::property_id::PropertyId;
-use crate::text::{Binary, Text};
+use crate::text::Text;
 use crate::topic::TopicName;
 use crate::wire::ParseResult;
+
+/// Lists the packets that carry a property, as in a sentence.
+macro_rules! places {
+    (InConnect) => { "[CONNECT](super::ConnectProperties)" };
+    (InWill) => { "the [will](super::WillProperties)" };
+    (InConnAck) => { "[CONNACK](super::ConnAckProperties)" };
+    (InPublish) => { "[PUBLISH](super::PublishProperties)" };
+    (InAck) => { "[acknowledgements](super::AckProperties)" };
+    (InSubscribe) => { "[SUBSCRIBE](super::SubscribeProperties)" };
+    (InUnsubscribe) => { "[UNSUBSCRIBE](super::UnsubscribeProperties)" };
+    (InDisconnect) => { "[DISCONNECT](super::DisconnectProperties)" };
+    (InAuth) => { "[AUTH](super::AuthProperties)" };
+    (InMessage) => { "[messages](super::MessageProperties)" };
+    ($First:ident $Last:ident) => { concat!(places!($First), " and ", places!($Last)) };
+    ($First:ident $($Rest:ident)+) => { concat!(places!($First), ", ", places!($($Rest)+)) };
+}
 
 /// Declares the properties from one table: places, identifiers, values, and for those that a
 /// packet carries once, the methods that read and set them.
 macro_rules! properties {
     (
         places { $($(#[$pdoc:meta])+ $P:ident = $bit:literal;)* }
-        once { $($(#[$doc:meta])+ $id:literal $Name:ident $name:ident $(as $wire:literal)?: $Type:ty, in $($Place:ident)+;)* }
+        once { $(#[doc = $doc:literal] $(#[doc = $more:literal])* $id:literal $Name:ident $name:ident $(as $wire:literal)?: $Type:ty, in $($Place:ident)+;)* }
         repeatable {
-            $($(#[$rdoc:meta])+ $rid:literal $RName:ident: $RType:ty,
+            $(#[doc = $rdoc:literal] $(#[doc = $rmore:literal])* $rid:literal $RName:ident: $RType:ty,
                 once in [$($ROnce:ident)*] repeats in [$($RMany:ident)*];)*
         }
     ) => {
@@ -37,12 +54,14 @@ macro_rules! properties {
         #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
         #[non_exhaustive]
         pub enum Property<'a> {
-            $($(#[$doc])+ $(#[cfg_attr(feature = "serde", serde(rename = $wire))])? $Name($Type),)*
-            $($(#[$rdoc])+ $RName($RType),)*
+            $(#[doc = concat!("Property ", stringify!($id), ":", $doc)] $(#[doc = $more])*
+            $(#[cfg_attr(feature = "serde", serde(rename = $wire))])? $Name($Type),)*
+            $(#[doc = concat!("Property ", stringify!($rid), ":", $rdoc)] $(#[doc = $rmore])*
+            $RName($RType),)*
         }
 
         impl<'a> Property<'a> {
-            /// Which property this is.
+            /// The identifier of this property.
             pub const fn id(&self) -> PropertyId {
                 match self {
                     $(Self::$Name(_) => PropertyId::$Name,)*
@@ -77,7 +96,10 @@ macro_rules! properties {
 
         #[expect(clippy::needless_lifetimes, reason = "the types in the table need the name")]
         impl<K, B: AsRef<[u8]>> Properties<K, B> {
-            $($(#[$doc])+
+            $(#[doc = concat!("Returns", $doc)]
+            $(#[doc = $more])*
+            #[doc = ""]
+            #[doc = concat!("In ", places!($($Place)+), ".")]
             pub fn $name<'a>(&'a self) -> Option<$Type>
             where
                 K: Carries<$id>,
@@ -91,7 +113,10 @@ macro_rules! properties {
 
         #[expect(clippy::extra_unused_lifetimes, reason = "the types in the table need the name")]
         impl<K: Place> PropertiesBuilder<K> {
-            $($(#[$doc])+
+            $(#[doc = concat!("Sets", $doc)]
+            $(#[doc = $more])*
+            #[doc = ""]
+            #[doc = concat!("In ", places!($($Place)+), ".")]
             #[must_use]
             pub fn $name<'a>(self, value: $Type) -> Self
             where
@@ -136,76 +161,85 @@ properties! {
         InDisconnect = 7;
         /// In AUTH.
         InAuth = 8;
+        /// Of a message, apart from any delivery: those of PUBLISH but the Topic Alias and the
+        /// Subscription Identifiers.
+        InMessage = 9;
     }
     once {
-        /// Whether the payload is UTF-8 text (sections 3.3.2.3.2 and 3.1.3.2.3). Absent: unspecified.
-        0x01 PayloadFormatIndicator payload_format_indicator: PayloadFormat, in InPublish InWill;
-        /// How long the message is worth delivering, in seconds (sections 3.3.2.3.3 and 3.1.3.2.4).
-        /// Absent: for ever.
-        0x02 MessageExpiryInterval message_expiry_interval: u32, in InPublish InWill;
-        /// What the payload is, in words the peers agree on (sections 3.3.2.3.9 and 3.1.3.2.5).
-        0x03 ContentType content_type: Text<&'a [u8]>, in InPublish InWill;
-        /// The topic for an answer; makes the message a request (sections 3.3.2.3.5 and 3.1.3.2.6).
-        0x08 ResponseTopic response_topic: TopicName<&'a [u8]>, in InPublish InWill;
-        /// By what the requester knows the answer (sections 3.3.2.3.6 and 3.1.3.2.7).
-        0x09 CorrelationData correlation_data: Binary<&'a [u8]>, in InPublish InWill;
-        /// How long the session outlives the connection, in seconds; `u32::MAX` is for ever
-        /// (sections 3.1.2.11.2, 3.2.2.3.2 and 3.14.2.2.2). Only the client sends it in DISCONNECT
-        /// [MQTT-3.14.2-2].
+        /// the format of the payload (sections 3.3.2.3.2 and 3.1.3.2.3). Absent: unspecified.
+        0x01 PayloadFormatIndicator payload_format_indicator: PayloadFormat, in InPublish InWill InMessage;
+        /// the lifetime of the message, in seconds (sections 3.3.2.3.3 and 3.1.3.2.4). Absent:
+        /// unlimited.
+        0x02 MessageExpiryInterval message_expiry_interval: u32, in InPublish InWill InMessage;
+        /// the content type of the payload, in terms that the application defines (sections
+        /// 3.3.2.3.9 and 3.1.3.2.5).
+        0x03 ContentType content_type: Text<&'a [u8]>, in InPublish InWill InMessage;
+        /// the topic for a response, which makes the message a request (sections 3.3.2.3.5 and
+        /// 3.1.3.2.6).
+        0x08 ResponseTopic response_topic: TopicName<&'a [u8]>, in InPublish InWill InMessage;
+        /// the data by which the requester recognizes the response (sections 3.3.2.3.6 and
+        /// 3.1.3.2.7).
+        0x09 CorrelationData correlation_data: Binary<&'a [u8]>, in InPublish InWill InMessage;
+        /// how long the server keeps the session after the connection, in seconds; with `u32::MAX`
+        /// the session does not expire (sections 3.1.2.11.2, 3.2.2.3.2 and 3.14.2.2.2). Only the
+        /// client sends it in DISCONNECT [MQTT-3.14.2-2].
         0x11 SessionExpiryInterval session_expiry_interval: u32, in InConnect InConnAck InDisconnect;
-        /// The client identifier that the server chose (section 3.2.2.3.7).
+        /// the client identifier that the server assigned (section 3.2.2.3.7).
         0x12 AssignedClientIdentifier assigned_client_identifier: Text<&'a [u8]>, in InConnAck;
-        /// The keep alive that replaces the client's, in seconds; 0 turns it off (section
+        /// the keep alive that replaces the client's, in seconds; 0 turns it off (section
         /// 3.2.2.3.14).
         0x13 ServerKeepAlive server_keep_alive: u16, in InConnAck;
-        /// The name of the authentication method (sections 3.1.2.11.9, 3.2.2.3.17 and 3.15.2.2.2).
+        /// the name of the authentication method (sections 3.1.2.11.9, 3.2.2.3.17 and 3.15.2.2.2).
         0x15 AuthenticationMethod authentication_method: Text<&'a [u8]>, in InConnect InConnAck InAuth;
-        /// What the authentication method defines (sections 3.1.2.11.10, 3.2.2.3.18 and 3.15.2.2.3).
+        /// the data that the authentication method defines (sections 3.1.2.11.10, 3.2.2.3.18 and
+        /// 3.15.2.2.3).
         0x16 AuthenticationData authentication_data: Binary<&'a [u8]>, in InConnect InConnAck InAuth;
-        /// Whether the client wants reason strings and user properties on errors (section
+        /// whether the server may explain errors with reason strings and user properties (section
         /// 3.1.2.11.7). Absent: true.
         0x17 RequestProblemInformation request_problem_information: bool, in InConnect;
-        /// How long the server waits before it publishes the will, in seconds (section 3.1.3.2.2).
-        /// Absent: 0.
+        /// how long the server delays the will, in seconds (section 3.1.3.2.2). Absent: 0.
         0x18 WillDelayInterval will_delay_interval: u32, in InWill;
-        /// Whether the client wants Response Information in CONNACK (section 3.1.2.11.6). Absent:
-        /// false.
+        /// whether the client requests response information in CONNACK (section 3.1.2.11.6).
+        /// Absent: false.
         0x19 RequestResponseInformation request_response_information: bool, in InConnect;
-        /// What to make response topics from (section 3.2.2.3.15).
+        /// the basis for response topics (section 3.2.2.3.15).
         0x1A ResponseInformation response_information: Text<&'a [u8]>, in InConnAck;
-        /// Another server to use (sections 3.2.2.3.16 and 3.14.2.2.5). Only the server sends it.
+        /// the name of another server to use (sections 3.2.2.3.16 and 3.14.2.2.5). Only the server
+        /// sends it.
         0x1C ServerReference server_reference: Text<&'a [u8]>, in InConnAck InDisconnect;
-        /// A human-readable explanation of the reason code, for diagnosis alone.
+        /// a human-readable explanation of the reason code, for diagnosis only.
         0x1F ReasonString reason_string: Text<&'a [u8]>, in InConnAck InAck InDisconnect InAuth;
-        /// How many QoS 1 and 2 messages the sender takes at once (sections 3.1.2.11.3 and
-        /// 3.2.2.3.3). Absent: 65,535.
+        /// how many QoS 1 and QoS 2 messages the sender processes concurrently (sections 3.1.2.11.3
+        /// and 3.2.2.3.3). Absent: 65,535.
         0x21 ReceiveMaximum receive_maximum: NonZeroU16, in InConnect InConnAck;
-        /// The highest topic alias that the sender takes (sections 3.1.2.11.5 and 3.2.2.3.8).
+        /// the highest topic alias that the sender accepts (sections 3.1.2.11.5 and 3.2.2.3.8).
         /// Absent: 0, none.
         0x22 TopicAliasMaximum topic_alias_maximum: u16, in InConnect InConnAck;
-        /// The number that stands for the topic name (section 3.3.2.3.4).
+        /// the number that stands for the topic name (section 3.3.2.3.4).
         0x23 TopicAlias topic_alias: TopicAlias, in InPublish;
-        /// The highest QoS of a PUBLISH that the server takes (section 3.2.2.3.4). Absent: 2.
+        /// the highest QoS of PUBLISH that the server supports (section 3.2.2.3.4). Absent: 2.
         0x24 MaximumQoS maximum_qos as "maximum_qos": MaximumQoS, in InConnAck;
-        /// Whether the server keeps retained messages (section 3.2.2.3.5). Absent: true.
+        /// whether the server supports retained messages (section 3.2.2.3.5). Absent: true.
         0x25 RetainAvailable retain_available: bool, in InConnAck;
-        /// The largest packet that the sender takes, in bytes with the fixed header (sections
+        /// the largest packet that the sender accepts, in bytes with the fixed header (sections
         /// 3.1.2.11.4 and 3.2.2.3.6). Absent: no limit but the protocol's.
         0x27 MaximumPacketSize maximum_packet_size: NonZeroU32, in InConnect InConnAck;
-        /// Whether topic filters may hold wildcards (section 3.2.2.3.11). Absent: true.
+        /// whether the server supports wildcards in topic filters (section 3.2.2.3.11). Absent:
+        /// true.
         0x28 WildcardSubscriptionAvailable wildcard_subscription_available: bool, in InConnAck;
-        /// Whether SUBSCRIBE may carry a subscription identifier (section 3.2.2.3.12). Absent: true.
+        /// whether the server supports subscription identifiers (section 3.2.2.3.12). Absent: true.
         0x29 SubscriptionIdentifierAvailable subscription_identifier_available: bool, in InConnAck;
-        /// Whether the server has shared subscriptions (section 3.2.2.3.13). Absent: true.
+        /// whether the server supports shared subscriptions (section 3.2.2.3.13). Absent: true.
         0x2A SharedSubscriptionAvailable shared_subscription_available: bool, in InConnAck;
     }
     repeatable {
-        /// By what the client knows its subscriptions (sections 3.8.2.1.2 and 3.3.2.3.8). Only the
-        /// server sends it in PUBLISH [MQTT-3.3.4-6], once for each subscription that matches.
+        /// the number by which the client identifies a subscription (sections 3.8.2.1.2 and
+        /// 3.3.2.3.8). Only the server sends it in PUBLISH [MQTT-3.3.4-6], once for each
+        /// subscription that matches.
         0x0B SubscriptionIdentifier: SubscriptionId, once in [InSubscribe] repeats in [InPublish];
-        /// A name and a value with a meaning to the peers alone.
+        /// a name and a value that the application defines.
         0x26 UserProperty: (Text<&'a [u8]>, Text<&'a [u8]>), once in []
-            repeats in [InConnect InWill InConnAck InPublish InAck InSubscribe InUnsubscribe InDisconnect InAuth];
+            repeats in [InConnect InWill InConnAck InPublish InAck InSubscribe InUnsubscribe InDisconnect InAuth InMessage];
     }
 }
 
@@ -226,7 +260,7 @@ impl PropertySet {
     }
 }
 
-/// Where in a packet properties stand, and so which they may be. Sealed.
+/// A place for properties: a packet, the will, or a message. Sealed.
 pub trait Place: Sealed {}
 
 impl<P: Sealed> Place for P {}

@@ -3,8 +3,10 @@ use core::num::{NonZeroU16, NonZeroU32};
 
 use bytes::BufMut;
 
+use crate::binary::Binary;
 use crate::error::{DecodeErrorKind, Field};
-use crate::text::{Binary, Text};
+use crate::number::number;
+use crate::text::Text;
 use crate::topic::TopicName;
 use crate::varint::VarInt;
 use crate::wire::{self, ParseResult};
@@ -25,13 +27,13 @@ impl TopicAlias {
         }
     }
 
-    /// The alias as it is sent.
+    /// Returns the alias as it is sent.
     pub const fn get(self) -> u16 {
         self.0.get()
     }
 }
 
-/// A number by which a client knows a subscription: 1 to 268,435,455 (section 3.8.2.1.2).
+/// A number by which a client identifies a subscription: 1 to 268,435,455 (section 3.8.2.1.2).
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct SubscriptionId(NonZeroU32);
@@ -45,7 +47,7 @@ impl SubscriptionId {
         }
     }
 
-    /// The identifier as it is sent.
+    /// Returns the identifier as it is sent.
     pub const fn get(self) -> u32 {
         self.0.get()
     }
@@ -58,7 +60,7 @@ impl SubscriptionId {
     }
 }
 
-/// What a payload is made of (section 3.3.2.3.2).
+/// The format of a payload (section 3.3.2.3.2).
 #[expect(clippy::exhaustive_enums, reason = "the property is one bit")]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -75,7 +77,7 @@ pub enum PayloadFormat {
     Utf8,
 }
 
-/// The highest QoS of a PUBLISH that a server takes, if it is not 2 (section 3.2.2.3.4).
+/// The highest QoS of a PUBLISH that a server supports, if it is not 2 (section 3.2.2.3.4).
 #[expect(clippy::exhaustive_enums, reason = "the property is one bit")]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -85,7 +87,7 @@ pub enum PayloadFormat {
     serde(rename_all = "snake_case")
 )]
 pub enum MaximumQoS {
-    /// QoS 0 alone.
+    /// Only QoS 0.
     AtMostOnce,
     /// QoS 0 and 1.
     AtLeastOnce,
@@ -282,3 +284,6 @@ impl fmt::Display for SubscriptionId {
         fmt::Display::fmt(&self.0, f)
     }
 }
+
+number!(SubscriptionId: u32 by new and get, or "not a subscription identifier, 1 to 268435455");
+number!(TopicAlias: u16 by new and get, or "not a topic alias, 1 to 65535");

@@ -1,3 +1,6 @@
+use core::error::Error as StdError;
+use core::fmt;
+
 use thiserror::Error;
 
 use crate::packet_id::PacketId;
@@ -6,28 +9,27 @@ use crate::qos::QoS;
 use crate::reason::ReasonCode;
 use crate::version::Version;
 
-/// The peer sent a well-formed packet that does not fit what went before.
+/// A well-formed packet from the peer that breaks a rule of the session.
 ///
 /// The network connection is to be closed, in 5.0 after a DISCONNECT with
 /// [`reason_code`](Self::reason_code) [MQTT-4.13.1-1]. The session is as it was before the packet.
 #[derive(Clone, Copy, Debug, Eq, Error, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Violation {
-    /// The packet does not answer what was sent with its identifier: PUBACK to a QoS 2 message, for
-    /// instance.
-    #[error("{0} does not answer what was sent")]
+    /// An acknowledgement of the wrong kind, such as PUBACK for a QoS 2 message.
+    #[error("{0} does not answer the packet that was sent")]
     UnexpectedAck(PacketType),
-    /// Nothing was sent with the identifier of this acknowledgement.
+    /// An acknowledgement with a packet identifier that is not in use.
     #[error("{0} for an unknown packet identifier")]
     UnknownPacketId(PacketType),
-    /// A new PUBLISH of this QoS has the identifier of another message that is under way.
-    #[error("packet identifier of a new PUBLISH is in use")]
+    /// A new PUBLISH of this QoS with the packet identifier of another message in flight.
+    #[error("the packet identifier of a new PUBLISH is in use")]
     PacketIdInUse(QoS),
     /// More QoS 1 and QoS 2 messages than Receive Maximum are unacknowledged.
-    #[error("receive maximum is exceeded")]
+    #[error("the receive maximum is exceeded")]
     ReceiveMaximumExceeded,
-    /// SUBACK or UNSUBACK has more or fewer codes than the request has topic filters.
-    #[error("{0} has not one code for each topic filter")]
+    /// A SUBACK or UNSUBACK with more or fewer codes than the request has topic filters.
+    #[error("{0} does not have one code for each topic filter")]
     WrongCodeCount(PacketType),
 }
 
@@ -66,39 +68,73 @@ impl Violation {
     }
 }
 
-/// The caller asked for what cannot be done. The session is as it was before.
+/// A call that is not possible. It changed nothing.
 #[derive(Clone, Copy, Debug, Eq, Error, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SessionError {
     /// All 65,535 packet identifiers are in use.
     #[error("all packet identifiers are in use")]
     PacketIdsExhausted,
-    /// A QoS 0 message has no packet identifier, and is no part of a session.
-    #[error("QoS 0 needs no session")]
+    /// A QoS 0 message, which has no packet identifier and is not part of a session.
+    #[error("a message of QoS 0 is not part of a session")]
     AtMostOnce,
-    /// There is no message with this identifier, or it is not this side's turn.
-    #[error("no such message waits for this")]
+    /// No message with this packet identifier is kept.
+    #[error("no message with this packet identifier is kept")]
     UnknownPacketId,
-    /// The message has been sent: its exchange has to be completed.
-    #[error("message has been sent already")]
-    AlreadySent,
-    /// The answer cannot carry this code, or 3.1.1 cannot refuse a message.
-    #[error("reason code is not allowed here")]
+    /// The delivery was acknowledged before, or its network connection has ended, so that the peer
+    /// sends the message again.
+    #[error("the delivery is over: it was acknowledged, or its connection has ended")]
+    DeliveryOver,
+    /// The answer cannot have this code, or a code of 0x80 or above in 3.1.1.
+    #[error("the reason code is not allowed here")]
     InvalidReasonCode,
 }
 
-/// Why a snapshot is not one of a session.
+/// The reason why a call failed, with the argument of the call.
+#[derive(Clone, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "to be taken apart")]
+pub struct Refused<T, E> {
+    /// The reason.
+    pub why: E,
+    /// The argument of the call.
+    pub given: T,
+}
+
+impl<T, E> Refused<T, E> {
+    pub(crate) const fn new(why: E, given: T) -> Self {
+        Self { why, given }
+    }
+}
+
+/// Displays the reason alone, as a message may be long.
+impl<T, E: fmt::Debug> fmt::Debug for Refused<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("why", &self.why)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T, E: fmt::Display> fmt::Display for Refused<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.fmt(f)
+    }
+}
+
+impl<T, E: StdError> StdError for Refused<T, E> {}
+
+/// The reason why a snapshot is not the state of a session.
 #[derive(Clone, Copy, Debug, Eq, Error, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidSnapshot {
-    /// Another layout, of a later release perhaps.
-    #[error("snapshot has unknown layout {0}")]
+    /// Another layout, perhaps of a later release.
+    #[error("the snapshot has the unknown layout {0}")]
     UnknownLayout(u8),
     /// A stored message of QoS 0.
-    #[error("message of QoS 0")]
+    #[error("a message in the snapshot has QoS 0")]
     AtMostOnce,
-    /// The identifier is there twice in one direction.
-    #[error("packet identifier {0} is there twice")]
+    /// A packet identifier that occurs twice in one direction.
+    #[error("the packet identifier {0} occurs twice")]
     RepeatedPacketId(PacketId),
 }
 
@@ -111,5 +147,18 @@ mod tests {
         assert_eq!(size_of::<Violation>(), 2);
         assert_eq!(size_of::<SessionError>(), 1);
         assert_eq!(size_of::<InvalidSnapshot>(), 4);
+    }
+
+    #[test]
+    fn violations_name_their_rule() {
+        let unexpected = Violation::UnexpectedAck(PacketType::PubRec);
+        assert_eq!(unexpected.reason_code(), ReasonCode::ProtocolError);
+        assert_eq!(unexpected.statement(Version::V311), Some("MQTT-3.3.4-1"));
+        let unknown = Violation::UnknownPacketId(PacketType::UnsubAck);
+        assert_eq!(unknown.statement(Version::V311), Some("MQTT-2.3.1-7"));
+        assert_eq!(unknown.statement(Version::V5), Some("MQTT-2.2.1-6"));
+        let excess = Violation::ReceiveMaximumExceeded;
+        assert_eq!(excess.reason_code().to_u8(), 0x93);
+        assert_eq!(excess.statement(Version::V5), Some("MQTT-4.9.0-2"));
     }
 }

@@ -3,10 +3,10 @@ use alloc::vec::Vec;
 use super::packet_ids::PacketIds;
 use crate::packet_id::PacketId;
 
-/// What is under way, found by packet identifier and kept in order.
+/// The exchanges in flight, found by packet identifier and kept in order.
 ///
-/// Each entry stands in one of three lanes. In a lane, what has been sent comes first, and behind it,
-/// in order, what is yet to be sent. Every operation on one entry takes constant time, and none
+/// Each entry is in one of three lanes. In a lane, the entries that were sent come first, followed by
+/// those that are yet to be sent, in order. Every operation on one entry takes constant time, and none
 /// allocates once there is room.
 #[derive(Clone, Debug)]
 pub(super) struct InFlight<T> {
@@ -17,7 +17,7 @@ pub(super) struct InFlight<T> {
     lanes: [Queue; 3],
 }
 
-/// Where an entry stands.
+/// The queue in which an entry is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Lane {
     /// Messages: outbound until PUBREC, inbound until PUBREL.
@@ -41,7 +41,13 @@ impl<T> InFlight<T> {
     /// Adds an entry at the end of `lane`, yet to be sent.
     ///
     /// Returns whether `id` was not in use; else nothing is changed.
+    #[inline]
     pub(super) fn push(&mut self, lane: Lane, id: PacketId, value: T) -> bool {
+        self.push_made(lane, id, || value)
+    }
+
+    #[inline]
+    fn push_made(&mut self, lane: Lane, id: PacketId, make: impl FnOnce() -> T) -> bool {
         let at = match self.unused {
             NONE => u16::try_from(self.slots.len()).unwrap_or(NONE),
             unused => unused,
@@ -49,29 +55,39 @@ impl<T> InFlight<T> {
         if !self.ids.insert(id, at) {
             return false;
         }
-        let slot = Slot {
-            id,
-            value: Some(value),
-            lane,
-            sent: false,
-            prev: NONE,
-            next: NONE,
-        };
         match self.slots.get_mut(usize::from(at)) {
+            // A value is long: it is made in its place.
             Some(place) => {
                 self.unused = place.next;
-                *place = slot;
+                place.id = id;
+                // It has none, so that there is nothing to drop.
+                core::mem::forget(place.value.replace(make()));
             }
-            None => self.slots.push(slot),
+            None => self.slots.push(Slot {
+                id,
+                value: Some(make()),
+                lane,
+                sent: false,
+                prev: NONE,
+                next: NONE,
+            }),
         }
         self.link(lane, at);
         true
     }
 
     /// As [`push`](Self::push), with the identifier that is next.
-    pub(super) fn push_next(&mut self, lane: Lane, id: PacketId, value: T) {
-        self.push(lane, id, value);
+    #[inline]
+    pub(super) fn push_next(
+        &mut self,
+        lane: Lane,
+        id: PacketId,
+        make: impl FnOnce() -> T,
+    ) -> Option<&mut T> {
+        self.push_made(lane, id, make);
         self.ids.set_last(Some(id));
+        let at = self.lane(lane).tail;
+        self.slot_mut(at)?.value.as_mut()
     }
 
     pub(super) fn remove(&mut self, id: PacketId) -> Option<T> {
@@ -166,6 +182,18 @@ impl<T> InFlight<T> {
     pub(super) fn place(&self, id: PacketId) -> Option<(Lane, bool)> {
         let slot = self.slots.get(usize::from(self.ids.slot(id)?))?;
         Some((slot.lane, slot.sent))
+    }
+
+    /// Returns whether there is an entry in `lane` that is yet to be sent.
+    #[inline]
+    pub(super) const fn has_unsent(&self, lane: Lane) -> bool {
+        self.unsent_slot(lane) != NONE
+    }
+
+    /// The slot of the first entry of `lane` that is yet to be sent.
+    #[inline]
+    pub(super) const fn unsent_slot(&self, lane: Lane) -> u16 {
+        self.lane(lane).unsent
     }
 
     /// The first entry of `lane` that is yet to be sent.
@@ -299,7 +327,7 @@ impl Queue {
 }
 
 /// No slot: there are at most 65,535, as there are identifiers, so that the last is 65,534.
-const NONE: u16 = u16::MAX;
+pub(super) const NONE: u16 = u16::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -327,7 +355,7 @@ mod tests {
                 match (rng.below(8), any) {
                     (0..=2, _) if live < most => {
                         let id = real.ids.next().unwrap();
-                        real.push_next(LANES[lane], id, step);
+                        real.push_next(LANES[lane], id, || step);
                         naive[lane].push((id.get(), step, false));
                     }
                     (3 | 4, Some((key, value, _))) => {
@@ -383,7 +411,7 @@ mod tests {
         let mut real = InFlight::new();
         for value in 1..=u16::MAX {
             assert_eq!(real.ids.next(), PacketId::new(value));
-            real.push_next(Lane::Message, id(value), value);
+            real.push_next(Lane::Message, id(value), || value);
         }
         assert_eq!(real.ids.next(), None);
         assert!(!real.push(Lane::Message, id(9), 0));

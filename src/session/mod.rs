@@ -1,40 +1,54 @@
-//! What outlives a network connection: packet identifiers, messages in flight, and the exchanges of
-//! QoS 1 and QoS 2 (sections 4.3, 4.4, 4.6 and 4.9).
+//! The state that outlives a network connection: packet identifiers, messages in flight, and the
+//! exchanges of QoS 1 and QoS 2 (sections 4.3, 4.4, 4.6 and 4.9).
 //!
-//! [`Outbound`] and [`Inbound`] are single exchanges, [`Session`] is all of one side. Neither knows
-//! bytes: they take identifiers and reason codes, and say what to send.
+//! [`Outbound`] and [`Inbound`] are single exchanges, and [`Session`] is the whole state of one side.
+//! None of them handles bytes: they take packet identifiers and reason codes, and return what to send.
 
 use core::num::NonZeroU16;
+use core::time::Duration;
 
 use crate::packet_id::PacketId;
 use crate::qos::Delivery;
 use crate::reason::ReasonCode;
 use crate::version::Version;
 
+mod acks;
+mod call;
+mod change;
 mod error;
+mod exchange;
+mod expiry;
 mod in_flight;
 mod packet_ids;
 mod receiver;
+mod receiving;
 mod sender;
+mod sending;
 mod snapshot;
+mod store;
 
-pub use error::{InvalidSnapshot, SessionError, Violation};
+use call::Calls;
+pub use call::{CallId, Expiry};
+pub use change::Change;
+pub use error::{InvalidSnapshot, Refused, SessionError, Violation};
+pub(crate) use exchange::Loss;
+use exchange::{Received, Sent};
 use in_flight::{InFlight, Lane};
 pub use packet_ids::PacketIds;
-use receiver::Received;
-pub use receiver::{Inbound, PublishStep, Receipt};
-use sender::Sent;
+pub use receiver::{Inbound, PublishStep};
+pub use receiving::{Receipt, Token};
 pub use sender::{Outbound, Step};
-pub use snapshot::{Snapshot, StoredMessage};
+pub use snapshot::{Snapshot, StoredMessage, StoredRelease};
+use store::Changes;
 
-/// One side's state of a session: what it has sent and what it has received.
+/// The session state of one side, client or server: the exchanges it began and those of its peer.
 ///
-/// `M` is what the caller keeps of a message in order to send it again, such as a
-/// [`Frame`](crate::Frame) or a key of its own store. Client and server use the same type. Packet
-/// identifiers of the two directions are independent of each other.
+/// `M` is what the caller keeps of a message to send it again, such as a [`Frame`](crate::Frame) or a
+/// key of its own store. Packet identifiers of the two directions are independent of each other.
 ///
-/// After each `handle_*` and each command, drain [`poll_transmit`](Self::poll_transmit). Memory is
-/// taken for what is in flight, at first none, and kept for what follows.
+/// After each `handle_*` and each command, call [`poll_transmit`](Self::poll_transmit) until it returns
+/// `None`. A new session holds no memory on the heap. It grows with the messages in flight, and
+/// [`shrink_to_fit`](Self::shrink_to_fit) frees what is unused.
 ///
 /// ```
 /// use mqtt_sansio::session::{Link, Receipt, Session, Transmit};
@@ -44,15 +58,15 @@ pub use snapshot::{Snapshot, StoredMessage};
 /// client.connect(Link::new(Version::V5));
 /// server.connect(Link::new(Version::V5));
 ///
-/// let id = client.publish(QoS::AtLeastOnce, "15:0")?;
-/// let Some(Transmit::Publish { delivery, message: &"15:0", dup: false }) = client.poll_transmit()
+/// client.publish(QoS::AtLeastOnce, "15:0")?;
+/// let Some(Transmit::Publish { delivery, message: &"15:0", .. }) = client.poll_transmit()
 /// else { panic!() };
 ///
-/// assert_eq!(server.handle_publish(delivery), Ok(Receipt::New));
-/// server.acknowledge(id, ReasonCode::Success)?;
+/// let Receipt::New(token) = server.handle_publish(delivery)? else { panic!() };
+/// server.acknowledge(token, ReasonCode::Success)?;
 /// let Some(Transmit::PubAck(id, reason)) = server.poll_transmit() else { panic!() };
 ///
-/// client.handle_pub_ack(id, reason)?;
+/// let _ = client.handle_pub_ack(id, reason)?;
 /// assert!(client.is_empty() && server.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -64,6 +78,33 @@ pub struct Session<M> {
     /// PUBLISH of QoS 1 and 2 that are unacknowledged on this network connection, each way.
     sending: u16,
     receiving: u16,
+    /// The number of the next delivery.
+    deliveries: u64,
+    calls: Calls,
+    /// The packet identifier that a message got last, of those stored where changes are recorded.
+    last_stored: Option<PacketId>,
+    /// The first message whose expiry interval has not begun.
+    to_begin: Option<PacketId>,
+    /// The first message of which is not stored that it is sent.
+    to_announce: Option<PacketId>,
+    /// The number of messages that were announced on this network connection and are not sent.
+    announced: u16,
+    /// The time before which no message expires.
+    next_expiry: Option<Duration>,
+    changes: Changes,
+    /// The kind of the last required answer that was sent.
+    served: Owed,
+}
+
+/// The kinds of packets that the protocol owes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Owed {
+    /// PUBCOMP.
+    Completion,
+    /// PUBACK or PUBREC.
+    Receipt,
+    /// PUBREL.
+    Release,
 }
 
 impl<M> Session<M> {
@@ -75,91 +116,163 @@ impl<M> Session<M> {
             link: None,
             sending: 0,
             receiving: 0,
+            deliveries: 0,
+            calls: Calls::new(),
+            last_stored: None,
+            to_begin: None,
+            to_announce: None,
+            announced: 0,
+            next_expiry: None,
+            changes: None,
+            served: Owed::Release,
         }
     }
 
-    /// A network connection is established: CONNACK was accepted, or is on its way.
+    /// Begins a network connection, once CONNACK is received or sent.
     ///
-    /// What is unacknowledged is sent again [MQTT-4.4.0-1], each kind in its order [MQTT-4.6.0-1]
-    /// [MQTT-4.6.0-4]: PUBREL first, then PUBLISH as the new quota allows. If the peer has no
-    /// session, call [`reset`](Self::reset) before.
+    /// Unacknowledged packets are sent again [MQTT-4.4.0-1], each kind in its order [MQTT-4.6.0-1]
+    /// [MQTT-4.6.0-4]: PUBREL first, then PUBLISH as the new quota allows. If the peer has no session,
+    /// call [`reset`](Self::reset) first.
     pub fn connect(&mut self, link: Link) {
-        self.disconnect();
+        // Requests may be sent before CONNACK, and then they are of this connection.
+        let early = self.link.is_none();
+        self.end_link(early, &mut |_, _| ());
         self.link = Some(link);
     }
 
-    /// The network connection is closed.
+    /// Ends the network connection.
     ///
-    /// SUBSCRIBE and UNSUBSCRIBE without an answer are over, as they are no part of a session. So
-    /// are the QoS 1 messages not yet acknowledged, which come again.
+    /// Unanswered SUBSCRIBE and UNSUBSCRIBE are discarded, as they are not part of a session. So are
+    /// received messages of QoS 1 that this side has not acknowledged, which the peer sends again.
     pub fn disconnect(&mut self) {
-        self.link = None;
-        self.disconnect_sender();
-        self.disconnect_receiver();
+        self.disconnect_with(&mut |_, _| ());
     }
 
-    /// The peer has no session: forgets every exchange that was begun [MQTT-3.2.2-5].
-    ///
-    /// Messages that have never been sent stay, in order, with their identifiers. A session without
-    /// these too is a [`new`](Self::new) one.
-    pub fn reset(&mut self) {
-        self.disconnect();
-        self.inbound.clear();
-        let mut at = self.outbound.first(Lane::Message).map(|(id, _)| id);
-        while let Some(id) = at {
-            at = self.outbound.after(id).map(|(id, _)| id);
-            if self.outbound.get(id).is_some_and(|sent| sent.sent) {
+    /// Ends the network connection, and passes the calls that end with it to `gone`.
+    pub(crate) fn disconnect_with(&mut self, gone: &mut impl FnMut(CallId, Loss<M>)) {
+        self.end_link(false, gone);
+    }
+
+    fn end_link(&mut self, keep_requests: bool, gone: &mut impl FnMut(CallId, Loss<M>)) {
+        self.link = None;
+        if !keep_requests {
+            while let Some((id, _)) = self.outbound.first(Lane::Request) {
                 self.outbound.remove(id);
             }
         }
-        while let Some((id, _)) = self.outbound.first(Lane::Release) {
-            self.outbound.remove(id);
+        self.disconnect_sender(gone);
+        self.disconnect_receiver();
+    }
+
+    /// Discards every exchange that had begun, as the peer has no session [MQTT-3.2.2-5].
+    ///
+    /// Messages that were never sent stay, in order and with their packet identifiers. To discard them
+    /// as well, make a [`new`](Self::new) session.
+    pub fn reset(&mut self) {
+        self.reset_with(&mut |_, _| ());
+    }
+
+    /// Discards every exchange that had begun, and passes the calls that end with it to `gone`.
+    pub(crate) fn reset_with(&mut self, gone: &mut impl FnMut(CallId, Loss<M>)) {
+        if self.link.is_some() {
+            self.disconnect_with(gone);
+        }
+        let before = (self.packet_ids_in_use(), self.received());
+        self.inbound.clear();
+        self.reset_sender(gone);
+        if (self.packet_ids_in_use(), 0) != before {
+            self.record(Change::Reset);
         }
     }
 
-    /// Gives memory back that is kept for further messages.
+    /// Frees memory that is kept for further messages.
     pub fn shrink_to_fit(&mut self) {
         self.outbound.shrink_to_fit();
         self.inbound.shrink_to_fit();
     }
 
-    /// What to send next; `None` if there is nothing, or no network connection.
+    /// The next packet to send, or `None` if there is none or no network connection.
     ///
-    /// To be sent in this order. What is returned counts as sent.
+    /// Packets are to be sent in this order, and count as sent once they are returned.
     // To return it through memory costs as much as to find it.
     #[inline(always)]
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_, M>> {
-        if self.inbound.unsent(Lane::Release).is_some() {
-            return self.poll_completion();
+        match self.next_owed() {
+            Some(owed) => self.poll_owed(owed),
+            None => self.poll_message(),
         }
-        let receipt = self.inbound.unsent(Lane::Message);
-        if receipt.is_some_and(|(_, received)| received.is_answered()) {
-            return self.poll_receipt();
-        }
-        if self.outbound.unsent(Lane::Release).is_some() {
-            return self.poll_release();
-        }
-        self.poll_message()
     }
 
-    /// How many packet identifiers this side has in use: one for each of its messages and requests,
+    /// The kind of the next required answer. Kinds take turns, so that none waits behind more than two
+    /// of others.
+    #[inline]
+    pub(crate) fn next_owed(&self) -> Option<Owed> {
+        let waiting = self.inbound.unsent_slot(Lane::Message)
+            & self.inbound.unsent_slot(Lane::Release)
+            & self.outbound.unsent_slot(Lane::Release);
+        // All bits are set in no slot, and in no other: nearly every time there is nothing.
+        if waiting == in_flight::NONE {
+            return None;
+        }
+        let receipt = self.inbound.has_unsent(Lane::Message) && self.is_next_answered();
+        let completion = self.inbound.has_unsent(Lane::Release);
+        let release = self.outbound.has_unsent(Lane::Release);
+        match (self.link.is_some(), completion, receipt, release) {
+            (false, ..) | (_, false, false, false) => None,
+            (_, true, false, false) => Some(Owed::Completion),
+            (_, false, true, false) => Some(Owed::Receipt),
+            (_, false, false, true) => Some(Owed::Release),
+            _ => {
+                let [first, second, third] = match self.served {
+                    Owed::Completion => [Owed::Receipt, Owed::Release, Owed::Completion],
+                    Owed::Receipt => [Owed::Release, Owed::Completion, Owed::Receipt],
+                    Owed::Release => [Owed::Completion, Owed::Receipt, Owed::Release],
+                };
+                let ready = |owed: &Owed| match owed {
+                    Owed::Completion => completion,
+                    Owed::Receipt => receipt,
+                    Owed::Release => release,
+                };
+                [first, second, third].into_iter().find(ready)
+            }
+        }
+    }
+
+    /// Returns whether the caller has decided the answer to the first unanswered message.
+    fn is_next_answered(&self) -> bool {
+        let next = self.inbound.unsent(Lane::Message);
+        next.is_some_and(|(_, received)| received.is_answered())
+    }
+
+    // As `poll_transmit`.
+    #[inline(always)]
+    pub(crate) fn poll_owed(&mut self, owed: Owed) -> Option<Transmit<'_, M>> {
+        self.served = owed;
+        match owed {
+            Owed::Completion => self.poll_completion(),
+            Owed::Receipt => self.poll_receipt(),
+            Owed::Release => self.poll_release(),
+        }
+    }
+
+    /// The number of packet identifiers that this side uses: one for each of its messages and requests,
     /// waiting or sent.
     pub const fn packet_ids_in_use(&self) -> u16 {
         self.outbound.ids().len()
     }
 
-    /// How many of the peer's packet identifiers are remembered.
+    /// The number of the peer's packet identifiers that are kept.
     pub const fn received(&self) -> u16 {
         self.inbound.ids().len()
     }
 
-    /// Whether nothing is in flight, in either direction.
+    /// Returns whether nothing is in flight in either direction.
     pub const fn is_empty(&self) -> bool {
         self.packet_ids_in_use() == 0 && self.received() == 0
     }
 
-    /// Whether there is a network connection.
+    /// Returns whether there is a network connection.
     pub const fn is_connected(&self) -> bool {
         self.link.is_some()
     }
@@ -175,21 +288,21 @@ impl<M> Default for Session<M> {
     }
 }
 
-/// What holds on one network connection, as CONNECT and CONNACK agreed.
+/// The parameters of a session on one network connection, from CONNECT and CONNACK.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct Link {
-    /// The version that is spoken.
+    /// The version of the connection.
     pub version: Version,
-    /// How many PUBLISH of QoS 1 and 2 this side may have unacknowledged: the peer's Receive Maximum,
-    /// or less [MQTT-4.9.0-1]. Also of use in 3.1.1, where the peer says nothing.
+    /// The number of PUBLISH of QoS 1 and 2 that this side may have unacknowledged: the peer's Receive
+    /// Maximum or less [MQTT-4.9.0-1]. Also used in 3.1.1, where the peer has no such limit.
     pub send_maximum: NonZeroU16,
-    /// This side's own Receive Maximum. Without effect in 3.1.1, where the peer does not know it.
+    /// The Receive Maximum of this side. Without effect in 3.1.1, where it cannot be announced.
     pub receive_maximum: NonZeroU16,
 }
 
 impl Link {
-    /// Without limits: 65,535 in both directions.
+    /// Makes parameters without limits: 65,535 in both directions.
     pub const fn new(version: Version) -> Self {
         Self {
             version,
@@ -205,11 +318,14 @@ impl Link {
 pub enum Transmit<'a, M> {
     /// PUBLISH.
     Publish {
-        /// Its QoS, 1 or 2, and packet identifier.
+        /// The QoS, 1 or 2, and packet identifier.
         delivery: Delivery,
-        /// Whether it has been sent on an earlier network connection [MQTT-3.3.1-1].
+        /// Whether the message may have been sent on an earlier network connection [MQTT-3.3.1-1].
         dup: bool,
-        /// What the caller kept.
+        /// The time at which the message expires, on the caller's clock. The rest of the interval is
+        /// sent with it [MQTT-3.3.2-6].
+        expires: Option<Duration>,
+        /// The message that the caller stored.
         message: &'a M,
     },
     /// PUBACK.
@@ -222,17 +338,37 @@ pub enum Transmit<'a, M> {
     PubComp(PacketId, ReasonCode),
 }
 
-/// What an acknowledgement did to a message. It is `None` if it was given up or handed out before.
+/// The effect of an acknowledgement on a message.
 #[must_use]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "callers must handle every kind")]
 pub enum Progress<M> {
     /// PUBREC: the peer owns the message, which is not sent again.
-    Received(Option<M>),
-    /// PUBACK, PUBCOMP or a failing PUBREC: the packet identifier is free.
-    Completed(Option<M>),
-    /// The acknowledgement came before, or belongs to nothing that is remembered.
+    Received,
+    /// PUBACK, PUBCOMP or a failing PUBREC: the exchange is over and its packet identifier is free.
+    Completed {
+        /// The call that published the message.
+        call: CallId,
+        /// The end of the exchange.
+        fate: Fate,
+        /// The message, if it was refused and not returned to the caller before.
+        message: Option<M>,
+    },
+    /// No effect: the acknowledgement is a repetition, or its exchange is not known.
     Unchanged,
+}
+
+/// The end of the exchange of a message.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle every kind")]
+pub enum Fate {
+    /// The peer accepted the message.
+    Accepted,
+    /// The peer refused the message.
+    Refused,
+    /// The peer may have the message: a code of 0x80 or above answered a message that was sent again and
+    /// may refer to the first copy, or answered PUBREL.
+    Uncertain,
 }
 
 #[cfg(test)]
@@ -292,6 +428,23 @@ mod tests {
         }
     }
 
+    impl<M> Session<M> {
+        /// Handles PUBLISH, and says whether it is new.
+        pub(super) fn receive(&mut self, delivery: Delivery) -> Result<bool, Violation> {
+            let receipt = self.handle_publish(delivery)?;
+            Ok(matches!(receipt, Receipt::New(_)))
+        }
+
+        /// Answers the delivery that has this identifier now.
+        pub(super) fn answer(
+            &mut self,
+            id: PacketId,
+            reason: ReasonCode,
+        ) -> Result<(), SessionError> {
+            self.acknowledge(self.token(id), reason)
+        }
+    }
+
     pub(super) fn id(value: u16) -> PacketId {
         PacketId::new(value).unwrap()
     }
@@ -320,6 +473,7 @@ mod tests {
                 delivery,
                 dup,
                 message,
+                ..
             } => Wire::Publish(delivery, dup, *message),
             Transmit::PubAck(id, reason) => Wire::PubAck(id, reason),
             Transmit::PubRec(id, reason) => Wire::PubRec(id, reason),
@@ -338,7 +492,7 @@ mod tests {
     struct Side {
         session: Session<u32>,
         /// Messages that came and are not answered yet.
-        undecided: Vec<(Delivery, u32)>,
+        undecided: Vec<(Token, u32)>,
         delivered: BTreeMap<u32, u32>,
         refused: BTreeSet<u32>,
         /// The messages in the order in which they came first.
@@ -349,6 +503,8 @@ mod tests {
         to_release: VecDeque<PacketId>,
         releases: Vec<PacketId>,
         completed: u32,
+        /// A snapshot and the changes since, where they are recorded.
+        stored: Option<(Snapshot<u32>, Vec<Change<u32>>)>,
     }
 
     impl Side {
@@ -364,15 +520,33 @@ mod tests {
                 to_release: VecDeque::new(),
                 releases: Vec::new(),
                 completed: 0,
+                stored: None,
+            }
+        }
+
+        /// Stores changes from now on, on top of a snapshot.
+        fn record(&mut self) {
+            self.session.record_changes();
+            self.stored = Some((self.session.snapshot(), Vec::new()));
+        }
+
+        /// Stores what has changed.
+        fn store(&mut self) {
+            while let Some(change) = self.session.poll_change() {
+                let change = change.map(|message| *message);
+                self.stored.as_mut().unwrap().1.push(change);
             }
         }
 
         fn transmit(&mut self) -> Option<Wire> {
+            self.store();
             let wire = poll(&mut self.session)?;
             match wire {
-                // [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT-3.3.1-1]: DUP exactly if sent before.
+                // [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT-3.3.1-1]: DUP exactly if sent before, or
+                // stored as sent.
                 Wire::Publish(_, dup, message) => {
-                    assert_eq!(self.transmitted.insert(message), !dup);
+                    let first = self.transmitted.insert(message);
+                    assert!(first != dup || (first && self.stored.is_some()));
                 }
                 // [MQTT-4.6.0-2] [MQTT-4.6.0-3]
                 Wire::PubAck(id, _) | Wire::PubRec(id, _) => {
@@ -393,8 +567,8 @@ mod tests {
                         self.owed.push_back(id);
                     }
                     let receipt = self.session.handle_publish(delivery).unwrap();
-                    if receipt == Receipt::New {
-                        self.undecided.push((delivery, message));
+                    if let Receipt::New(token) = receipt {
+                        self.undecided.push((token, message));
                         if !self.seen.contains(&message) {
                             self.seen.push(message);
                         }
@@ -410,12 +584,14 @@ mod tests {
                 }
             };
             match (progress, wire) {
-                (Progress::Received(_), Wire::PubRec(id, _)) => {
+                (Progress::Received, Wire::PubRec(id, _)) => {
                     self.releases.push(id);
                     self.to_release.push_back(id);
                 }
-                (Progress::Completed(_), Wire::PubAck(id, _) | Wire::PubRec(id, _))
-                | (Progress::Completed(_), Wire::PubComp(id, _)) => {
+                (
+                    Progress::Completed { .. },
+                    Wire::PubAck(id, _) | Wire::PubRec(id, _) | Wire::PubComp(id, _),
+                ) => {
                     self.completed += 1;
                     self.releases.retain(|release| *release != id);
                 }
@@ -425,13 +601,14 @@ mod tests {
         }
 
         fn decide(&mut self, at: usize, refuse: bool) {
-            let (delivery, message) = self.undecided.remove(at);
+            let (token, message) = self.undecided.remove(at);
             let reason = match refuse {
                 true => ReasonCode::QuotaExceeded,
                 false => ReasonCode::NoMatchingSubscribers,
             };
-            let id = delivery.packet_id().unwrap();
-            self.session.acknowledge(id, reason).unwrap();
+            self.session.acknowledge(token, reason).unwrap();
+            let late = self.session.acknowledge(token, reason);
+            assert_eq!(late, Err(SessionError::DeliveryOver));
             match refuse {
                 true => drop(self.refused.insert(message)),
                 false => *self.delivered.entry(message).or_default() += 1,
@@ -441,15 +618,24 @@ mod tests {
 
         fn disconnect(&mut self, crash: bool) {
             if crash {
+                self.store();
                 let snapshot = self.session.snapshot();
-                self.session = Session::restore(snapshot.clone()).unwrap();
+                let (base, changes) = match self.stored.take() {
+                    Some((base, changes)) => (base, changes),
+                    None => (snapshot.clone(), Vec::new()),
+                };
+                let changed = self.session.changes.is_some();
+                self.session = Session::restore(base, changes).unwrap();
                 assert_eq!(self.session.snapshot(), snapshot);
+                if changed {
+                    self.record();
+                }
                 self.undecided.clear();
             }
             self.session.disconnect();
             self.session.check();
             self.undecided
-                .retain(|(delivery, _)| delivery.qos() == QoS::ExactlyOnce);
+                .retain(|(token, _)| token.qos() == QoS::ExactlyOnce);
             self.owed.clear();
             self.to_release = self.releases.iter().copied().collect();
         }
@@ -463,6 +649,9 @@ mod tests {
             let mut rng = Rng::new(seed);
             let version = [Version::V311, Version::V5][rng.below(2)];
             let mut sides = [Side::new(), Side::new()];
+            if seed % 2 == 0 {
+                sides.iter_mut().for_each(Side::record);
+            }
             let mut wires = [VecDeque::new(), VecDeque::new()];
             let mut published: [Vec<(u32, QoS)>; 2] = Default::default();
             let (mut next, mut steps) = (0, 0);
@@ -487,8 +676,7 @@ mod tests {
                     }
                     8..=10 => {
                         let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce][rng.below(2)];
-                        let id = sides[at].session.publish(qos, next).unwrap();
-                        assert_eq!(sides[at].session.outbound.ids().last(), Some(id));
+                        sides[at].session.publish(qos, next).unwrap();
                         published[at].push((next, qos));
                         next += 1;
                     }
@@ -583,10 +771,10 @@ mod tests {
         // 3 and then 1 are received: both await PUBCOMP.
         for value in [3, 1] {
             let progress = session.handle_pub_rec(id(value), ReasonCode::Success);
-            assert_eq!(progress, Ok(Progress::Received(Some(value.into()))));
+            assert_eq!(progress, Ok(Progress::Received));
         }
         session.connect(link(Version::V5, 1, 10));
-        let sixth = session.publish(QoS::AtLeastOnce, 6).unwrap();
+        session.publish(QoS::AtLeastOnce, 6).unwrap();
         let (success, two) = (ReasonCode::Success, Delivery::AtLeastOnce(id(2)));
         let expected = [
             Wire::PubRel(id(3), success),
@@ -606,7 +794,7 @@ mod tests {
         let _ = session.handle_pub_rec(id(5), success).unwrap();
         assert_eq!(drain(&mut session), [Wire::PubRel(id(5), success)]);
         let _ = session.handle_pub_comp(id(5), success).unwrap();
-        let sixth = Wire::Publish(Delivery::AtLeastOnce(sixth), false, 6);
+        let sixth = Wire::Publish(Delivery::AtLeastOnce(id(6)), false, 6);
         assert_eq!(drain(&mut session), [sixth]);
     }
 
@@ -616,24 +804,30 @@ mod tests {
         for qos in [Delivery::AtLeastOnce, Delivery::ExactlyOnce] {
             let mut session = Session::new();
             session.connect(Link::new(Version::V5));
-            let one = session.publish(QoS::ExactlyOnce, 1).unwrap();
+            let call = session.publish(QoS::ExactlyOnce, 1).unwrap();
+            let one = id(1);
             let success = ReasonCode::Success;
             assert_eq!(drain(&mut session).len(), 1);
-            assert_eq!(session.handle_publish(qos(one)), Ok(Receipt::New));
-            session.acknowledge(one, success).unwrap();
+            assert_eq!(session.receive(qos(one)), Ok(true));
+            session.answer(one, success).unwrap();
             assert_eq!(drain(&mut session).len(), 1);
             let progress = session.handle_pub_rec(one, success);
-            assert_eq!(progress, Ok(Progress::Received(Some(1))));
+            assert_eq!(progress, Ok(Progress::Received));
             if qos(one).qos() == QoS::ExactlyOnce {
                 session.handle_pub_rel(one).unwrap();
                 let sent = drain(&mut session);
-                let expected = [Wire::PubComp(one, success), Wire::PubRel(one, success)];
+                let expected = [Wire::PubRel(one, success), Wire::PubComp(one, success)];
                 assert_eq!(sent, expected);
             } else {
                 assert_eq!(drain(&mut session), [Wire::PubRel(one, success)]);
             }
             let progress = session.handle_pub_comp(one, success);
-            assert_eq!(progress, Ok(Progress::Completed(None)));
+            let accepted = Progress::Completed {
+                call,
+                fate: Fate::Accepted,
+                message: None,
+            };
+            assert_eq!(progress, Ok(accepted));
             assert!(session.is_empty());
         }
     }
@@ -651,7 +845,7 @@ mod tests {
         let _ = session
             .handle_publish(Delivery::ExactlyOnce(id(1)))
             .unwrap();
-        session.acknowledge(id(1), ReasonCode::Success).unwrap();
+        session.answer(id(1), ReasonCode::Success).unwrap();
         session.subscribe(1).unwrap();
         session.reset();
         session.check();
@@ -669,7 +863,7 @@ mod tests {
         let _ = session
             .handle_publish(Delivery::AtLeastOnce(id(1)))
             .unwrap();
-        session.acknowledge(id(1), ReasonCode::Success).unwrap();
+        session.answer(id(1), ReasonCode::Success).unwrap();
         session.handle_pub_rel(id(2)).unwrap();
         assert_eq!(drain(&mut session), []);
         session.connect(Link::new(Version::V5));
@@ -691,6 +885,7 @@ mod tests {
         }
         session.shrink_to_fit();
         session.check();
-        assert_eq!(session.publish(QoS::AtLeastOnce, 0), Ok(id(1_001)));
+        session.publish(QoS::AtLeastOnce, 0).unwrap();
+        assert!(session.abandon(id(1_001)).is_ok());
     }
 }

@@ -2,11 +2,11 @@ use alloc::vec::Vec;
 
 use crate::packet_id::PacketId;
 
-/// The packet identifiers in use, and which comes next.
+/// The packet identifiers in use, and the next one.
 ///
-/// Every one of the 65,535 can be in use. A new one is never zero and never in use; they rotate, so
-/// that one just released comes last. Every operation takes constant time. Memory is taken for what
-/// is in use: none for up to eight, 148,546 bytes at most.
+/// All 65,535 can be in use. A new identifier is never zero and never in use. Identifiers rotate, so
+/// that one just released is used last. Every operation takes constant time. Memory on the heap grows
+/// with the identifiers in use: none for up to eight, 148,546 bytes at most.
 #[derive(Clone, Debug, Default)]
 pub struct PacketIds {
     /// What is in use, each with its slot, in no order, and behind that what is not; while it is so
@@ -21,7 +21,7 @@ pub struct PacketIds {
 const FEW: usize = 8;
 
 impl PacketIds {
-    /// None in use; the first to come is 1.
+    /// Makes the set with no identifier in use. The first one is 1.
     pub const fn new() -> Self {
         Self {
             few: [(0, 0); FEW],
@@ -41,12 +41,12 @@ impl PacketIds {
         Some(id)
     }
 
-    /// Gives `id` back. Returns whether it was in use.
+    /// Releases `id`. Returns whether it was in use.
     pub fn release(&mut self, id: PacketId) -> bool {
         self.remove(id).is_some()
     }
 
-    /// What [`take`](Self::take) would give.
+    /// The identifier that [`take`](Self::take) would return.
     pub fn next(&self) -> Option<PacketId> {
         let from = self.last.wrapping_add(1).max(1);
         let next = if self.tree.is_empty() {
@@ -59,31 +59,26 @@ impl PacketIds {
         PacketId::new(next?)
     }
 
-    /// Whether `id` is in use.
+    /// Returns whether `id` is in use.
     pub fn contains(&self, id: PacketId) -> bool {
         self.slot(id).is_some()
     }
 
-    /// How many are in use.
+    /// The number of identifiers in use.
     pub const fn len(&self) -> u16 {
         self.len
     }
 
-    /// Whether none is in use.
+    /// Returns whether no identifier is in use.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    /// The identifier taken last; the next is above it.
-    pub(super) fn last(&self) -> Option<PacketId> {
-        PacketId::new(self.last)
     }
 
     pub(super) fn set_last(&mut self, last: Option<PacketId>) {
         self.last = last.map_or(0, PacketId::get);
     }
 
-    /// What was inserted with `id`.
+    /// The slot that was inserted with `id`.
     #[inline]
     pub(super) fn slot(&self, id: PacketId) -> Option<u16> {
         match self.tree.is_empty() {
@@ -131,7 +126,7 @@ impl PacketIds {
         Some(slot)
     }
 
-    /// Forgets all but the rotation.
+    /// Releases all identifiers, and keeps the rotation.
     pub(super) fn clear(&mut self) {
         self.tree.clear();
         self.len = 0;
@@ -141,7 +136,7 @@ impl PacketIds {
         self.tree.nodes.shrink_to_fit();
     }
 
-    /// Where `id` is among the few.
+    /// The place of `id` among the few.
     #[inline]
     fn position(&self, id: u16) -> Option<usize> {
         let few = self.few.iter().take(usize::from(self.len));

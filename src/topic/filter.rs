@@ -2,41 +2,42 @@ use bytes::Bytes;
 
 use super::TopicName;
 use super::levels::{Levels, equal_bytes, level_len};
-use crate::text::{TextError, TextErrorKind, check_length, check_utf8, is_plain, text_type};
+use crate::plain::is_plain;
+use crate::text::{InvalidText, InvalidTextKind, check_length, check_utf8, text_type};
 
 /// A topic filter: one to 65,535 bytes of UTF-8 without U+0000, in which `+` stands for one whole
 /// level and `#` for the rest (section 4.7).
 ///
 /// A filter that starts with `$share/` is a shared subscription in 5.0 and an ordinary filter in
 /// 3.1.1, so [`shared`](Self::shared) reads it as one and nothing else does.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Ord, PartialOrd)]
 pub struct TopicFilter<B = Bytes>(pub(crate) B);
 
 text_type!(TopicFilter, check_filter);
 
 impl<B: AsRef<[u8]>> TopicFilter<B> {
-    /// The levels, which `/` separates; some may be empty.
+    /// Iterates over the levels, which `/` separates; some may be empty.
     pub fn levels(&self) -> Levels<'_> {
         Levels::new(self.as_bytes())
     }
 
-    /// Whether there is a `+` or `#`.
+    /// Returns whether there is a `+` or `#`.
     pub fn has_wildcards(&self) -> bool {
         self.as_bytes()
             .iter()
             .any(|byte| matches!(byte, b'+' | b'#'))
     }
 
-    /// Whether a message with this topic name is for this filter.
+    /// Returns whether a message with this topic name matches this filter.
     ///
     /// A filter that starts with a wildcard does not match a name that starts with `$`
-    /// [MQTT-4.7.2-1]. A shared subscription matches what its inner filter does:
-    /// `filter.shared()?` first.
+    /// [MQTT-4.7.2-1]. A shared subscription matches the names that its inner filter matches, so
+    /// use the filter of [`shared`](Self::shared).
     pub fn matches<N: AsRef<[u8]>>(&self, name: &TopicName<N>) -> bool {
         matches(self.as_bytes(), name.as_bytes())
     }
 
-    /// Whether every topic name that `other` matches is matched by this filter too.
+    /// Returns whether this filter matches every topic name that `other` matches.
     pub fn covers<C: AsRef<[u8]>>(&self, other: &TopicFilter<C>) -> bool {
         covers(self.as_bytes(), other.as_bytes())
     }
@@ -90,16 +91,16 @@ fn covers(filter: &[u8], other: &[u8]) -> bool {
 }
 
 #[inline]
-pub(crate) fn check_filter(bytes: &[u8]) -> Result<(), TextError> {
+pub(crate) fn check_filter(bytes: &[u8]) -> Result<(), InvalidText> {
     check_length(bytes)?;
     match bytes {
-        [] => Err(TextError::new(TextErrorKind::Empty, 0)),
+        [] => Err(InvalidText::new(InvalidTextKind::Empty, 0)),
         _ if is_plain::<true>(bytes) => Ok(()),
         _ => check_wildcards(bytes),
     }
 }
 
-fn check_wildcards(bytes: &[u8]) -> Result<(), TextError> {
+fn check_wildcards(bytes: &[u8]) -> Result<(), InvalidText> {
     if !is_plain::<false>(bytes) {
         check_utf8(bytes)?;
     }
@@ -108,10 +109,10 @@ fn check_wildcards(bytes: &[u8]) -> Result<(), TextError> {
         let after = bytes.get(at + 1);
         match byte {
             b'#' if before != b'/' || after.is_some() => {
-                return Err(TextError::new(TextErrorKind::MisplacedHash, at));
+                return Err(InvalidText::new(InvalidTextKind::MisplacedHash, at));
             }
             b'+' if before != b'/' || after.is_some_and(|&byte| byte != b'/') => {
-                return Err(TextError::new(TextErrorKind::MisplacedPlus, at));
+                return Err(InvalidText::new(InvalidTextKind::MisplacedPlus, at));
             }
             _ => before = byte,
         }
@@ -128,9 +129,9 @@ mod tests {
 
     #[test]
     fn rejects() {
-        use TextErrorKind::*;
+        use InvalidTextKind::*;
         #[rustfmt::skip]
-        let cases: &[(&[u8], TextErrorKind, usize)] = &[
+        let cases: &[(&[u8], InvalidTextKind, usize)] = &[
             (b"",                       Empty,         0),
             (b"sport/tennis#",          MisplacedHash, 12),
             (b"sport/tennis/#/ranking", MisplacedHash, 13),
@@ -146,7 +147,7 @@ mod tests {
         for &(bytes, kind, offset) in cases {
             assert_eq!(
                 TopicFilter::try_from(bytes),
-                Err(TextError { kind, offset })
+                Err(InvalidText { kind, offset })
             );
         }
     }
@@ -209,7 +210,7 @@ mod tests {
             for (name, &matched) in names.iter().zip(row) {
                 assert_eq!(
                     matched,
-                    naive(filter.as_str(), name.as_str()),
+                    naive(filter.to_str(), name.to_str()),
                     "{filter} {name}"
                 );
             }

@@ -19,33 +19,32 @@ use super::{TextMap, TopicFilter, TopicName};
 /// let mut clients: Vec<_> = tree.matches(&name).flatten().collect();
 /// clients.sort();
 /// assert_eq!(clients, [&1, &2, &3]);
-/// # Ok::<(), mqtt_sansio::TextError>(())
+/// # Ok::<(), mqtt_sansio::InvalidText>(())
 /// ```
 ///
-/// A filter is taken as it stands. Of a shared subscription, insert the
+/// Filters are stored unchanged. For a shared subscription, insert the
 /// [inner filter](TopicFilter::shared).
 ///
 /// # Cost
 ///
-/// A look-up neither allocates nor recurses. It visits the beginnings of stored filters that match
-/// a beginning of the name, each once, and filters share their beginnings. So it costs by the
-/// levels and the matches, not by the number of filters. But beginnings may match where no whole
-/// filter does: a client that may store any number of filters, such as `a/+/a/x` with `a` and `+`
+/// A look-up neither allocates nor recurses. It visits each prefix of a stored filter that matches a
+/// prefix of the name, once, and filters share their prefixes. Its cost therefore depends on the
+/// levels and the matches, not on the number of filters. A prefix may match where no whole filter
+/// does, however: a client that may store any number of filters, such as `a/+/a/x` with `a` and `+`
 /// in all combinations, can make one look-up visit them all. Limit the filters of a client.
 ///
 /// The tree is a radix tree over the bytes of the filters. It compares and does not hash, so
 /// nobody can choose filters that collide. A filter of 40 bytes takes some 110 to 170 bytes of
 /// memory, its text included; a longer one about 1.3 for each byte it does not share. Each piece of
-/// up to 58 bytes has room for a value, so box large ones. Memory is given back as filters are
-/// removed.
+/// up to 58 bytes has room for a value, so box large ones. Memory is freed as filters are removed.
 ///
 /// # Panics
 ///
-/// When there would be more than 2³² nodes, which take 256 GiB.
+/// If there would be more than 2³² nodes, which take 256 GiB.
 pub type FilterTree<V> = TextMap<TopicFilter, V>;
 
 impl<V> FilterTree<V> {
-    /// The values whose filter [matches](TopicFilter::matches) `name`, in no particular order.
+    /// Iterates over the values whose filter [matches](TopicFilter::matches) `name`, in no particular order.
     pub fn matches<'a, B: AsRef<[u8]>>(&'a self, name: &'a TopicName<B>) -> Matches<'a, V> {
         Matches {
             tree: &self.tree,
@@ -60,8 +59,8 @@ impl<V> FilterTree<V> {
 
 /// Iterator over the values whose filter matches a topic name, from [`FilterTree::matches`].
 ///
-/// Goes depth first. Where a node has both a child `+` and the child that the name spells out, it
-/// takes the first, and the second later.
+/// Walks depth first. Where a node has both a child `+` and the child that the name spells out, the
+/// walk enters the first, and the second later.
 pub struct Matches<'a, V> {
     tree: &'a Radix<V>,
     name: &'a [u8],

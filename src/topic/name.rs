@@ -1,38 +1,39 @@
 use bytes::Bytes;
 
 use super::levels::Levels;
-use crate::text::{TextError, TextErrorKind, check_length, check_utf8, is_plain, text_type};
+use crate::plain::is_plain;
+use crate::text::{InvalidText, InvalidTextKind, check_length, check_utf8, text_type};
 
 /// A topic name: one to 65,535 bytes of UTF-8 without U+0000, `+` and `#` (section 4.7).
 ///
 /// Names are compared byte by byte: case counts, and nothing is normalised [MQTT-4.7.3-4].
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Ord, PartialOrd)]
 pub struct TopicName<B = Bytes>(pub(crate) B);
 
 text_type!(TopicName, check_name);
 
 impl<B: AsRef<[u8]>> TopicName<B> {
-    /// The levels, which `/` separates; some may be empty.
+    /// Iterates over the levels, which `/` separates; some may be empty.
     pub fn levels(&self) -> Levels<'_> {
         Levels::new(self.as_bytes())
     }
 }
 
 #[inline]
-pub(crate) fn check_name(bytes: &[u8]) -> Result<(), TextError> {
+pub(crate) fn check_name(bytes: &[u8]) -> Result<(), InvalidText> {
     check_length(bytes)?;
     match bytes {
-        [] => Err(TextError::new(TextErrorKind::Empty, 0)),
+        [] => Err(InvalidText::new(InvalidTextKind::Empty, 0)),
         _ if is_plain::<true>(bytes) => Ok(()),
         _ => check_unusual_name(bytes),
     }
 }
 
 #[cold]
-fn check_unusual_name(bytes: &[u8]) -> Result<(), TextError> {
+fn check_unusual_name(bytes: &[u8]) -> Result<(), InvalidText> {
     check_utf8(bytes)?;
     match bytes.iter().position(|byte| matches!(byte, b'+' | b'#')) {
-        Some(at) => Err(TextError::new(TextErrorKind::WildcardInName, at)),
+        Some(at) => Err(InvalidText::new(InvalidTextKind::WildcardInName, at)),
         None => Ok(()),
     }
 }
@@ -62,9 +63,9 @@ mod tests {
 
     #[test]
     fn rejects() {
-        use TextErrorKind::*;
+        use InvalidTextKind::*;
         #[rustfmt::skip]
-        let cases: &[(&[u8], TextErrorKind, usize)] = &[
+        let cases: &[(&[u8], InvalidTextKind, usize)] = &[
             (b"",                 Empty,          0),
             (b"+",                WildcardInName, 0),
             (b"sport/tennis/#",   WildcardInName, 13),
@@ -73,7 +74,10 @@ mod tests {
             (b"\xFF",             NotUtf8,        0),
         ];
         for &(bytes, kind, offset) in cases {
-            assert_eq!(TopicName::try_from(bytes), Err(TextError { kind, offset }));
+            assert_eq!(
+                TopicName::try_from(bytes),
+                Err(InvalidText { kind, offset })
+            );
         }
     }
 }

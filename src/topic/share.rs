@@ -1,9 +1,9 @@
 use core::str;
 
 use super::TopicFilter;
-use crate::text::{TextError, TextErrorKind};
+use crate::text::{InvalidText, InvalidTextKind};
 
-/// How a shared subscription begins.
+/// The prefix of a shared subscription.
 const PREFIX: &[u8] = b"$share/";
 
 /// A shared subscription, `$share/{share name}/{filter}` (section 4.8.2 of 5.0).
@@ -12,29 +12,29 @@ const PREFIX: &[u8] = b"$share/";
 pub struct SharedFilter<'a> {
     /// The name of the group among whose members messages are shared.
     pub share_name: &'a str,
-    /// What is matched against topic names, the `$` rule included.
+    /// The filter that is matched against topic names, the `$` rule included.
     pub filter: TopicFilter<&'a [u8]>,
 }
 
 impl<'a> SharedFilter<'a> {
     /// Splits a valid filter; `None` if it does not start with `$share/`.
-    pub(crate) fn split(filter: &'a [u8]) -> Result<Option<Self>, TextError> {
+    pub(crate) fn split(filter: &'a [u8]) -> Result<Option<Self>, InvalidText> {
         let Some(rest) = filter.strip_prefix(PREFIX) else {
             return Ok(None);
         };
         let end = rest.iter().position(|&byte| byte == b'/');
         let (name, inner) = rest.split_at(end.unwrap_or(rest.len()));
-        let fail = |kind, at| Err(TextError::new(kind, PREFIX.len() + at));
+        let fail = |kind, at| Err(InvalidText::new(kind, PREFIX.len() + at));
         if name.is_empty() {
-            return fail(TextErrorKind::EmptyShareName, 0);
+            return fail(InvalidTextKind::EmptyShareName, 0);
         }
         if let Some(at) = name.iter().position(|byte| matches!(byte, b'+' | b'#')) {
-            return fail(TextErrorKind::WildcardInShareName, at);
+            return fail(InvalidTextKind::WildcardInShareName, at);
         }
         let (Some((_, inner @ [_, ..])), Ok(share_name)) =
             (inner.split_first(), str::from_utf8(name))
         else {
-            return fail(TextErrorKind::MissingShareFilter, rest.len());
+            return fail(InvalidTextKind::MissingShareFilter, rest.len());
         };
         // What follows a `/` of a valid filter is a valid filter.
         let filter = TopicFilter(inner);
@@ -49,13 +49,13 @@ impl<B: AsRef<[u8]>> TopicFilter<B> {
         self.as_bytes().starts_with(PREFIX)
     }
 
-    /// The share name and the inner filter, if this starts with `$share/`, as MQTT 5.0 reads it
+    /// Returns the share name and the inner filter, if this starts with `$share/`, as MQTT 5.0 reads it
     /// (section 4.8.2).
     ///
     /// # Errors
     ///
     /// If there is no share name, it holds a wildcard, or no filter follows.
-    pub fn shared(&self) -> Result<Option<SharedFilter<'_>>, TextError> {
+    pub fn shared(&self) -> Result<Option<SharedFilter<'_>>, InvalidText> {
         SharedFilter::split(self.as_bytes())
     }
 }
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn splits_and_rejects() {
-        use TextErrorKind::*;
+        use InvalidTextKind::*;
         #[rustfmt::skip]
         let cases = [
             ("$share/g/f",      Ok(Some(("g", "f")))),
@@ -99,7 +99,7 @@ mod tests {
                     assert_eq!(shared, expected, "{filter}");
                 }
                 Err((kind, offset)) => {
-                    assert_eq!(shared, Err(TextError { kind, offset }), "{filter}");
+                    assert_eq!(shared, Err(InvalidText { kind, offset }), "{filter}");
                 }
             }
         }

@@ -6,8 +6,7 @@ use super::radix::Radix;
 use super::{TopicFilter, TopicName};
 
 /// A map from topic filters or topic names, `K`, to values: the common part of
-/// [`FilterTree`](super::FilterTree) and [`TopicTree`](super::TopicTree), whose pages say what it
-/// costs.
+/// [`FilterTree`](super::FilterTree) and [`TopicTree`](super::TopicTree). Their pages state its cost.
 #[derive(Clone)]
 pub struct TextMap<K, V> {
     pub(super) tree: Radix<V>,
@@ -37,10 +36,10 @@ impl<K, V> TextMap<K, V> {
         }
     }
 
-    /// Lays the tree out anew, so that what a look-up needs next is near: among a million keys of
-    /// which most differ in one level, look-ups take half as long. For when many were inserted, as
-    /// at the start of a server. Takes less than a microsecond for each, and meanwhile as much
-    /// memory again.
+    /// Rebuilds the tree so that a look-up finds its next node nearby in memory: among a million keys
+    /// of which most differ in one level, look-ups take half as long. Useful after many insertions,
+    /// as at the start of a server. Costs less than a microsecond for each key, and meanwhile as
+    /// much memory again.
     pub fn compact(&mut self) {
         self.tree.compact();
     }
@@ -62,7 +61,7 @@ impl<K: TextKey, V> TextMap<K, V> {
         self.tree.insert(key.as_ref(), value)
     }
 
-    /// Returns the value under `key`, which `value` makes if there is none.
+    /// Returns the value under `key`, after inserting the result of `value` if there is none.
     pub fn get_or_insert_with<B: AsRef<[u8]>>(
         &mut self,
         key: &K::In<B>,
@@ -76,7 +75,7 @@ impl<K: TextKey, V> TextMap<K, V> {
         self.tree.get_mut(key.as_ref())
     }
 
-    /// Removes and returns the value under exactly this key, and frees what it alone needed.
+    /// Removes and returns the value under exactly this key, and frees the memory that it alone used.
     pub fn remove<B: AsRef<[u8]>>(&mut self, key: &K::In<B>) -> Option<V> {
         self.tree.remove(key.as_ref())
     }
@@ -88,8 +87,7 @@ impl<K: TextKey, V> TextMap<K, V> {
 
     /// Iterates over all keys and their values, in the order of the keys' bytes.
     ///
-    /// The tree holds the keys in pieces: each is put together when its turn comes, which
-    /// allocates.
+    /// The tree stores keys in pieces. Each key is assembled when it is returned, which allocates.
     pub fn iter(&self) -> impl Iterator<Item = (K, &V)> {
         let entries = self.tree.entries();
         entries.map(|(key, value)| (K::from_key(key), value))

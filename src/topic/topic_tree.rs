@@ -16,20 +16,20 @@ use super::{TextMap, TopicFilter, TopicName};
 ///
 /// let filter = TopicFilter::new("+/+/light")?;
 /// let (name, message) = tree.matching(&filter).next().unwrap();
-/// assert_eq!((name.as_str(), *message), ("home/hall/light", "on"));
-/// # Ok::<(), mqtt_sansio::TextError>(())
+/// assert_eq!((name.to_str(), *message), ("home/hall/light", "on"));
+/// # Ok::<(), mqtt_sansio::InvalidText>(())
 /// ```
 ///
 /// # Cost
 ///
-/// A look-up by filter does not recurse. Up to the first wildcard it costs by the bytes of the
-/// filter. A `+` makes it visit all names that go on in that level, whether or not the rest
-/// matches; a `#` all that follow, which do match. Memory, and the panic, are as for
+/// A look-up by filter does not recurse. Up to the first wildcard its cost depends on the bytes of
+/// the filter. A `+` makes it visit all names that continue in that level, whether or not the rest
+/// matches; a `#` visits all names below, which do match. Memory and the panic are those of
 /// [`FilterTree`](super::FilterTree).
 pub type TopicTree<V> = TextMap<TopicName, V>;
 
 impl<V> TopicTree<V> {
-    /// The names that `filter` [matches](TopicFilter::matches) with their values, in the order of
+    /// Iterates over the names that `filter` [matches](TopicFilter::matches) with their values, in the order of
     /// the names' bytes.
     ///
     /// The tree holds the names in pieces: each is put together when its turn comes, which
@@ -43,7 +43,7 @@ impl<V> TopicTree<V> {
             .filter_map(|node| Some((TopicName(tree.key(node).into()), tree.value(node)?)))
     }
 
-    /// The values whose name `filter` [matches](TopicFilter::matches), in the order of the names'
+    /// Iterates over the values whose name `filter` [matches](TopicFilter::matches), in the order of the names'
     /// bytes. Does not allocate.
     pub fn matching_values<'a, B: AsRef<[u8]>>(
         &'a self,

@@ -7,10 +7,10 @@ mod codec;
 use std::alloc::System;
 use std::time::Duration;
 
-use mqtt_sansio::connection::{Input, client, server};
-use mqtt_sansio::packet::{ConnAck, Connect, KeepAlive, Publish};
+use mqtt_sansio::connection::{Connection, Incoming, Role, client, server};
+use mqtt_sansio::packet::{ConnAck, Connect, KeepAlive};
 use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
-use mqtt_sansio::{Delivery, Packet, QoS, ReasonCode, Version};
+use mqtt_sansio::{Message, QoS, ReasonCode, Version};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -37,79 +37,121 @@ fn main() {
 
 /// An idle connection with its session, and messages in the steady state.
 fn connections() {
-    let now = Duration::ZERO;
-    let message = Publish::new(Delivery::AtMostOnce, "a/b/c".parse().unwrap(), "x".into());
     for version in [Version::V311, Version::V5] {
-        let region = Region::new(ALLOCATOR);
-        let mut client = client::Connection::new();
-        let mut server = server::Connection::new(now, Duration::MAX);
-        let made = region.change();
-        assert_eq!(made.allocations, 0, "connections of nobody");
-
-        let mut connect = Connect::new("c".parse().unwrap());
-        connect.keep_alive = KeepAlive::from_secs(60);
-        client.connect(version, connect).unwrap();
-        while let Some(packet) = client.poll_transmit(now) {
-            let _ = server.handle_packet(now, version, &packet).unwrap();
+        for door in [Door::Packets, Door::Bytes] {
+            exchanges(version, door);
         }
-        let clients = held(&region);
-        let before = held(&region);
-        let connack = ConnAck::new(ReasonCode::Success).to_owned();
-        server.accept(now, connack, &mut None).unwrap();
-        while let Some(packet) = server.poll_transmit() {
-            let _ = client.handle_packet(&packet).unwrap();
-        }
-        while client.poll_event().is_some() {}
-        let servers = held(&region) - before;
-
-        let mut exchange = || {
-            for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
-                client.publish(qos, message.clone()).unwrap();
-                server.publish(qos, message.clone()).unwrap();
-            }
-            loop {
-                let mut idle = true;
-                while let Some(packet) = client.poll_transmit(now) {
-                    idle = false;
-                    if let (Input::Deliver(_), Packet::Publish(publish)) =
-                        (server.handle_packet(now, version, &packet).unwrap(), packet)
-                    {
-                        let id = publish.packet_id();
-                        id.map(|id| server.acknowledge(id, ReasonCode::Success));
-                    }
-                }
-                while let Some(packet) = server.poll_transmit() {
-                    idle = false;
-                    if let (Input::Deliver(_), Packet::Publish(publish)) =
-                        (client.handle_packet(&packet).unwrap(), packet)
-                    {
-                        let id = publish.packet_id();
-                        id.map(|id| client.acknowledge(id, ReasonCode::Success));
-                    }
-                }
-                while client.poll_event().is_some() {}
-                while server.poll_event().is_some() {}
-                if idle {
-                    return;
-                }
-            }
-        };
-        exchange();
-        let steady = Region::new(ALLOCATOR);
-        for _ in 0..1_000 {
-            exchange();
-        }
-        let change = steady.change();
-        assert_eq!(change.allocations, 0, "6,000 messages");
-        // The tables of identifiers grow with the numbers in them.
-        assert!(change.reallocations < 10, "{}", change.reallocations);
-        assert!(client.session().is_empty() && server.session().is_empty());
-        client.shrink_to_fit();
-        server.shrink_to_fit();
-        let both = held(&region);
-        println!("{version}: idle client {clients}, server {servers}; both after messages {both}");
-        assert!(clients < 1024 && servers < 1024 && both < 1024);
     }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Door {
+    Packets,
+    Bytes,
+}
+
+fn exchanges(version: Version, door: Door) {
+    let now = Duration::ZERO;
+    let message = Message::new("a/b/c".parse().unwrap(), "x");
+    let (mut up, mut down) = (Vec::with_capacity(1024), Vec::with_capacity(1024));
+    let region = Region::new(ALLOCATOR);
+    let mut client = client::Connection::new();
+    let mut server = server::Connection::new(now, Duration::MAX);
+    let made = region.change();
+    assert_eq!(made.allocations, 0, "connections of nobody");
+
+    let mut connect = Connect::new("c".parse().unwrap());
+    connect.keep_alive = KeepAlive::from_secs(60);
+    client.connect(version, connect).unwrap();
+    carry(door, version, &mut client, &mut server, &mut up);
+    let clients = held(&region);
+    let before = held(&region);
+    let connack = ConnAck::new(ReasonCode::Success);
+    server.accept(now, connack, &mut None).unwrap();
+    carry(door, version, &mut server, &mut client, &mut down);
+    while client.poll_event().is_some() {}
+    let servers = held(&region) - before;
+
+    let mut exchange = || {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            client.publish(qos, message.clone()).unwrap();
+            server.publish(qos, message.clone()).unwrap();
+        }
+        let mut messages = 0;
+        loop {
+            let (up, to_server) = carry(door, version, &mut client, &mut server, &mut up);
+            let (down, to_client) = carry(door, version, &mut server, &mut client, &mut down);
+            messages += to_server + to_client;
+            if !up && !down {
+                break;
+            }
+        }
+        assert_eq!(messages, 6);
+        let mut outcomes = 0;
+        while client.poll_event().is_some() || server.poll_event().is_some() {
+            outcomes += 1;
+        }
+        assert_eq!(outcomes, 6);
+    };
+    exchange();
+    let steady = Region::new(ALLOCATOR);
+    for _ in 0..1_000 {
+        exchange();
+    }
+    let change = steady.change();
+    assert_eq!(change.allocations, 0, "6,000 messages");
+    // The tables of identifiers grow with the numbers in them.
+    assert!(change.reallocations < 10, "{}", change.reallocations);
+    assert!(client.session().is_empty() && server.session().is_empty());
+    client.shrink_to_fit();
+    server.shrink_to_fit();
+    let both = held(&region);
+    println!(
+        "{version}, {door:?}: idle client {} and {clients}, server {} and {servers}; both after messages {both}",
+        size_of_val(&client),
+        size_of_val(&server)
+    );
+    assert!(size_of_val(&client) + clients < 1024);
+    assert!(size_of_val(&server) + servers < 1024);
+    assert!(both < 1024);
+}
+
+/// Carries all that `from` has to send, and acknowledges the messages in it. Returns whether there was
+/// anything, and how many messages.
+fn carry<S: Role, R: Role>(
+    door: Door,
+    version: Version,
+    from: &mut Connection<S>,
+    to: &mut Connection<R>,
+    bytes: &mut Vec<u8>,
+) -> (bool, usize) {
+    let now = Duration::ZERO;
+    let (mut any, mut messages) = (false, 0);
+    match door {
+        Door::Packets => {
+            while let Some(packet) = from.poll_transmit(now) {
+                any = true;
+                let incoming = to.handle_packet(now, version, &packet).unwrap();
+                if let Some(Incoming::Message(_, token)) = incoming {
+                    messages += 1;
+                    to.acknowledge(token).unwrap();
+                }
+            }
+        }
+        Door::Bytes => {
+            any = from.poll_bytes(now, bytes);
+            let mut unread = &bytes[..];
+            while let Some(incoming) = to.handle_slice(now, &mut unread) {
+                if let Incoming::Message(_, token) = incoming {
+                    messages += 1;
+                    to.acknowledge(token).unwrap();
+                }
+            }
+            assert!(unread.is_empty());
+            bytes.clear();
+        }
+    }
+    (any, messages)
 }
 
 /// Else nothing here could fail.

@@ -2,17 +2,17 @@
 
 use bytes::BytesMut;
 use mqtt_sansio::packet::{
-    Ack, Auth, ConnAck, Connect, Disconnect, InvalidSubscriptions, KeepAlive, Publish, ReasonCodes,
-    RetainHandling, SubAck, Subscribe, SubscriptionOptions, Subscriptions, TopicFilters,
-    Unsubscribe, Will,
+    Ack, Auth, ConnAck, Connect, Disconnect, InvalidSubscriptions, InvalidTopicFilters, KeepAlive,
+    Publish, ReasonCodes, RetainHandling, SubAck, Subscribe, SubscriptionOptions, Subscriptions,
+    TopicFilters, Unsubscribe, Will,
 };
 use mqtt_sansio::property::{
     AckProperties, AuthProperties, ConnectProperties, PublishProperties, TopicAlias, WillProperties,
 };
 use mqtt_sansio::topic::{TopicFilter, TopicName};
 use mqtt_sansio::{
-    Binary, Delivery, EncodeError, Packet, PacketId, PacketType, QoS, ReasonCode, Text,
-    TextErrorKind, Version,
+    Binary, Delivery, EncodeError, InvalidTextKind, OnlyInV5, Packet, PacketId, PacketType, QoS,
+    ReasonCode, Text, Version,
 };
 use support::check;
 
@@ -31,7 +31,7 @@ fn refused(version: Version, packet: impl Into<Packet>, expected: EncodeError) {
 }
 
 #[track_caller]
-fn only_in_5(packet: impl Into<Packet>, what: &'static str) {
+fn only_in_5(packet: impl Into<Packet>, what: OnlyInV5) {
     let packet = packet.into();
     check::encodes(Version::V5, &packet);
     let version = Version::V311;
@@ -64,7 +64,7 @@ fn connect() {
 
     let mut connect = plain.clone();
     connect.password = Some(binary());
-    only_in_5(connect.clone(), "a password without a user name");
+    only_in_5(connect.clone(), OnlyInV5::LonePassword);
     connect.user_name = Some(text("me"));
     fine(connect.clone());
     connect.password = None;
@@ -78,10 +78,10 @@ fn connect() {
     refused(Version::V5, connect.clone(), missing);
     let method = Text::new("method").unwrap();
     connect.properties = properties.authentication_method(method).build();
-    only_in_5(connect.clone(), "a property");
+    only_in_5(connect.clone(), OnlyInV5::Property);
     let properties = ConnectProperties::builder().authentication_method(method);
     connect.properties = properties.build();
-    only_in_5(connect, "a property");
+    only_in_5(connect, OnlyInV5::Property);
 
     let mut will = Will::new("a/b".parse().unwrap(), binary());
     let mut connect = plain;
@@ -89,7 +89,7 @@ fn connect() {
     fine(connect.clone());
     will.properties = WillProperties::builder().will_delay_interval(1).build();
     connect.will = Some(will);
-    only_in_5(connect, "a property");
+    only_in_5(connect, OnlyInV5::Property);
 }
 
 #[test]
@@ -98,13 +98,13 @@ fn connack() {
         (Version::V311, ReasonCode::NotAuthorized),
         (Version::V5, ReasonCode::Banned),
     ] {
-        let mut connack = ConnAck::new(reason).to_owned();
+        let mut connack = ConnAck::new(reason);
         check::encodes(version, &Packet::from(connack.clone()));
         connack.session_present = true;
         refused(version, connack, EncodeError::SessionPresentWithError);
     }
-    only_in_5(ConnAck::new(ReasonCode::Banned).to_owned(), REASON);
-    let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+    only_in_5(ConnAck::new(ReasonCode::Banned), REASON);
+    let mut connack = ConnAck::new(ReasonCode::Success);
     connack.session_present = true;
     fine(connack.clone());
     connack.session_present = false;
@@ -113,7 +113,7 @@ fn connack() {
     refused(Version::V5, connack, wrong);
 }
 
-const REASON: &str = "this reason code";
+const REASON: OnlyInV5 = OnlyInV5::ReasonCode;
 
 fn wrong_code(packet: PacketType, code: ReasonCode) -> EncodeError {
     EncodeError::InvalidReasonCode { packet, code }
@@ -139,7 +139,7 @@ fn publish() {
     check::encodes(Version::V5, &Packet::from(publish.clone()));
     refused(Version::V311, publish.clone(), EncodeError::MissingTopic);
     publish.topic = Some("a".parse().unwrap());
-    only_in_5(publish, "a property");
+    only_in_5(publish, OnlyInV5::Property);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn acknowledgements() {
         ),
     ];
     for (wrap, packet, reason) in wraps {
-        let mut ack = Ack::new(id()).to_owned();
+        let mut ack = Ack::new(id());
         fine(wrap(ack.clone()));
         ack.reason = reason;
         only_in_5(wrap(ack.clone()), REASON);
@@ -178,7 +178,7 @@ fn acknowledgements() {
         ack.reason = ReasonCode::Success;
         let why = Text::new("why").unwrap();
         ack.properties = AckProperties::builder().reason_string(why).build();
-        only_in_5(wrap(ack), "a property");
+        only_in_5(wrap(ack), OnlyInV5::Property);
     }
 }
 
@@ -195,10 +195,7 @@ fn subscribe_and_unsubscribe() {
     };
     fine(subscribe("a/+", plain));
     for options in [no_local, retain, handling] {
-        only_in_5(
-            subscribe("a", options),
-            "a subscription option other than QoS",
-        );
+        only_in_5(subscribe("a", options), OnlyInV5::SubscriptionOption);
     }
 
     let shared = TopicFilter::new("$share/group/a").unwrap();
@@ -206,10 +203,13 @@ fn subscribe_and_unsubscribe() {
     let error = InvalidSubscriptions::NoLocalOnSharedSubscription;
     assert_eq!(Subscriptions::new([(shared, no_local)]), Err(error));
     let error = InvalidSubscriptions::Empty;
-    assert_eq!(Subscriptions::new([]), Err(error));
+    assert_eq!(
+        Subscriptions::new([] as [(TopicFilter, QoS); 0]),
+        Err(error)
+    );
 
     // A filter like any other in 3.1.1.
-    let kind = TextErrorKind::MissingShareFilter;
+    let kind = InvalidTextKind::MissingShareFilter;
     let bad = EncodeError::InvalidSharedSubscription(kind);
     let packet = subscribe("$share/group", plain);
     check::encodes(Version::V311, &Packet::from(packet.clone()));
@@ -222,7 +222,8 @@ fn subscribe_and_unsubscribe() {
     check::encodes(Version::V311, &Packet::from(packet.clone()));
     refused(Version::V5, packet, bad);
     fine(unsubscribe("$share/group/a"));
-    assert_eq!(TopicFilters::new([]), None);
+    let error = InvalidTopicFilters::Empty;
+    assert_eq!(TopicFilters::new([] as [TopicFilter; 0]), Err(error));
 }
 
 #[test]
@@ -235,7 +236,7 @@ fn suback_and_unsuback() {
     }
     let denied = answer(&[ReasonCode::Success, ReasonCode::NotAuthorized]);
     only_in_5(Packet::SubAck(denied.clone()), REASON);
-    only_in_5(Packet::UnsubAck(denied), "a reason code in UNSUBACK");
+    only_in_5(Packet::UnsubAck(denied), OnlyInV5::UnsubAckCode);
     let empty = Packet::UnsubAck(answer(&[]));
     check::encodes(Version::V311, &empty);
     refused(Version::V5, empty, EncodeError::EmptyList);
@@ -246,18 +247,15 @@ fn suback_and_unsuback() {
 
 #[test]
 fn disconnect_and_auth() {
-    fine(Disconnect::new(ReasonCode::Success).to_owned());
-    only_in_5(
-        Disconnect::new(ReasonCode::QuotaExceeded).to_owned(),
-        REASON,
-    );
+    fine(Disconnect::new(ReasonCode::Success));
+    only_in_5(Disconnect::new(ReasonCode::QuotaExceeded), REASON);
     let code = ReasonCode::BadUserNameOrPassword;
     let wrong = wrong_code(PacketType::Disconnect, code);
-    refused(Version::V5, Disconnect::new(code).to_owned(), wrong);
+    refused(Version::V5, Disconnect::new(code), wrong);
 
     let method = Text::new("method").unwrap();
     let mut auth = Auth::new(ReasonCode::ContinueAuthentication, method);
-    only_in_5(auth.clone(), "AUTH");
+    only_in_5(auth.clone(), OnlyInV5::Auth);
     auth.properties = AuthProperties::default();
     refused(Version::V5, auth, EncodeError::MissingAuthenticationMethod);
 }

@@ -53,10 +53,10 @@ fn refusal(connect: &[u8]) -> BytesMut {
         Err(FramedError::Decode(error)) => error,
         Err(error) => panic!("{error}"),
     };
-    server.handle_decode_error(error);
+    server.handle_decode_error(Duration::ZERO, error);
     let mut sent = BytesMut::new();
     codec
-        .encode(server.poll_transmit().unwrap(), &mut sent)
+        .encode(server.poll_transmit(Duration::ZERO).unwrap(), &mut sent)
         .unwrap();
     sent
 }

@@ -15,5 +15,6 @@ mod properties;
 #[cfg(feature = "serde")]
 mod serde;
 mod stream;
+mod too_large;
 mod values;
 mod vectors;

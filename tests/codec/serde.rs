@@ -118,7 +118,7 @@ fn packets_look_like_this() {
     connect.user_name = Some(text("u").to_owned());
     connect.password = Some(binary(b"p").to_owned());
 
-    let mut connack = ConnAck::new(ReasonCode::NotAuthorized).to_owned();
+    let mut connack = ConnAck::new(ReasonCode::NotAuthorized);
     connack.properties = ConnAckProperties::builder()
         .maximum_qos(MaximumQoS::AtLeastOnce)
         .reason_string(text("no \"\u{e9}\""))
@@ -132,9 +132,9 @@ fn packets_look_like_this() {
         .correlation_data(binary(b"\x01"))
         .build();
 
-    let mut ack = Ack::new(id).to_owned();
+    let mut ack = Ack::new(id);
     ack.reason = ReasonCode::NoMatchingSubscribers;
-    let done = Ack::new(id).to_owned();
+    let done = Ack::new(id);
 
     let mut options = SubscriptionOptions::new(QoS::ExactlyOnce);
     options.retain_handling = RetainHandling::SendIfNew;
@@ -163,7 +163,7 @@ fn packets_look_like_this() {
         (Packet::UnsubAck(unsuback), r#"{"unsuback":{"packet_id":7,"properties":[],"reasons":[]}}"#),
         (Packet::PingReq, r#""pingreq""#),
         (Packet::PingResp, r#""pingresp""#),
-        (Disconnect::new(ReasonCode::QoSNotSupported).to_owned().into(), r#"{"disconnect":{"reason":"qos_not_supported","properties":[]}}"#),
+        (Disconnect::new(ReasonCode::QoSNotSupported).into(), r#"{"disconnect":{"reason":"qos_not_supported","properties":[]}}"#),
         (Auth::new(ReasonCode::ReAuthenticate, text("m")).into(), r#"{"auth":{"reason":"re_authenticate","properties":[{"authentication_method":"m"}]}}"#),
     ];
     for (packet, json) in forms {
@@ -292,23 +292,23 @@ fn what_breaks_a_rule_is_refused_with_its_name() {
         (refusal::<TopicName>, r#""a/+""#, "a topic name may not hold a wildcard at byte 2"),
         (refusal::<TopicFilter>, r#""a/#/b""#, "'#' must be the whole last level at byte 2"),
         (refusal::<TopicFilter>, r#""a+""#, "'+' must be a whole level at byte 1"),
-        (refusal::<Properties<InPublish>>, r#"[{"topic_alias":1},{"topic_alias":1}]"#, "topic alias: property is there twice"),
+        (refusal::<Properties<InPublish>>, r#"[{"topic_alias":1},{"topic_alias":1}]"#, "topic alias: property occurs twice"),
         (refusal::<Properties<InPublish>>, r#"[{"receive_maximum":1}]"#, "receive maximum: property is not allowed in this packet"),
         (refusal::<Properties<InPublish>>, r#"[{"topic":1}]"#, "unknown variant `topic`"),
         (refusal::<Properties<InPublish>>, r#"[{"response_topic":"a/#"}]"#, "a topic name may not hold a wildcard at byte 2"),
         (refusal::<ConnectProperties>, r#"[{"receive_maximum":0}]"#, "a nonzero u16"),
         (refusal::<ConnectProperties>, r#"[{"maximum_packet_size":0}]"#, "a nonzero u32"),
         (refusal::<AckProperties>, r#"[{"user_property":["k"]}]"#, "expected a tuple of size 2"),
-        (refusal::<SubscribeProperties>, r#"[{"subscription_identifier":1},{"subscription_identifier":2}]"#, "subscription identifier: property is there twice"),
+        (refusal::<SubscribeProperties>, r#"[{"subscription_identifier":1},{"subscription_identifier":2}]"#, "subscription identifier: property occurs twice"),
         (refusal::<Subscriptions>, "[]", "at least one topic filter is needed"),
         (refusal::<Subscriptions>, r#"[{"filter":"$share/g/a","options":{"maximum_qos":"at_most_once","no_local":true,"retain_as_published":false,"retain_handling":"send_at_subscribe"}}]"#, "no local is set on a shared subscription"),
         (refusal::<Subscriptions>, r#"[{"filter":"a","qos":0}]"#, "unknown field `qos`"),
-        (refusal::<SubscriptionOptions>, r#"{"maximum_qos":"at_most_once"}"#, "missing field `no_local`"),
-        (refusal::<TopicFilters>, "[]", "at least one entry is needed"),
+        (refusal::<SubscriptionOptions>, r#"{"qos":"at_most_once"}"#, "unknown field `qos`"),
+        (refusal::<TopicFilters>, "[]", "at least one topic filter is needed"),
         (refusal::<ReasonCodes>, "[0]", "expected"),
         (refusal::<Connect>, r#"{"clean_start":true,"keep_alive":0,"properties":[{"authentication_data":[1]}],"client_id":""}"#, "authentication method is missing"),
         (refusal::<Connect>, r#"{"clean_start":true,"keep_alive":0,"properties":[],"client_id":"","username":"u"}"#, "unknown field `username`"),
-        (refusal::<Connect>, r#"{"keep_alive":0,"properties":[],"client_id":""}"#, "missing field `clean_start`"),
+        (refusal::<Connect>, r#"{"clean_start":true,"keep_alive":0,"properties":[]}"#, "missing field `client_id`"),
         (refusal::<Will>, r#"{"qos":"at_most_once","retain":false,"properties":[],"topic":"a/#","payload":[]}"#, "a topic name may not hold a wildcard"),
         (refusal::<Will>, r#"{"qos":"at_most_once","retained":false}"#, "unknown field `retained`"),
         (refusal::<ConnAck>, r#"{"session_present":true,"reason":"banned","properties":[]}"#, "session present with a refusal"),
@@ -343,6 +343,56 @@ fn what_breaks_a_rule_is_refused_with_its_name() {
     // Not UNSUBACK.
     let suback = r#"{"suback":{"packet_id":1,"properties":[],"reasons":["banned"]}}"#;
     assert!(refusal::<Packet>(suback).starts_with("SUBACK cannot carry reason code 0x8a"));
+}
+
+/// Neutral fields may be left out, no others, and unknown ones are still refused.
+#[test]
+fn a16_neutral_fields_may_be_left_out() {
+    #[rustfmt::skip]
+    let forms = [
+        (r#"{"connect":{"client_id":"c"}}"#,
+         r#"{"connect":{"clean_start":true,"keep_alive":0,"properties":[],"client_id":"c","will":null,"user_name":null,"password":null}}"#),
+        (r#"{"connect":{"client_id":"c","will":{"topic":"t","payload":[1]}}}"#,
+         r#"{"connect":{"clean_start":true,"keep_alive":0,"properties":[],"client_id":"c","will":{"qos":"at_most_once","retain":false,"properties":[],"topic":"t","payload":[1]},"user_name":null,"password":null}}"#),
+        (r#"{"connack":{}}"#, r#"{"connack":{"session_present":false,"reason":"success","properties":[]}}"#),
+        (r#"{"publish":{"delivery":"at_most_once","topic":"a","payload":[1]}}"#,
+         r#"{"publish":{"dup":false,"delivery":"at_most_once","retain":false,"topic":"a","properties":[],"payload":[1]}}"#),
+        (r#"{"publish":{"delivery":"at_most_once","properties":[{"topic_alias":1}],"payload":[]}}"#,
+         r#"{"publish":{"dup":false,"delivery":"at_most_once","retain":false,"topic":null,"properties":[{"topic_alias":1}],"payload":[]}}"#),
+        (r#"{"puback":{"packet_id":7}}"#, r#"{"puback":{"packet_id":7,"reason":"success","properties":[]}}"#),
+        (r#"{"pubrel":{"packet_id":7}}"#, r#"{"pubrel":{"packet_id":7,"reason":"success","properties":[]}}"#),
+        (r#"{"subscribe":{"packet_id":7,"subscriptions":[{"filter":"a"},{"filter":"b","options":{"no_local":true}}]}}"#,
+         r#"{"subscribe":{"packet_id":7,"properties":[],"subscriptions":[{"filter":"a","options":{"maximum_qos":"at_most_once","no_local":false,"retain_as_published":false,"retain_handling":"send_at_subscribe"}},{"filter":"b","options":{"maximum_qos":"at_most_once","no_local":true,"retain_as_published":false,"retain_handling":"send_at_subscribe"}}]}}"#),
+        (r#"{"suback":{"packet_id":7,"reasons":["success"]}}"#, r#"{"suback":{"packet_id":7,"properties":[],"reasons":["success"]}}"#),
+        (r#"{"unsubscribe":{"packet_id":7,"filters":["a"]}}"#, r#"{"unsubscribe":{"packet_id":7,"properties":[],"filters":["a"]}}"#),
+        (r#"{"disconnect":{}}"#, r#"{"disconnect":{"reason":"success","properties":[]}}"#),
+        (r#"{"auth":{"properties":[{"authentication_method":"m"}]}}"#,
+         r#"{"auth":{"reason":"success","properties":[{"authentication_method":"m"}]}}"#),
+    ];
+    for (short, whole) in forms {
+        let packet: Packet = serde_json::from_str(short).unwrap();
+        assert_eq!(survives(&packet), whole, "{short}");
+    }
+    #[rustfmt::skip]
+    let needed = [
+        (r#"{"connect":{}}"#, "missing field `client_id`"),
+        (r#"{"connect":{"client_id":"c","will":{"payload":[]}}}"#, "missing field `topic`"),
+        (r#"{"connect":{"client_id":"c","will":{"topic":"t"}}}"#, "missing field `payload`"),
+        (r#"{"publish":{"topic":"a","payload":[]}}"#, "missing field `delivery`"),
+        (r#"{"publish":{"topic":"a","delivery":"at_most_once"}}"#, "missing field `payload`"),
+        (r#"{"publish":{"delivery":"at_most_once","payload":[]}}"#, "neither a topic name nor a topic alias is set"),
+        (r#"{"pubrec":{}}"#, "missing field `packet_id`"),
+        (r#"{"subscribe":{"packet_id":7}}"#, "missing field `subscriptions`"),
+        (r#"{"subscribe":{"packet_id":7,"subscriptions":[{}]}}"#, "missing field `filter`"),
+        (r#"{"suback":{"packet_id":7}}"#, "missing field `reasons`"),
+        (r#"{"unsubscribe":{"packet_id":7}}"#, "missing field `filters`"),
+        (r#"{"auth":{}}"#, "authentication method is missing"),
+        (r#"{"disconnect":{"code":0}}"#, "unknown field `code`"),
+    ];
+    for (json, expected) in needed {
+        let error = refusal::<Packet>(json);
+        assert!(error.contains(expected), "{json}\n{error}");
+    }
 }
 
 /// What one version has no room for is kept for the other.

@@ -2,12 +2,14 @@
 
 use core::num::{NonZeroU16, NonZeroU32};
 
-use mqtt_sansio::packet::{ConnAck, Connect, Publish, Will};
+use bytes::Bytes;
+use mqtt_sansio::packet::{ConnAck, Connect, Publish, ReasonCodes, Will};
 use mqtt_sansio::property::{
     ConnAckProperties, ConnectProperties, MaximumQoS, PayloadFormat, PublishProperties,
     SubscriptionId, TopicAlias, WillProperties,
 };
-use mqtt_sansio::{Binary, Delivery, Packet, ReasonCode, Text, Version};
+use mqtt_sansio::topic::{TopicFilter, TopicName};
+use mqtt_sansio::{Binary, Delivery, Packet, QoS, ReasonCode, Text, Version};
 use support::{check, hex};
 
 /// Encodes to these properties, behind all that comes before them, and prints them so.
@@ -34,7 +36,7 @@ fn flags_are_one_or_zero() {
                 true => MaximumQoS::AtLeastOnce,
                 false => MaximumQoS::AtMostOnce,
             });
-        let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+        let mut connack = ConnAck::new(ReasonCode::Success);
         connack.properties = properties.build();
         let qos = if set { "AtLeastOnce" } else { "AtMostOnce" };
         holds(
@@ -77,7 +79,7 @@ fn numbers_are_what_they_are() {
         .receive_maximum(NonZeroU16::new(772).unwrap())
         .topic_alias_maximum(1_286)
         .maximum_packet_size(NonZeroU32::new(16_909_060).unwrap());
-    let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+    let mut connack = ConnAck::new(ReasonCode::Success);
     connack.properties = properties.build();
     holds(
         connack,
@@ -112,4 +114,46 @@ fn values_print_as_numbers_and_names() {
     let code = ReasonCode::ServerBusy;
     assert_eq!((code.name(), code.to_u8()), ("Server busy", 0x89));
     assert_eq!(code.to_string(), "0x89 Server busy");
+    let levels = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+    let levels = levels.map(|qos| qos.to_string());
+    assert_eq!(levels, ["QoS 0", "QoS 1", "QoS 2"]);
+}
+
+/// Storage makes no difference, and the owned form gives back its bytes without a copy.
+#[test]
+fn borrowed_and_owned_are_equal() {
+    let text = Text::new("a").unwrap();
+    assert_eq!(text.to_owned(), text);
+    assert_ne!(text, "b".parse::<Text>().unwrap());
+    let name = TopicName::new("a/b").unwrap();
+    assert_eq!(name, name.to_owned());
+    let filter = TopicFilter::new("a/+").unwrap();
+    assert_eq!(filter.to_owned(), filter);
+    let binary = Binary::new(b"\xFF").unwrap();
+    assert_eq!(binary, binary.to_owned());
+    let properties = PublishProperties::builder().content_type(text).build();
+    assert_eq!(properties, properties.as_borrowed());
+    let none = PublishProperties::<Bytes>::default();
+    assert_ne!(none, properties.as_borrowed());
+
+    let bytes = Bytes::from_static(b"a/b");
+    let address = bytes.as_ptr();
+    let text = Text::try_from(bytes).unwrap().into_bytes();
+    let name = TopicName::try_from(text).unwrap().into_bytes();
+    let filter = TopicFilter::try_from(name).unwrap().into_bytes();
+    let binary = Binary::try_from(filter).unwrap().into_bytes();
+    assert_eq!((binary.as_ptr(), &binary[..]), (address, &b"a/b"[..]));
+}
+
+#[test]
+fn reason_codes_are_a_collection() {
+    let codes = [ReasonCode::GrantedQoS1, ReasonCode::NotAuthorized];
+    let reasons: ReasonCodes = codes.into_iter().collect();
+    assert_eq!(reasons, ReasonCodes::new(codes));
+    assert_eq!(reasons.iter().len(), 2);
+    let mut read = Vec::new();
+    for code in &reasons {
+        read.push(code);
+    }
+    assert_eq!(read, codes);
 }

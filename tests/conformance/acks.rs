@@ -1,14 +1,13 @@
 //! MQTT 5.0 sections 3.4 to 3.7: PUBACK, PUBREC, PUBREL and PUBCOMP.
 
-use std::time::Duration;
-
-use mqtt_sansio::connection::ConnectionError;
+use mqtt_sansio::connection::{ConnectionError, Role};
 use mqtt_sansio::session::SessionError;
 use mqtt_sansio::{QoS, ReasonCode, Version};
-use support::script::{ClientEnd, ServerEnd};
+use support::notation::bytes;
+use support::script::{ClientEnd, OwnEnd, Script, ServerEnd};
 
 use crate::Test;
-use crate::sides::{self, Side, id, packet};
+use crate::sides::{self, Side, explaining};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -43,35 +42,8 @@ fn senders_use_the_codes_there_are(version: Version) {
     for reason in all {
         // PUBACK and PUBREC.
         for (qos, answer) in [("32", "40"), ("34", "50")] {
-            let publish = format!("{qos} ~ 't' 00 07 []");
-            let mut server = ClientEnd::plain(version);
-            let publish = packet(version, &publish);
-            let connection = &mut server.end.connection;
-            let _ = connection.handle_packet(&publish).unwrap();
-            let by_client = connection.acknowledge(id(7), reason);
-            let mut client = ServerEnd::plain(version);
-            let connection = &mut client.end.connection;
-            let _ = connection
-                .handle_packet(Duration::ZERO, version, &publish)
-                .unwrap();
-            assert_eq!(connection.acknowledge(id(7), reason), by_client);
-            match CODES.contains(&reason.to_u8()) {
-                true => {
-                    let code = match reason {
-                        ReasonCode::Success => String::new(),
-                        other => format!("{:02X}", other.to_u8()),
-                    };
-                    assert_eq!(by_client, Ok(()));
-                    server.expect(&format!("{answer} ~ 00 07 {code}"));
-                    client.expect(&format!("{answer} ~ 00 07 {code}"));
-                }
-                false => {
-                    let refused = ConnectionError::Session(SessionError::InvalidReasonCode);
-                    assert_eq!(by_client, Err(refused), "{reason}");
-                }
-            }
-            server.expect_open();
-            client.expect_open();
+            sender_uses_the_codes_there_are(ClientEnd::plain(version), qos, answer, reason);
+            sender_uses_the_codes_there_are(ServerEnd::plain(version), qos, answer, reason);
         }
     }
     for mut side in Side::both(version) {
@@ -83,10 +55,56 @@ fn senders_use_the_codes_there_are(version: Version) {
     }
 }
 
-/// Neither side explains its acknowledgements: they are the same where no packet may be longer than
-/// PUBLISH without a payload, which leaves next to no room for a Reason String, and none for a User
-/// Property.
+fn sender_uses_the_codes_there_are<R: Role>(
+    mut peer: Script<OwnEnd<R>>,
+    qos: &str,
+    answer: &str,
+    reason: ReasonCode,
+) {
+    peer.end.acknowledges = false;
+    peer.send(&format!("{qos} ~ 't' 00 07 []"));
+    let (token, none) = (peer.end.token(), <_>::default());
+    let said = peer.end.connection.acknowledge_with(token, reason, none);
+    match CODES.contains(&reason.to_u8()) {
+        true => {
+            let code = match reason {
+                ReasonCode::Success => String::new(),
+                other => format!("{:02X}", other.to_u8()),
+            };
+            assert_eq!(said, Ok(()));
+            peer.expect(&format!("{answer} ~ 00 07 {code}"));
+        }
+        false => {
+            let refused = ConnectionError::Session(SessionError::InvalidReasonCode);
+            assert_eq!(said, Err(refused), "{reason}");
+        }
+    }
+    peer.expect_open();
+}
+
+/// Both sides have something to explain, which is left out of a PUBACK or PUBREC that would be too
+/// long; the code stays. PUBREL and PUBCOMP are not explained, nor is what nobody asked to be: these
+/// are the same where no packet may be longer than PUBLISH without a payload, which leaves next to no
+/// room for a Reason String, and none for a User Property.
 fn explain_nothing_that_does_not_fit(version: Version) {
+    for (qos, answer) in [("32", "40"), ("34", "50")] {
+        for code in ["00", "97"] {
+            for explanation in ["1F 'because'", "26 'k' 'v'", "26 'k' 'v' 1F 'x' 26 'k' 'v'"] {
+                let whole = format!("{answer} ~ 00 07 {code} [{explanation}]");
+                let short = match code {
+                    "00" => format!("{answer} ~ 00 07"),
+                    _ => format!("{answer} ~ 00 07 {code}"),
+                };
+                let size = bytes(version, &whole).len();
+                for (limit, expected) in [(size, &whole), (size - 1, &short)] {
+                    let limit = format!("27 00 00 00 {limit:02X}");
+                    let how = (qos, code, explanation, &expected[..]);
+                    explains_nothing_that_does_not_fit(sides::client(version, &limit), how);
+                    explains_nothing_that_does_not_fit(sides::server(version, &limit), how);
+                }
+            }
+        }
+    }
     for mut side in Side::both_limited(version, "27 00 00 00 0A") {
         side.peer.send("32 ~ 'in' 00 01 []");
         side.peer.expect("40 ~ 00 01");
@@ -104,6 +122,22 @@ fn explain_nothing_that_does_not_fit(version: Version) {
         side.peer.expect("62 ~ 00 09 92");
         side.peer.expect_open();
     }
+}
+
+fn explains_nothing_that_does_not_fit<R: Role>(
+    mut peer: Script<OwnEnd<R>>,
+    (qos, code, explanation, expected): (&str, &str, &str, &str),
+) {
+    peer.end.acknowledges = false;
+    peer.send(&format!("{qos} ~ 't' 00 07 []"));
+    let reason = ReasonCode::from_u8(u8::from_str_radix(code, 16).unwrap()).unwrap();
+    let properties = explaining(peer.version, explanation);
+    let (token, connection) = (peer.end.token(), &mut peer.end.connection);
+    connection
+        .acknowledge_with(token, reason, properties)
+        .unwrap();
+    peer.expect(expected);
+    peer.expect_open();
 }
 
 /// A server that takes packets of 4 bytes takes no PUBACK with a code. The client sends none that is

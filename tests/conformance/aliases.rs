@@ -1,11 +1,13 @@
 //! MQTT 5.0 section 3.3.2.3.4: topic aliases.
 
-use mqtt_sansio::connection::{ConnectionError, client};
+use mqtt_sansio::connection::{ConnectionError, Incoming, Role, client};
 use mqtt_sansio::packet::Connect;
-use mqtt_sansio::property::{ConnAckProperties, PublishProperties, TopicAlias};
-use mqtt_sansio::{QoS, Version};
+use mqtt_sansio::property::{ConnAckProperties, Property, TopicAlias};
+use mqtt_sansio::{Message, QoS, Version};
 use support::notation::number;
-use support::script::{ClientEnd, Net, ServerEnd, connack, connect, lasting, message};
+use support::script::{
+    ClientEnd, Net, OwnEnd, Script, ServerEnd, connack, connect, lasting, message,
+};
 
 use crate::Test;
 use crate::sides;
@@ -133,25 +135,34 @@ fn aliased(alias_maximum: u16) -> Connect {
     connect
 }
 
-/// A message brings no alias of its own, from whatever connection it has it.
+/// A message that came with an alias does not take it along: as it is, it is refused, and forwarded
+/// it has none.
 fn messages_bring_none(version: Version) {
-    let mut aliased = message("t", "x");
-    let builder = PublishProperties::builder();
-    let alias = TopicAlias::new(6).unwrap();
-    aliased.properties = builder.topic_alias(alias).build();
-    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
-        let refused = Err(ConnectionError::TopicAlias);
-        for maximum in ["", "22 00 05"] {
-            let mut server = sides::client(version, maximum);
-            let said = server.end.connection.publish(qos, aliased.clone());
-            assert_eq!(said, refused);
-            server.expect_open();
-            let mut client = sides::server(version, maximum);
-            let said = client.end.connection.publish(qos, aliased.clone());
-            assert_eq!(said, refused);
-            client.expect_open();
+    let mut far = ClientEnd::accepted(version, aliased(6), "20 ~ 00 00 []");
+    far.send("30 ~ 't' [23 00 06] \"x\" | 30 ~ '' [23 00 06] \"x\"");
+    for incoming in &far.end.incoming {
+        let Incoming::Message(message, _) = incoming else {
+            panic!("{incoming:?}");
+        };
+        let alias = Property::TopicAlias(TopicAlias::new(6).unwrap());
+        assert_eq!(message.properties.iter().next(), Some(alias));
+        for maximum in ["", "22 00 05", "22 00 06"] {
+            bring_none(sides::client(version, maximum), message);
+            bring_none(sides::server(version, maximum), message);
         }
     }
+}
+
+fn bring_none<R: Role>(mut peer: Script<OwnEnd<R>>, message: &Message) {
+    let connection = &mut peer.end.connection;
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let refused = connection.publish(qos, message.clone()).unwrap_err();
+        assert_eq!(refused.why, ConnectionError::NotForwarded);
+        assert_eq!(refused.given, *message);
+        connection.publish(qos, message.forwarded()).unwrap();
+    }
+    peer.expect("30 ~ 't' [] \"x\" | 32 ~ 't' 00 01 [] \"x\"");
+    peer.expect_open();
 }
 
 /// On a new connection of the session no alias stands for anything, in either direction.

@@ -1,10 +1,12 @@
 //! MQTT 5.0 section 3.1.2.4: Clean Start.
 
-use mqtt_sansio::packet::Publish;
+use mqtt_sansio::packet::Disconnect;
 use mqtt_sansio::property::ConnAckProperties;
 use mqtt_sansio::session::Session;
-use mqtt_sansio::{QoS, Version};
-use support::script::{ClientEnd, Net, ServerEnd, connack, connect, lasting, message};
+use mqtt_sansio::{Message, QoS, ReasonCode, Version};
+use support::script::{
+    ClientEnd, Link, Net, Script, ServerEnd, connack, connect, lasting, message,
+};
 
 use crate::Test;
 
@@ -36,8 +38,15 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// A session is made, outlives its connection, takes messages meanwhile, and is gone on with: what was
-/// begun, and what has come since.
+/// begun, and what has come since. It does not matter how the connection ends.
 fn session_is_resumed(version: Version) {
+    let ends: [fn(Script<Link>); 2] = [Script::<Link>::cut, Script::leave];
+    for end in ends {
+        session_is_resumed_after(end, version);
+    }
+}
+
+fn session_is_resumed_after(end: fn(Script<Link>), version: Version) {
     let net = Net::new();
     let lasting = "10 ~ 'MQTT' VV 00 00 00 [11 00 00 00 64] 'a'";
     let (mut client, connack) = net.connect_with(version, lasting);
@@ -47,7 +56,7 @@ fn session_is_resumed(version: Version) {
     other.send("32 ~ 't' 00 01 [] \"w\"");
     other.expect("40 02 00 01");
     client.expect("32 ~ 't' 00 01 [] \"w\"");
-    client.cut();
+    end(client);
     other.send("32 ~ 't' 00 01 [] \"x\" | 34 ~ 't' 00 02 [] \"y\"");
     other.expect("40 02 00 01 | 50 02 00 02");
     net.wait(99);
@@ -66,6 +75,12 @@ fn client_goes_on_with_its_session(version: Version) {
     let client = &mut server.end.connection;
     client.publish(QoS::AtLeastOnce, message("t", "x")).unwrap();
     server.expect("32 ~ 't' 00 01 [] \"x\"");
+    server.reconnect(lasting.clone(), "20 ~ 01 00 []");
+    server.expect("3A ~ 't' 00 01 [] \"x\"");
+    // Also if the client ends the connection itself.
+    let last = Disconnect::new(ReasonCode::Success);
+    server.end.connection.disconnect(last).unwrap();
+    server.expect("E0 00");
     server.reconnect(lasting.clone(), "20 ~ 01 00 []");
     server.expect("3A ~ 't' 00 01 [] \"x\"");
     server.reconnect(connect("c"), "20 ~ 00 00 []");
@@ -135,7 +150,7 @@ fn clean_start_begins_anew(version: Version) {
 }
 
 /// A session with a message that has not been sent.
-fn unfinished() -> Session<Publish> {
+pub(crate) fn unfinished() -> Session<Message> {
     let mut session = Session::new();
     session
         .publish(QoS::AtLeastOnce, message("t", "x"))

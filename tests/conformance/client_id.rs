@@ -99,7 +99,7 @@ fn empty_client_id(version: Version) {
         match version {
             Version::V311 => assert_eq!(name, None),
             Version::V5 => {
-                let name = name.unwrap().as_str().to_owned();
+                let name = name.unwrap().to_str().to_owned();
                 assert!(!names.contains(&name), "{name} is used");
                 names.push(name);
             }

@@ -8,6 +8,7 @@ use reference_broker::Rules;
 use support::script::{ClientEnd, Net, ServerEnd, connack, connect, lasting, message};
 
 use crate::Test;
+use crate::clean_start::unfinished;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -78,7 +79,7 @@ fn first_packet(version: Version) {
         let mut server = ClientEnd::connecting(version, connect("c"));
         server.send(early);
         assert!(matches!(
-            server.end.violation,
+            server.end.violation(),
             Some(Violation::UnexpectedPacket(_))
         ));
         server.expect_close_with(0x82);
@@ -95,7 +96,7 @@ fn only_once(version: Version) {
         server.accept(now, again, &mut None),
         Err(ConnectionError::WrongState)
     );
-    let refusal = ConnAck::new(ReasonCode::ServerBusy).to_owned();
+    let refusal = ConnAck::new(ReasonCode::ServerBusy);
     assert_eq!(server.refuse(refusal), Err(ConnectionError::WrongState));
     client.send("10 ~ 'MQTT' VV 02 00 00 [] 'c'");
     client.expect_close_with(0x82);
@@ -107,6 +108,27 @@ fn only_once(version: Version) {
 
 /// It says whether there is a session, and none is there for a clean start.
 fn session_present(version: Version) {
+    // A server's connection says so by itself, whatever it is given.
+    for (flags, session, present) in [
+        ("00", false, "00"),
+        ("00", true, "01"),
+        ("02", false, "00"),
+        ("02", true, "00"),
+    ] {
+        for claimed in [false, true] {
+            let mut client = ServerEnd::new(version);
+            client.send(&format!(
+                "10 ~ 'MQTT' VV {flags} 00 00 [11 00 00 00 64] 'a'"
+            ));
+            let now = client.end.now;
+            let mut accepted = connack(ConnAckProperties::default());
+            accepted.session_present = claimed;
+            let mut session = session.then(unfinished);
+            let server = &mut client.end.connection;
+            server.accept(now, accepted, &mut session).unwrap();
+            client.expect(&format!("20 ~ {present} 00 []"));
+        }
+    }
     let net = Net::new();
     let lasting = "10 ~ 'MQTT' VV 00 00 00 [11 00 00 00 64] 'a'";
     let clean = "10 ~ 'MQTT' VV 02 00 00 [11 00 00 00 64] 'a'";
@@ -152,7 +174,7 @@ fn refusal_has_no_session(version: Version) {
 
     let mut client = ServerEnd::new(version);
     client.send("10 ~ 'MQTT' VV 02 00 00 [] 'c'");
-    let mut refusal = ConnAck::new(ReasonCode::NotAuthorized).to_owned();
+    let mut refusal = ConnAck::new(ReasonCode::NotAuthorized);
     refusal.session_present = true;
     let refused = client.end.connection.refuse(refusal);
     assert!(matches!(refused, Err(ConnectionError::Encode(_))));
@@ -163,7 +185,7 @@ fn refusal_has_no_session(version: Version) {
 fn session_at_the_server_alone(version: Version) {
     let mut server = ClientEnd::connecting(version, lasting(version, "c"));
     server.send("20 ~ 01 00 []");
-    assert_eq!(server.end.violation, Some(Violation::SessionPresent));
+    assert_eq!(server.end.violation(), Some(Violation::SessionPresent));
     server.expect_close_with(0x82);
 }
 
@@ -193,7 +215,7 @@ fn refusal_is_the_end(version: Version) {
     };
     let mut client = ServerEnd::new(version);
     client.send("10 ~ 'MQTT' VV 02 00 00 [] 'c'");
-    let refusal = ConnAck::new(reason).to_owned();
+    let refusal = ConnAck::new(reason);
     client.end.connection.refuse(refusal).unwrap();
     client.expect(code);
     client.expect_close();
@@ -201,7 +223,8 @@ fn refusal_is_the_end(version: Version) {
     let mut server = ClientEnd::connecting(version, connect("c"));
     server.send(code);
     server.expect_close();
-    let closed = Event::Closed(Closed::Refused(ReasonCode::NotAuthorized));
+    let refusal = ConnAck::new(ReasonCode::NotAuthorized);
+    let closed = Event::Closed(Closed::Refused(Box::new(refusal)));
     assert_eq!(server.end.events(), [closed]);
 }
 
@@ -210,7 +233,7 @@ fn code_that_there_is_not(version: Version) {
     let refusing = |reason| {
         let mut client = ServerEnd::new(version);
         client.send("10 ~ 'MQTT' VV 02 00 00 [] 'c'");
-        let refusal = ConnAck::new(reason).to_owned();
+        let refusal = ConnAck::new(reason);
         let refused = client.end.connection.refuse(refusal);
         (client, refused)
     };

@@ -1,12 +1,14 @@
 //! MQTT 5.0 section 3.1: CONNECT, but for what has a file of its own.
 
-use mqtt_sansio::connection::{ConnectionError, client};
+use mqtt_sansio::connection::{ConnectionError, Violation, client};
 use mqtt_sansio::packet::Will;
-use mqtt_sansio::{Binary, Packet, QoS, Version};
+use mqtt_sansio::property::ConnAckProperties;
+use mqtt_sansio::{Binary, Packet, PacketType, QoS, Version};
 use reference_broker::Rules;
-use support::script::{ClientEnd, Net, ServerEnd, connect, message, text};
+use support::script::{ClientEnd, Net, ServerEnd, connack, connect, message, text};
 
 use crate::Test;
+use crate::sides::packet;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -73,7 +75,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// The client sends CONNECT before all else, and the server takes nothing else first.
 fn first_packet(version: Version) {
-    let mut connection = client::Connection::new();
+    let mut connection = client::Connection::new().max_packet_size(u32::MAX);
     let waiting = connection.publish(QoS::AtLeastOnce, message("t", "x"));
     waiting.unwrap();
     connection.connect(version, connect("a")).unwrap();
@@ -113,17 +115,37 @@ fn only_once(version: Version) {
     client.send("10 ~ 'MQTT' VV 02 00 00 [] 'a'");
     client.expect_close_with(0x82);
 
-    // Also before CONNACK, where in 5.0 there may be AUTH.
+    // Also before CONNACK. What a client sends at once waits for that, if it does not have to wait for
+    // AUTH itself.
+    let connect = "10 ~ 'MQTT' VV 02 00 00 [] 'a'";
+    let mut client = ServerEnd::new(version);
+    client.send(connect);
+    client.send(connect);
+    client.expect_open();
+    client.end.accept(connack(ConnAckProperties::default()));
+    client.expect("20 ~ 00 00 []");
+    client.expect_close_with(0x82);
     for method in ["", "15 00 01 \"m\""] {
-        let mut client = ServerEnd::new(version);
         let connect = format!("10 ~ 'MQTT' VV 02 00 00 [{method}] 'a'");
+        let mut client = ServerEnd::new(version);
         client.send(&connect);
         client.expect_open();
-        client.send(&connect);
+        let again = packet(version, &connect);
+        let now = client.end.now;
+        let server = &mut client.end.connection;
+        let violation = Violation::UnexpectedPacket(PacketType::Connect);
+        assert_eq!(server.handle_packet(now, version, &again), Err(violation));
         if version == Version::V5 {
             client.expect("20 ~ 00 82 []");
         }
         client.expect_close();
+        if version == Version::V5 && !method.is_empty() {
+            let mut client = ServerEnd::new(version);
+            client.send(&connect);
+            client.send(&connect);
+            client.expect("20 ~ 00 82 []");
+            client.expect_close();
+        }
     }
 }
 
@@ -152,7 +174,7 @@ fn fields_stand_in_order(version: Version) {
     asked.will = Some(Will::new("w".parse().unwrap(), gone));
     asked.user_name = Some(text("u").to_owned());
     asked.password = Some(Binary::new(b"secret").unwrap().to_owned());
-    let mut connection = client::Connection::new();
+    let mut connection = client::Connection::new().max_packet_size(u32::MAX);
     connection.connect(version, asked).unwrap();
     let mut server = ClientEnd::new(version, connection);
     server.expect(&format!("10 ~ 'MQTT' VV C6 00 00 [] {fields}"));

@@ -1,14 +1,20 @@
 //! MQTT 5.0 sections 3.1.2.10 and 3.1.2.11: Keep Alive, and what CONNECT limits or asks for.
 
-use mqtt_sansio::connection::{ConnectionError, Violation};
-use mqtt_sansio::packet::{Auth, Disconnect, KeepAlive, ReasonCodes, SubAck};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use mqtt_sansio::connection::{ConnectionError, Event, Incoming, Role, Violation, client, server};
+use mqtt_sansio::packet::{Auth, Disconnect, KeepAlive, Publish};
 use mqtt_sansio::property::{
     AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,
 };
-use mqtt_sansio::{PacketId, QoS, ReasonCode, Version};
-use support::script::{ClientEnd, Net, ServerEnd, connack, connect, message, subscriptions, text};
+use mqtt_sansio::{Delivery, Message, QoS, ReasonCode, Version};
+use support::script::{
+    ClientEnd, End, Net, OwnEnd, Script, ServerEnd, connack, connect, message, subscriptions, text,
+};
 
 use crate::Test;
+use crate::sides::refusal;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -28,6 +34,12 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &[],
         v5: &["3.1.2-24", "3.1.2-25"],
         run: server_keeps_to_the_packet_size,
+    },
+    Test {
+        name: "packet_size_is_announced",
+        v311: &[],
+        v5: &["3.1.2-24", "3.2.2-15"],
+        run: packet_size_is_announced,
     },
     Test {
         name: "response_information_is_asked_for",
@@ -125,9 +137,9 @@ fn server_keeps_to_the_packet_size(version: Version) {
     let mut client = ServerEnd::accepted(version, connect, connack);
     let server = &mut client.end.connection;
     let large = server.publish(QoS::AtMostOnce, message("topic", "x"));
-    assert_eq!(large, Err(ConnectionError::PacketTooLarge));
+    assert_eq!(refusal(large), Some(ConnectionError::PacketTooLarge));
     let reason = text("why this ends");
-    let mut last = Disconnect::new(ReasonCode::ServerBusy).to_owned();
+    let mut last = Disconnect::new(ReasonCode::ServerBusy);
     last.properties = DisconnectProperties::builder()
         .reason_string(reason)
         .build();
@@ -161,6 +173,100 @@ fn server_keeps_to_the_packet_size(version: Version) {
     client.expect_close();
 }
 
+/// Each end says which size it takes, unless it takes any, or the application says another one. The
+/// other end keeps to it, and what is larger all the same is refused.
+fn packet_size_is_announced(version: Version) {
+    const DEFAULT: u32 = 1 << 20;
+    for (own, said, announced) in [
+        (None, None, Some(DEFAULT)),
+        (None, Some(100), Some(100)),
+        (None, Some(2 * DEFAULT), Some(2 * DEFAULT)),
+        (Some(1_000), None, Some(1_000)),
+        (Some(1_000), Some(100), Some(100)),
+        (Some(u32::MAX), None, None),
+        (Some(u32::MAX), Some(100), Some(100)),
+    ] {
+        let said = said.and_then(NonZeroU32::new);
+        let mut client = client::Connection::new();
+        let mut server = server::Connection::new(Duration::ZERO, Duration::from_secs(10));
+        if let Some(own) = own {
+            client = client.max_packet_size(own);
+            server = server.max_packet_size(own);
+        }
+        let (mut hello, mut accepted) = (connect("c"), connack(<_>::default()));
+        if let Some(said) = said {
+            let builder = ConnectProperties::builder();
+            hello.properties = builder.maximum_packet_size(said).build();
+            let builder = ConnAckProperties::builder();
+            accepted.properties = builder.maximum_packet_size(said).build();
+        }
+        client.connect(version, hello).unwrap();
+        let mut client = ClientEnd::new(version, client);
+        let mut server = ServerEnd::with(version, server);
+        let hello = client.end.take_output();
+        server.end.handle_bytes(&hello);
+        let Some(Incoming::Connect(connect)) = server.end.incoming.first() else {
+            panic!("no CONNECT");
+        };
+        let announced = announced.and_then(NonZeroU32::new);
+        assert_eq!(connect.properties.maximum_packet_size(), announced);
+        server.end.accept(accepted);
+        let accepted = server.end.take_output();
+        client.end.handle_bytes(&accepted);
+        let [Event::Connected(connack)] = &client.end.events()[..] else {
+            panic!("no CONNACK");
+        };
+        assert_eq!(connack.properties.maximum_packet_size(), announced);
+        sends_no_larger_packet(&mut client.end, announced);
+        sends_no_larger_packet(&mut server.end, announced);
+        takes_no_larger_packet(client, announced);
+        takes_no_larger_packet(server, announced);
+    }
+}
+
+/// A message that makes a PUBLISH of so many bytes at QoS 0.
+fn message_of(len: u32) -> Message {
+    let len = usize::try_from(len).unwrap();
+    let of = |payload| Message::new("t".parse().unwrap(), vec![b'x'; payload]);
+    let packet_len = |message: &Message| {
+        let publish = Publish::of(Delivery::AtMostOnce, message.clone());
+        publish.encoded_len(Version::V5).unwrap()
+    };
+    let mut messages = (6..=9).map(|head| of(len - head));
+    messages.find(|message| packet_len(message) == len).unwrap()
+}
+
+fn sends_no_larger_packet<R: Role>(end: &mut OwnEnd<R>, limit: Option<NonZeroU32>) {
+    let len = limit.map_or(3 << 20, NonZeroU32::get);
+    let sent = end.connection.publish(QoS::AtMostOnce, message_of(len));
+    sent.unwrap();
+    assert_eq!(end.take_output().len(), usize::try_from(len).unwrap());
+    if limit.is_some() {
+        let larger = message_of(len + 1);
+        let refused = refusal(end.connection.publish(QoS::AtMostOnce, larger));
+        assert_eq!(refused, Some(ConnectionError::PacketTooLarge));
+        assert!(end.take_output().is_empty());
+    }
+}
+
+fn takes_no_larger_packet<R: Role>(mut peer: Script<OwnEnd<R>>, limit: Option<NonZeroU32>) {
+    let packet = |len| {
+        let publish = Publish::of(Delivery::AtMostOnce, message_of(len));
+        let mut bytes = Vec::new();
+        publish.encode(Version::V5, &mut bytes).unwrap();
+        bytes
+    };
+    let len = limit.map_or(3 << 20, NonZeroU32::get);
+    peer.send_bytes(&packet(len));
+    assert_eq!(peer.end.delivered.len(), 1);
+    peer.expect_open();
+    if limit.is_some() {
+        peer.send_bytes(&packet(len + 1));
+        assert_eq!(peer.end.delivered.len(), 1);
+        peer.expect_close_with(0x95);
+    }
+}
+
 /// CONNACK has Response Information for who asked for it alone.
 fn response_information_is_asked_for(version: Version) {
     for (asked, answered) in [("", ""), ("19 00", ""), ("19 01", "1A 00 01 \"r\"")] {
@@ -181,7 +287,7 @@ fn problem_information_is_asked_for(version: Version) {
     for (asked, explanation) in [("17 00", ""), ("17 01", explained), ("", explained)] {
         let mut client = ServerEnd::new(version);
         client.send(&format!("10 ~ 'MQTT' VV 02 00 00 [{asked} {method}] 'c'"));
-        let mut auth = Auth::new(ReasonCode::ContinueAuthentication, text("m")).to_owned();
+        let mut auth = Auth::new(ReasonCode::ContinueAuthentication, text("m"));
         let builder = auth.properties.to_builder().reason_string(why);
         auth.properties = builder.user_property(text("a"), text("b")).build();
         client.end.connection.auth(auth).unwrap();
@@ -193,26 +299,38 @@ fn problem_information_is_asked_for(version: Version) {
         client.expect(&format!("20 ~ 00 00 [1F 00 03 \"why\" {method}]"));
 
         client.send("82 ~ 00 01 [] 't' 00");
-        let granted = ReasonCodes::new([ReasonCode::Success]);
-        let mut ack = SubAck::new(PacketId::new(1).unwrap(), granted);
+        let granted = [ReasonCode::Success];
         let builder = AckProperties::builder().reason_string(why);
-        ack.properties = builder.user_property(text("a"), text("b")).build();
-        client.end.connection.sub_ack(ack.clone()).unwrap();
+        let properties = builder.user_property(text("a"), text("b")).build();
+        let request = client.end.request();
+        let server = &mut client.end.connection;
+        server
+            .sub_ack_with(request, granted, properties.clone())
+            .unwrap();
         client.expect(&format!("90 ~ 00 01 [{explanation}] 00"));
         client.send("A2 ~ 00 01 [] 't'");
-        client.end.connection.unsub_ack(ack).unwrap();
+        let request = client.end.request();
+        let server = &mut client.end.connection;
+        server
+            .unsub_ack_with(request, granted, properties.clone())
+            .unwrap();
         client.expect(&format!("B0 ~ 00 01 [{explanation}] 00"));
         client.send("32 ~ 't' 00 07 [] | 34 ~ 't' 00 08 []");
-        for id in [7, 8] {
-            let id = PacketId::new(id).unwrap();
+        for token in client.end.tokens() {
             let server = &mut client.end.connection;
-            server.acknowledge(id, ReasonCode::Success).unwrap();
+            let properties = properties.clone();
+            server
+                .acknowledge_with(token, ReasonCode::Success, properties)
+                .unwrap();
         }
-        client.expect("40 ~ 00 07 | 50 ~ 00 08");
+        client.expect(&match explanation {
+            "" => "40 ~ 00 07 | 50 ~ 00 08".to_owned(),
+            _ => format!("40 ~ 00 07 00 [{explanation}] | 50 ~ 00 08 00 [{explanation}]"),
+        });
         client.send("62 ~ 00 08 | 50 ~ 00 09");
-        client.expect("70 ~ 00 08 | 62 ~ 00 09 92");
+        client.expect("62 ~ 00 09 92 | 70 ~ 00 08");
 
-        let mut last = Disconnect::new(ReasonCode::ServerBusy).to_owned();
+        let mut last = Disconnect::new(ReasonCode::ServerBusy);
         last.properties = DisconnectProperties::builder().reason_string(why).build();
         client.end.connection.disconnect(last).unwrap();
         client.expect("E0 ~ 89 [1F 00 03 \"why\"]");
@@ -225,6 +343,12 @@ fn problem_information_is_asked_for(version: Version) {
     for (packet, good) in [
         ("40 ~ 00 01 00 [1F 00 01 \"r\"]", false),
         ("40 ~ 00 01 00 [26 00 01 \"a\" 00 01 \"b\"]", false),
+        ("50 ~ 00 01 00 [1F 'r']", false),
+        ("62 ~ 00 01 00 [1F 'r']", false),
+        ("70 ~ 00 01 00 [1F 'r']", false),
+        ("90 ~ 00 02 [1F 'r'] 00", false),
+        ("B0 ~ 00 02 [26 'a' 'b'] 00", false),
+        ("F0 ~ 18 [15 'm' 1F 'r']", false),
         ("30 ~ 't' [26 00 01 \"a\" 00 01 \"b\"]", true),
         ("40 ~ 00 01 00 []", true),
     ] {
@@ -237,7 +361,7 @@ fn problem_information_is_asked_for(version: Version) {
         match good {
             true => server.expect_open(),
             false => {
-                assert_eq!(server.end.violation, Some(Violation::ProblemInformation));
+                assert_eq!(server.end.violation(), Some(Violation::ProblemInformation));
                 server.expect_close_with(0x82);
             }
         }
@@ -253,9 +377,9 @@ fn authentication_comes_first(version: Version) {
     let mut server = ClientEnd::connecting(version, asked);
     let client = &mut server.end.connection;
     client.publish(QoS::AtLeastOnce, message("t", "x")).unwrap();
-    assert!(client.publish(QoS::AtMostOnce, message("t", "x")).is_err());
+    client.publish(QoS::AtMostOnce, message("t", "x")).unwrap();
     let wanted = subscriptions("t", QoS::AtMostOnce);
-    assert!(client.subscribe(wanted, <_>::default()).is_err());
+    client.subscribe(wanted).unwrap();
     assert!(client.ping().is_err());
     server.expect_open();
     // Not even PINGREQ, which waits for CONNACK, too.
@@ -264,10 +388,10 @@ fn authentication_comes_first(version: Version) {
     server.send("F0 ~ 18 [15 00 01 \"m\"]");
     server.expect_open();
     let auth = Auth::new(ReasonCode::ContinueAuthentication, text("m"));
-    server.end.connection.auth(auth.to_owned()).unwrap();
+    server.end.connection.auth(auth).unwrap();
     server.expect("F0 ~ 18 [15 00 01 \"m\"]");
     server.send("20 ~ 00 00 [15 00 01 \"m\"]");
-    server.expect("32 ~ 't' 00 01 [] \"x\"");
+    server.expect("32 ~ 't' 00 01 [] \"x\" | 30 ~ 't' [] \"x\" | 82 ~ 00 02 [] 't' 00");
 
     for early in [
         "30 ~ 't' []",

@@ -1,10 +1,9 @@
 //! MQTT 5.0 section 1.5: data representation.
 
 use bytes::Bytes;
-use mqtt_sansio::packet::Publish;
 use mqtt_sansio::topic::{TopicFilter, TopicName};
-use mqtt_sansio::{Delivery, QoS, Text, Version};
-use support::script::{ClientEnd, Net};
+use mqtt_sansio::{QoS, Text, Version};
+use support::script::{ClientEnd, Net, message};
 
 use crate::Test;
 
@@ -50,8 +49,9 @@ fn strings_of_a_sender(version: Version) {
     let longest = &long[1..];
     let mut server = ClientEnd::plain(version);
     let client = &mut server.end.connection;
-    let publish = Publish::new(Delivery::AtMostOnce, longest.parse().unwrap(), "".into());
-    client.publish(QoS::AtMostOnce, publish).unwrap();
+    client
+        .publish(QoS::AtMostOnce, message(longest, ""))
+        .unwrap();
     server.expect("30 ~ FF FF 78*65535 []");
     let mut client = Net::new().connect(version, "a");
     client.subscribe(longest, 0);

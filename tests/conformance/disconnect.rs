@@ -9,7 +9,7 @@ use support::notation::bytes;
 use support::script::{ClientEnd, End, Net, Script, ServerEnd, connect, message};
 
 use crate::Test;
-use crate::sides::{self, packet};
+use crate::sides::{self, packet, refusal};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -55,19 +55,24 @@ pub(crate) const TESTS: &[Test] = &[
 fn server_waits_for_connack(version: Version) {
     let early: [fn(&mut Script<ServerEnd>); 4] = [
         |client| {
-            let last = Disconnect::new(ReasonCode::ServerShuttingDown).to_owned();
+            let last = Disconnect::new(ReasonCode::ServerShuttingDown);
             let refused = client.end.connection.disconnect(last);
             assert_eq!(refused, Err(ConnectionError::WrongState));
-            let refusal = ConnAck::new(ReasonCode::ServerBusy).to_owned();
+            let refusal = ConnAck::new(ReasonCode::ServerBusy);
             client.end.connection.refuse(refusal).unwrap();
             client.expect("20 ~ 00 89 00");
         },
         |client| {
-            client.send("F0 00");
+            let auth = packet(client.version, "F0 ~ 18 [15 'm']");
+            let (now, connection) = (client.end.now, &mut client.end.connection);
+            let refused = connection.handle_packet(now, client.version, &auth);
+            refused.unwrap_err();
             client.expect("20 ~ 00 82 00");
         },
         |client| {
-            client.send("31 ~ '#' 00");
+            let error = Packet::decode(client.version, b"\x31\x04\0\x01#\0").unwrap_err();
+            let (now, connection) = (client.end.now, &mut client.end.connection);
+            connection.handle_decode_error(now, error);
             client.expect("20 ~ 00 90 00");
         },
         |client| {
@@ -86,17 +91,23 @@ fn server_waits_for_connack(version: Version) {
         .connection
         .handle_timeout(Duration::from_secs(10));
     silent.expect_close();
-    // CONNACK is on its way, and comes first.
-    let mut client = ServerEnd::new(version);
-    client.send("10 ~ 'MQTT' VV 02 00 00 [] 'a'");
-    let connack = ConnAck::new(ReasonCode::Success).to_owned();
-    let connection = &mut client.end.connection;
-    connection
-        .accept(Duration::ZERO, connack, &mut None)
-        .unwrap();
-    client.send("D0 00");
-    client.expect("20 ~ 00 00 00 | E0 01 82");
-    client.expect_close();
+    // CONNACK is on its way, and comes first. What comes before it is looked at after it.
+    for (text, code) in [("D0 00", 0x82), ("F0 00", 0x82), ("31 ~ '#' 00", 0x90)] {
+        for at_once in [false, true] {
+            let mut client = ServerEnd::new(version);
+            client.send("10 ~ 'MQTT' VV 02 00 00 [] 'a'");
+            if at_once {
+                client.send(text);
+                client.expect_open();
+            }
+            client.end.accept(ConnAck::new(ReasonCode::Success));
+            if !at_once {
+                client.send(text);
+            }
+            client.expect("20 ~ 00 00 00");
+            client.expect_close_with(code);
+        }
+    }
     // A client may not get it before, either.
     let mut server = ClientEnd::connecting(version, connect("c"));
     server.send("E0 01 8B");
@@ -121,7 +132,7 @@ fn senders_use_the_codes_there_are(version: Version) {
             ReasonCode::Success => "E0 00".to_owned(),
             other => format!("E0 01 {:02X}", other.to_u8()),
         };
-        let last = Disconnect::new(reason).to_owned();
+        let last = Disconnect::new(reason);
         let mut client = sides::server(version, "");
         let said = client.end.connection.disconnect(last.clone());
         match may(SERVER_CODES, reason) {
@@ -190,24 +201,30 @@ fn explains_nothing_that_does_not_fit(version: Version) {
 }
 
 /// The client closes behind its DISCONNECT, and sends nothing more, whatever it is asked to and
-/// whatever comes.
+/// whatever comes. What it was asked to before is sent before.
 fn last_of_all(version: Version) {
     let mut server = ClientEnd::plain(version);
     let connection = &mut server.end.connection;
     connection
-        .publish(QoS::AtLeastOnce, message("t", "unsent"))
+        .publish(QoS::AtLeastOnce, message("t", "early"))
         .unwrap();
-    let last = Disconnect::new(ReasonCode::Success).to_owned();
+    let last = Disconnect::new(ReasonCode::Success);
     connection.disconnect(last.clone()).unwrap();
     let wrong = Err(ConnectionError::WrongState);
     assert_eq!(connection.disconnect(last), wrong);
     assert_eq!(connection.ping(), wrong);
-    let said = connection.publish(QoS::AtMostOnce, message("t", "late"));
-    assert_eq!(said, Err(ConnectionError::WrongState));
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let said = connection.publish(qos, message("t", "late"));
+        assert_eq!(refusal(said), Some(ConnectionError::WrongState));
+    }
+    server.expect("32 ~ 't' 00 01 [] \"early\" | E0 00");
+    server.expect_close();
     // At QoS 1 and 2 a message waits for the next connection.
+    let connection = &mut server.end.connection;
+    let said = connection.publish(QoS::AtMostOnce, message("t", "late"));
+    assert_eq!(refusal(said), Some(ConnectionError::WrongState));
     let said = connection.publish(QoS::AtLeastOnce, message("t", "late"));
     said.unwrap();
-    server.expect("E0 00");
     server.expect_close();
     server.send("32 ~ 't' 00 01 [] | 34 ~ 't' 00 02 [] | 62 ~ 00 02 | E0 00 | 30 01 00");
     server.end.wait(1_000);
@@ -229,14 +246,14 @@ fn server_closes_after_its_own(version: Version) {
     net.wait(1_000);
     client.expect_close();
     new.expect_open();
-    // What waits when the connection ends is not sent behind DISCONNECT.
+    // What waits when the connection ends is not sent behind DISCONNECT. What is owed is, before it.
     let mut client = sides::server(version, "");
     let connection = &mut client.end.connection;
     connection
         .publish(QoS::ExactlyOnce, message("t", "unsent"))
         .unwrap();
     client.send("C0 00 | 32 ~ 't' 00 01 [] | D0 00");
-    client.expect("E0 01 82");
+    client.expect("D0 00 | E0 01 82");
     client.send("C0 00");
     client.end.connection.handle_timeout(Duration::MAX);
     client.expect_close();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_sansio::connection::{ConnectionError, Event};
+use mqtt_sansio::connection::{ConnectionError, Event, Violation};
 use mqtt_sansio::packet::{Auth, ConnAck, Connect, Disconnect};
 use mqtt_sansio::{Packet, ReasonCode, Version};
 use reference_broker::{AuthStep, ConnectionId, Policy};
@@ -228,7 +228,7 @@ fn method_stays(version: Version) {
         assert_eq!(refused, Err(ConnectionError::Authentication));
         client.expect_open();
         // A server's connection puts the method into CONNACK by itself.
-        let connack = ConnAck::new(ReasonCode::Success).to_owned();
+        let connack = ConnAck::new(ReasonCode::Success);
         let connection = &mut client.end.connection;
         connection
             .accept(Duration::ZERO, connack, &mut None)
@@ -258,6 +258,16 @@ fn no_method_no_auth(version: Version) {
     // ... and takes none, before CONNACK and after it.
     let mut client = ServerEnd::new(version);
     client.send(&format!("{hello} | {YES}"));
+    client.expect_open();
+    client.end.accept(ConnAck::new(ReasonCode::Success));
+    client.expect("20 ~ 00 00 []");
+    client.expect_close_with(0x82);
+    let mut client = ServerEnd::new(version);
+    client.send(hello);
+    let early = packet(version, YES);
+    let connection = &mut client.end.connection;
+    let refused = connection.handle_packet(Duration::ZERO, version, &early);
+    assert_eq!(refused, Err(Violation::AuthenticationMethod));
     client.expect("20 ~ 00 82 []");
     client.expect_close();
     for wrong in [YES, "F0 ~ 19 [15 'm']", "F0 00"] {
@@ -346,7 +356,7 @@ fn failure_on_a_connection_ends_it(version: Version) {
     connection.auth(auth(version, "F0 ~ 19 [15 'm']")).unwrap();
     server.expect("F0 ~ 19 [15 'm']");
     server.send(ASKS);
-    let last = Disconnect::new(ReasonCode::UnspecifiedError).to_owned();
+    let last = Disconnect::new(ReasonCode::UnspecifiedError);
     server.end.connection.disconnect(last).unwrap();
     server.expect("E0 01 80");
     server.expect_close();

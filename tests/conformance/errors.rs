@@ -2,6 +2,7 @@
 //!
 //! What one packet decides, the vectors prove: see `vectors.rs`.
 
+use mqtt_sansio::connection::client;
 use mqtt_sansio::packet::ConnAck;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
 use reference_broker::Config;
@@ -209,10 +210,7 @@ fn codes_from_0x80_on_end_the_connection(version: Version) {
         };
         let mut client = ServerEnd::new(version);
         client.send("10 ~ 'MQTT' VV 02 00 00 [] 'c'");
-        let refused = client
-            .end
-            .connection
-            .refuse(ConnAck::new(reason).to_owned());
+        let refused = client.end.connection.refuse(ConnAck::new(reason));
         match REFUSALS.contains(&code) {
             true => {
                 assert_eq!(refused, Ok(()));
@@ -274,13 +272,19 @@ fn transient_errors_end_the_connection(version: Version) {
     let mut client = net.connect(version, "c");
     client.send("32 ~ 't' 00 01 [] 61*99");
     client.expect_close();
-    let mut server = ClientEnd::plain(version);
+    let mut connection = client::Connection::new();
+    connection.connect(version, connect("c")).unwrap();
+    let mut server = ClientEnd::new(version, connection);
+    server.receive();
+    server.send("20 ~ 00 00 []");
+    server.expect_open();
     server.send("32 ~ 't' 00 01 [] 61*2000000");
     server.expect_close();
     // An application that fails says so to its connection.
     let mut server = ClientEnd::plain(version);
-    let publish = sides::packet(version, "32 ~ 't' 00 01 []");
-    let _ = server.end.connection.handle_packet(&publish).unwrap();
+    server.end.acknowledges = false;
+    server.send("32 ~ 't' 00 01 []");
+    assert_eq!(server.end.delivered, ["t="]);
     server.end.connection.handle_close();
     server.expect_close();
 }

@@ -1,11 +1,11 @@
 //! MQTT 5.0 section 4.6: message ordering.
 
-use mqtt_sansio::connection::Input;
-use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
-use support::script::{ClientEnd, Net};
+use mqtt_sansio::connection::Role;
+use mqtt_sansio::{Packet, QoS, Version};
+use support::script::{ClientEnd, Link, Net, OwnEnd, Script, ServerEnd};
 
 use crate::Test;
-use crate::sides::{self, Side, id, packet};
+use crate::sides::{self, Side};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -71,7 +71,7 @@ fn publish_again_in_the_order_of_publish(version: Version) {
     }
 }
 
-/// Not of the identifiers, and at a client not of the application's answers either.
+/// Not of the identifiers, and not of the application's answers either.
 fn acknowledged_in_the_order_of_publish(version: Version) {
     for mut side in Side::both(version) {
         side.peer
@@ -87,29 +87,32 @@ fn acknowledged_in_the_order_of_publish(version: Version) {
         side.peer.expect_open();
     }
     for (qos, answer) in [("32", "40"), ("34", "50")] {
-        let mut server = ClientEnd::plain(version);
-        for of in [9, 2, 5] {
-            let publish = packet(version, &format!("{qos} ~ 't' 00 {of:02X} []"));
-            let taken = server.end.connection.handle_packet(&publish);
-            assert_eq!(taken, Ok(Input::Deliver(None)));
-        }
-        let mut answer_to = |of: u16| {
-            let connection = &mut server.end.connection;
-            connection.acknowledge(id(of), ReasonCode::Success).unwrap();
-        };
-        answer_to(5);
-        answer_to(2);
-        server.expect_open();
-        let mut answer_to = |of: u16| {
-            let connection = &mut server.end.connection;
-            connection.acknowledge(id(of), ReasonCode::Success).unwrap();
-        };
-        answer_to(9);
-        server.expect(&format!(
-            "{answer} ~ 00 09 | {answer} ~ 00 02 | {answer} ~ 00 05"
-        ));
-        server.expect_open();
+        let answer = format!("{answer} ~ 00 09 | {answer} ~ 00 02 | {answer} ~ 00 05");
+        acknowledges_in_the_order_of_publish(ClientEnd::plain(version), qos, &answer);
+        acknowledges_in_the_order_of_publish(ServerEnd::plain(version), qos, &answer);
     }
+}
+
+fn acknowledges_in_the_order_of_publish<R: Role>(
+    mut peer: Script<OwnEnd<R>>,
+    qos: &str,
+    answers: &str,
+) {
+    peer.end.acknowledges = false;
+    for id in [9, 2, 5] {
+        peer.send(&format!("{qos} ~ 't' 00 {id:02X} []"));
+    }
+    let tokens = peer.end.tokens();
+    let [first, second, third] = tokens[..] else {
+        panic!("{tokens:?}");
+    };
+    let connection = &mut peer.end.connection;
+    connection.acknowledge(third).unwrap();
+    connection.acknowledge(second).unwrap();
+    peer.expect_open();
+    peer.end.connection.acknowledge(first).unwrap();
+    peer.expect(answers);
+    peer.expect_open();
 }
 
 /// Not of PUBLISH; and again on the next connection.
@@ -183,7 +186,7 @@ fn messages_come_in_the_order_of_the_publisher(version: Version) {
 }
 
 /// Takes all messages, and acknowledges each.
-fn take(client: &mut support::script::Script<support::script::Link>, received: &mut Vec<usize>) {
+fn take(client: &mut Script<Link>, received: &mut Vec<usize>) {
     loop {
         let packets = client.receive_all();
         for packet in &packets {

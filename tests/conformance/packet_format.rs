@@ -1,11 +1,13 @@
 //! MQTT 5.0 chapter 2: the format of packets.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU16;
 
 use mqtt_sansio::connection::{ConnectionError, client};
-use mqtt_sansio::packet::{ReasonCodes, SubAck, TopicFilters};
+use mqtt_sansio::packet::TopicFilters;
+use mqtt_sansio::session::SessionError;
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{PacketId, QoS, ReasonCode, Version};
+use mqtt_sansio::{QoS, ReasonCode, Version};
 use support::notation::number;
 use support::script::{ClientEnd, Net, ServerEnd, connect, lasting, message, subscriptions};
 
@@ -67,7 +69,9 @@ fn no_identifier_at_qos_0(version: Version) {
 
 /// All kinds of packets share the identifiers. Each is used once, and again when it is free.
 fn client_takes_unused_identifiers(version: Version) {
-    let connection = client::Connection::new().max_queued(usize::MAX);
+    let connection = client::Connection::new()
+        .max_queued(usize::MAX)
+        .max_in_flight(NonZeroU16::MAX);
     let mut server = ClientEnd::new(version, connection);
     let client = &mut server.end.connection;
     client.connect(version, connect("c")).unwrap();
@@ -77,27 +81,35 @@ fn client_takes_unused_identifiers(version: Version) {
     let client = &mut server.end.connection;
     let wanted = subscriptions("t", QoS::AtMostOnce);
     let filters = TopicFilters::new([TopicFilter::new("t").unwrap()]).unwrap();
-    client.subscribe(wanted, <_>::default()).unwrap();
+    client.subscribe(wanted).unwrap();
     server.expect("82 ~ 00 01 [] 't' 00");
     let client = &mut server.end.connection;
-    client.unsubscribe(filters, <_>::default()).unwrap();
+    client.unsubscribe(filters).unwrap();
     server.expect("A2 ~ 00 02 [] 't'");
     let client = &mut server.end.connection;
     client.publish(QoS::ExactlyOnce, message("t", "x")).unwrap();
     server.expect("34 ~ 't' 00 03 [] \"x\"");
     let mut used = BTreeSet::from([1, 2, 3]);
     let client = &mut server.end.connection;
-    while let Ok(id) = client.publish(QoS::AtLeastOnce, message("t", "x")) {
-        assert!(used.insert(id.unwrap().get()), "{id:?} was in use");
+    let refused = loop {
+        if let Err(refused) = client.publish(QoS::AtLeastOnce, message("t", "x")) {
+            break refused.why;
+        }
+    };
+    assert_eq!(refused, SessionError::PacketIdsExhausted.into());
+    let sent = server.receive_all();
+    assert_eq!(sent.len(), 65_532);
+    for packet in sent {
+        let id = packet.packet_id().unwrap().get();
+        assert!(used.insert(id), "{id} was in use");
     }
     assert!(used.len() == 65_535 && !used.contains(&0));
-    assert_eq!(server.receive_all().len(), 65_532);
     for freed in ["90 ~ 00 01 [] 00", "B0 ~ 00 02 [] {00}", "40 02 12 34"] {
         server.send(freed);
         let client = &mut server.end.connection;
-        let id = client.publish(QoS::AtLeastOnce, message("t", "x"));
-        let id = id.unwrap().unwrap().get();
-        server.expect(&format!("32 ~ 't' {} [] \"x\"", number(id)));
+        client.publish(QoS::AtLeastOnce, message("t", "x")).unwrap();
+        let id = server.receive().packet_id().unwrap().get();
+        server.expect_open();
         assert!(matches!(id, 1 | 2 | 0x1234));
         assert!(used.remove(&id));
     }
@@ -196,38 +208,29 @@ fn answers_have_the_identifier_of_the_request(version: Version) {
 
     let mut client = ServerEnd::plain(version);
     client.send("82 ~ 12 34 [] 't' 00");
-    let answer = |id| {
-        let reasons = ReasonCodes::new([ReasonCode::Success]);
-        SubAck::new(PacketId::new(id).unwrap(), reasons).to_owned()
-    };
-    let server = &mut client.end.connection;
-    assert_eq!(
-        server.sub_ack(answer(0x1235)),
-        Err(ConnectionError::NoSuchRequest)
-    );
-    server.sub_ack(answer(0x1234)).unwrap();
-    client.expect("90 ~ 12 34 [] 00");
+    let subscribe = client.end.request();
     client.send("A2 ~ 56 78 [] 't'");
-    let answer = |id| {
-        let reasons = [ReasonCode::Success];
-        let codes = if version == Version::V5 {
-            &reasons[..]
-        } else {
-            &[]
-        };
-        SubAck::new(
-            PacketId::new(id).unwrap(),
-            ReasonCodes::new(codes.iter().copied()),
-        )
-        .to_owned()
+    let unsubscribe = client.end.request();
+    let codes = [ReasonCode::Success];
+    let removed = match version {
+        Version::V311 => &[],
+        Version::V5 => &codes[..],
     };
+    let removed = || removed.iter().copied();
+    let none = Err(ConnectionError::NoSuchRequest);
     let server = &mut client.end.connection;
-    assert_eq!(
-        server.unsub_ack(answer(0x5679)),
-        Err(ConnectionError::NoSuchRequest)
-    );
-    server.unsub_ack(answer(0x5678)).unwrap();
-    client.expect("B0 ~ 56 78 [] {00}");
+    assert_eq!(server.sub_ack(unsubscribe, codes), none);
+    assert_eq!(server.unsub_ack(subscribe, removed()), none);
+    server.unsub_ack(unsubscribe, removed()).unwrap();
+    server.sub_ack(subscribe, codes).unwrap();
+    assert_eq!(server.sub_ack(subscribe, codes), none);
+    assert_eq!(server.unsub_ack(unsubscribe, removed()), none);
+    client.expect("B0 ~ 56 78 [] {00} | 90 ~ 12 34 [] 00");
+    // Nor is the answer to a request that of another one with its identifier.
+    client.send("82 ~ 12 34 [] 't' 00");
+    let server = &mut client.end.connection;
+    assert_eq!(server.sub_ack(subscribe, codes), none);
+    client.expect_open();
 
     for (good, answer) in [
         (true, "90 ~ 00 01 [] 00"),
@@ -237,7 +240,7 @@ fn answers_have_the_identifier_of_the_request(version: Version) {
         let mut server = ClientEnd::plain(version);
         let wanted = subscriptions("t", QoS::AtMostOnce);
         let client = &mut server.end.connection;
-        client.subscribe(wanted, <_>::default()).unwrap();
+        client.subscribe(wanted).unwrap();
         server.expect("82 ~ 00 01 [] 't' 00");
         server.send(answer);
         match good {

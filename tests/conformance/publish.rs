@@ -1,15 +1,17 @@
 //! MQTT 5.0 section 3.3: PUBLISH, but for what is retained.
 
 use bytes::Bytes;
-use mqtt_sansio::connection::client;
-use mqtt_sansio::property::{PublishProperties, SubscriptionId, TopicAlias};
+use mqtt_sansio::connection::{ConnectionError, client};
+use mqtt_sansio::packet::Publish;
+use mqtt_sansio::property::TopicAlias;
 use mqtt_sansio::topic::TopicName;
-use mqtt_sansio::{QoS, Version};
+use mqtt_sansio::{Delivery, QoS, Version};
 use reference_broker::Rules;
 use support::notation::number;
-use support::script::{ClientEnd, Net, connect, message, subscriptions};
+use support::script::{ClientEnd, Net, connect, lasting, message, subscriptions};
 
 use crate::Test;
+use crate::sides::{received, refusal};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -102,9 +104,10 @@ fn dup_is_not_passed_on(version: Version) {
 fn what_a_client_cannot_send(version: Version) {
     let mut server = ClientEnd::plain(version);
     let client = &mut server.end.connection;
-    let mut again = message("t", "x");
+    let mut again = Publish::of(Delivery::AtMostOnce, message("t", "x"));
     again.dup = true;
     assert!(again.encoded_len(version).is_err());
+    let again = received(version, "3A ~ 't' 00 01 [] \"x\"");
     client.publish(QoS::AtMostOnce, again).unwrap();
     server.expect("30 ~ 't' [] \"x\"");
     for topic in ["#", "a/#", "+", "+/a", "a+"] {
@@ -113,14 +116,14 @@ fn what_a_client_cannot_send(version: Version) {
     }
     if version == Version::V5 {
         assert_eq!(TopicAlias::new(0), None);
-        let mut identified = message("t", "x");
-        let builder = PublishProperties::builder();
-        let id = SubscriptionId::new(1).unwrap();
-        identified.properties = builder.subscription_identifier(id).build();
+        let identified = received(version, "30 ~ 't' [0B 01 03 'c' 0B 02] \"x\"");
         let client = &mut server.end.connection;
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
-            assert!(client.publish(qos, identified.clone()).is_err());
+            let said = client.publish(qos, identified.clone());
+            assert_eq!(refusal(said), Some(ConnectionError::NotForwarded));
+            client.publish(qos, identified.forwarded()).unwrap();
         }
+        server.expect("30 ~ 't' [03 'c'] \"x\" | 32 ~ 't' 00 01 [03 'c'] \"x\"");
         server.expect_open();
         let mut client = Net::new().connect(version, "a");
         client.send("30 ~ 't' [0B 01]");
@@ -184,7 +187,8 @@ fn properties_are_passed_on(version: Version) {
 }
 
 /// What is left of Message Expiry Interval goes with the message; without any it is dropped. That
-/// holds for one that waits for a session, and for one that is retained.
+/// holds for one that waits for a session, and for one that is retained. One that was sent before is
+/// sent again whatever is left of it.
 fn expires_while_it_waits(version: Version) {
     for (waits, left) in [(0, Some(10)), (4, Some(6)), (9, Some(1)), (10, None)] {
         let net = Net::new();
@@ -196,17 +200,48 @@ fn expires_while_it_waits(version: Version) {
         other.expect("40 02 00 01 | 40 02 00 02");
         net.wait(waits);
         let mut client = net.resume(version, "a");
-        let mut id = 1;
         if let Some(left) = left {
             client.expect(&format!("32 ~ 't' 00 01 [02 00 00 00 {left:02X}] \"x\""));
-            id = 2;
         }
-        client.expect(&format!("32 ~ 't' {} [] \"y\"", number(id)));
+        client.expect("32 ~ 't' 00 02 [] \"y\"");
         other.subscribe("t", 1);
         if let Some(left) = left {
             other.expect(&format!("33 ~ 't' 00 01 [02 00 00 00 {left:02X}] \"x\""));
         }
         other.expect_open();
+
+        // What was sent after a second, and is sent again.
+        let left = 9_u64.saturating_sub(waits);
+        let mut client = net.resume(version, "sent");
+        client.subscribe("u", 1);
+        client.cut();
+        other.send("32 ~ 'u' 00 03 [02 00 00 00 0A] \"x\"");
+        other.expect("40 ~ 00 03");
+        net.wait(1);
+        let mut client = net.resume(version, "sent");
+        client.expect("32 ~ 'u' 00 01 [02 00 00 00 09] \"x\"");
+        client.cut();
+        net.wait(waits);
+        let mut client = net.resume(version, "sent");
+        client.expect(&format!("3A ~ 'u' 00 01 [02 00 00 00 {left:02X}] \"x\""));
+        client.expect_open();
+
+        // So it is with a client.
+        let connection = client::Connection::new().max_packet_size(u32::MAX);
+        let mut server = ClientEnd::new(version, connection);
+        let client = &mut server.end.connection;
+        let expiring = received(version, "32 ~ 'u' 00 09 [02 00 00 00 0A] \"x\"");
+        client.publish(QoS::AtLeastOnce, expiring).unwrap();
+        // Its time begins when the client is next told what time it is.
+        client.handle_timeout(server.end.now);
+        server.end.wait(1);
+        server.reconnect(lasting(version, "c"), "20 ~ 00 00 []");
+        server.expect("32 ~ 'u' 00 01 [02 00 00 00 09] \"x\"");
+        server.lose();
+        server.end.wait(waits);
+        server.reconnect(lasting(version, "c"), "20 ~ 01 00 []");
+        server.expect(&format!("3A ~ 'u' 00 01 [02 00 00 00 {left:02X}] \"x\""));
+        server.expect_open();
     }
 }
 
@@ -245,6 +280,15 @@ fn overlapping_subscriptions(version: Version) {
     client.expect("34 ~ 't/1' 00 01 [0B 03 0B 07] \"x\" | 34 ~ 't/2' 00 02 [0B 07] \"y\"");
     client.expect("30 ~ 'u/1' [0B 09] \"z\"");
     client.expect_open();
+
+    // What was retained before comes with the identifier of the subscription for which it comes.
+    other.send("31 ~ 'r/1' [] \"r\"");
+    for (filter, id) in [("r/#", "0B 07"), ("r/+", ""), ("r/1", "0B FF FF FF 7F")] {
+        client.send(&format!("82 ~ 00 05 [{id}] '{filter}' 00"));
+        client.expect("90 ~ 00 05 [] 00");
+        client.expect(&format!("31 ~ 'r/1' [{id}] \"r\""));
+        client.expect_open();
+    }
 }
 
 /// Where there are several copies, each has the identifier of its own subscription.
@@ -292,9 +336,9 @@ fn client_keeps_to_receive_maximum(version: Version) {
         .publish(QoS::AtMostOnce, message("t", "now"))
         .unwrap();
     let wanted = subscriptions("t", QoS::AtMostOnce);
-    let _id = client.subscribe(wanted, <_>::default()).unwrap();
+    client.subscribe(wanted).unwrap();
     client.ping().unwrap();
-    server.expect("30 ~ 't' [] \"now\" | 82 ~ 00 07 [] 't' 00 | C0 00");
+    server.expect("C0 00 | 30 ~ 't' [] \"now\" | 82 ~ 00 07 [] 't' 00");
     server.send("32 ~ 'u' 00 09 [] | 34 ~ 'u' 00 0A []");
     server.expect("40 02 00 09 | 50 02 00 0A");
     server.send("62 02 00 0A");
@@ -339,8 +383,9 @@ fn server_keeps_to_receive_maximum(version: Version) {
     other.send("30 ~ 't' [] \"now\"");
     client.send("C0 00 | 82 ~ 00 01 [] 'u' 00 | A2 ~ 00 02 [] 'u'");
     client.send("32 ~ 'v' 00 09 [] | 34 ~ 'v' 00 0A []");
-    client.expect("90 ~ 00 01 [] 00 | B0 ~ 00 02 [] 00 | D0 00");
-    client.expect("40 03 00 09 10 | 50 03 00 0A 10 | 30 ~ 't' [] \"now\"");
+    // Packets that are owed take turns.
+    client.expect("90 ~ 00 01 [] 00 | 40 03 00 09 10 | D0 00 | 50 03 00 0A 10");
+    client.expect("B0 ~ 00 02 [] 00 | 30 ~ 't' [] \"now\"");
     client.expect_open();
 
     client.send("50 02 00 01");

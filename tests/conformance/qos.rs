@@ -1,14 +1,12 @@
 //! MQTT 5.0 section 4.3: the delivery protocols.
 
-use mqtt_sansio::connection::Input;
-use mqtt_sansio::property::PublishProperties;
-use mqtt_sansio::session::SessionError;
+use mqtt_sansio::property::MessageProperties;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
 use reference_broker::Rules;
 use support::script::{ClientEnd, Net, ServerEnd, lasting, message};
 
 use crate::Test;
-use crate::sides::{Side, id, packet};
+use crate::sides::{Side, received};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -82,8 +80,7 @@ fn qos_0_is_sent_once(version: Version) {
 
 /// Whatever an application gives to either side.
 fn new_messages_have_no_dup(version: Version) {
-    let mut again = message("t", "x");
-    again.dup = true;
+    let again = received(version, "3A ~ 't' 00 09 [] \"x\"");
     for (qos, sent) in [
         (QoS::AtMostOnce, "30 ~ 't' [] \"x\""),
         (QoS::AtLeastOnce, "32 ~ 't' 00 01 [] \"x\""),
@@ -262,14 +259,17 @@ fn refused_qos_2_message_is_forgotten(version: Version) {
     client.expect_open();
 
     let mut server = ClientEnd::plain(version);
+    server.end.acknowledges = false;
+    server.send("34 ~ 't' 00 07 []");
+    let (token, refused) = (server.end.token(), ReasonCode::UnspecifiedError);
     let connection = &mut server.end.connection;
-    let publish = packet(version, "34 ~ 't' 00 07 []");
-    let refused = ReasonCode::UnspecifiedError;
-    assert_eq!(connection.handle_packet(&publish), Ok(Input::Deliver(None)));
-    connection.acknowledge(id(7), refused).unwrap();
+    connection
+        .acknowledge_with(token, refused, <_>::default())
+        .unwrap();
     server.expect("50 ~ 00 07 80");
+    server.end.acknowledges = true;
     server.send("3C ~ 't' 00 07 [] \"new\"");
-    assert_eq!(server.end.delivered, ["t=new"]);
+    assert_eq!(server.end.delivered, ["t=", "t=new"]);
     server.expect("50 ~ 00 07");
     server.expect_open();
 }
@@ -301,7 +301,7 @@ fn expiry_ends_no_exchange(version: Version) {
     client.expect_open();
 
     let mut publish = message("t", "x");
-    let builder = PublishProperties::builder();
+    let builder = MessageProperties::builder();
     publish.properties = builder.message_expiry_interval(5).build();
     let mut server = ClientEnd::accepted(version, lasting(version, "c"), "20 ~ 00 00 []");
     let connection = &mut server.end.connection;
@@ -312,11 +312,11 @@ fn expiry_ends_no_exchange(version: Version) {
     server.end.wait(100);
     // An application that takes expired messages back gets none that was sent.
     let mut session = server.end.connection.session().clone();
-    assert_eq!(session.remove(id(1)), Err(SessionError::AlreadySent));
+    session.expire(server.end.now, |call, _| panic!("{call} was sent"));
     server.reconnect(lasting(version, "c"), "20 ~ 01 00 []");
-    server.expect("3C ~ 't' 00 01 [02 00 00 00 05] \"x\"");
+    server.expect("3C ~ 't' 00 01 [02 00 00 00 00] \"x\"");
     server.send("62 ~ 00 01 | 50 ~ 00 01");
-    server.expect("70 ~ 00 01 | 62 ~ 00 01");
+    server.expect("62 ~ 00 01 | 70 ~ 00 01");
     server.send("70 ~ 00 01");
     server.expect_open();
 }

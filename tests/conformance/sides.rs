@@ -1,9 +1,11 @@
 //! Both sides of a network connection, for rules that bind both: the test plays the peer, and the
 //! same bytes go to a client of the crate and to the broker.
 
-use mqtt_sansio::connection::client;
-use mqtt_sansio::property::ConnAckProperties;
-use mqtt_sansio::{Packet, PacketId, QoS, Version};
+use std::num::NonZeroU16;
+
+use mqtt_sansio::connection::{ConnectionError, Refused, client};
+use mqtt_sansio::property::{AckProperties, ConnAckProperties};
+use mqtt_sansio::{Message, Packet, PacketId, QoS, Version};
 use support::notation::bytes;
 use support::script::{
     ClientEnd, End, Link, Net, Script, ServerEnd, connack, connect, lasting, message,
@@ -49,9 +51,13 @@ impl Side {
     fn new(version: Version, broker: Option<(Net, Script<Link>)>, limits: &str) -> Self {
         let far = match broker {
             Some(_) => Far::Nobody,
-            None => Far::Client(Box::new(
-                ClientEnd::new(version, client::Connection::new()).end,
-            )),
+            None => {
+                // No more limits than the peer says.
+                let connection = client::Connection::new()
+                    .max_packet_size(u32::MAX)
+                    .max_in_flight(NonZeroU16::MAX);
+                Far::Client(Box::new(ClientEnd::new(version, connection).end))
+            }
         };
         let mut side = Self {
             peer: Script::new(version, far),
@@ -84,12 +90,10 @@ impl Side {
                 };
                 assert_eq!(connack.session_present, present);
             }
-            (None, Far::Client(old)) => {
-                let mut connection = old.connection;
-                connection.connect(version, lasting(version, "c")).unwrap();
-                let mut end = ClientEnd::new(version, connection).end;
-                end.delivered = old.delivered;
-                self.peer = Script::new(version, Far::Client(Box::new(end)));
+            (None, Far::Client(mut end)) => {
+                let lasting = lasting(version, "c");
+                end.connection.connect(version, lasting).unwrap();
+                self.peer = Script::new(version, Far::Client(end));
                 assert!(matches!(self.peer.receive(), Packet::Connect(_)));
                 let present = u8::from(present);
                 self.peer.send(&format!("20 ~ {present:02X} 00 [{limits}]"));
@@ -169,7 +173,7 @@ impl Side {
 pub(crate) fn messages(packets: &[Packet]) -> Vec<String> {
     let messages = packets.iter().filter_map(|packet| match packet {
         Packet::Publish(publish) => {
-            let topic = publish.topic.as_ref().map_or("", |topic| topic.as_str());
+            let topic = publish.topic.as_ref().map_or("", |topic| topic.to_str());
             let payload = String::from_utf8_lossy(&publish.payload);
             Some(format!("{topic}={payload}"))
         }
@@ -225,4 +229,28 @@ pub(crate) fn packet(version: Version, text: &str) -> Packet {
 
 pub(crate) fn id(id: u16) -> PacketId {
     PacketId::new(id).unwrap()
+}
+
+/// The message of this PUBLISH.
+pub(crate) fn received(version: Version, text: &str) -> Message {
+    match packet(version, text) {
+        Packet::Publish(mut publish) => {
+            let topic = publish.topic.take().unwrap();
+            publish.into_message(topic)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Properties of an acknowledgement.
+pub(crate) fn explaining(version: Version, explanation: &str) -> AckProperties {
+    match packet(version, &format!("40 ~ 00 01 00 [{explanation}]")) {
+        Packet::PubAck(ack) => ack.properties,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Why a call was refused, if it was.
+pub(crate) fn refusal<T, M>(said: Result<T, Refused<M>>) -> Option<ConnectionError> {
+    Some(said.err()?.why)
 }

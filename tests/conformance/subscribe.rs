@@ -1,17 +1,14 @@
 //! MQTT 5.0 sections 3.8 and 3.9: SUBSCRIBE and SUBACK.
 
 use mqtt_sansio::connection::ConnectionError;
-use mqtt_sansio::packet::{
-    InvalidSubscriptions, ReasonCodes, SubAck, SubscriptionOptions, Subscriptions,
-};
-use mqtt_sansio::property::{AckProperties, SubscribeProperties};
+use mqtt_sansio::packet::{InvalidSubscriptions, SubscriptionOptions, Subscriptions};
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Text, Version};
 use reference_broker::{Policy, Rules};
 use support::script::{ClientEnd, Net, ServerEnd};
 
 use crate::Test;
-use crate::sides::{self, id};
+use crate::sides::{self, explaining};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -127,9 +124,24 @@ fn no_local(version: Version) {
     let will = "10 ~ 'MQTT' VV 0C 00 00 [11 FF FF FF FF] 'c' [] 'late' 'own'";
     net.connect_with(version, will).0.cut();
     other.send("32 ~ 'late' 00 01 [] \"other\"");
+    other.expect("40 ~ 00 01");
     let mut client = net.resume(version, "c");
     client.expect("32 ~ 'late' 00 01 [] \"other\"");
     client.expect_open();
+    // A message that is retained is the publisher's none the less.
+    client.send("31 ~ 'kept' [] \"own\"");
+    client.subscribe("kept", 0x04);
+    client.expect_open();
+    other.subscribe("kept", 0x04);
+    other.expect("31 ~ 'kept' [] \"own\"");
+    client.subscribe("kept", 0x00);
+    client.expect("31 ~ 'kept' [] \"own\"");
+    other.send("31 ~ 'kept' [] \"other\"");
+    client.expect("30 ~ 'kept' [] \"other\"");
+    client.subscribe("kept", 0x04);
+    client.expect("31 ~ 'kept' [] \"other\"");
+    client.expect_open();
+    other.expect_open();
 }
 
 /// Whatever the identifier is, and also if nothing is granted.
@@ -161,12 +173,12 @@ fn client_takes_the_answer_to_its_request_alone(version: Version) {
     ] {
         let mut server = ClientEnd::plain(version);
         let filter = |filter| TopicFilter::new(filter).unwrap();
-        let options = SubscriptionOptions::new(QoS::AtMostOnce);
-        let filters = [(filter("a"), options), (filter("b"), options)];
+        let filters = [
+            (filter("a"), QoS::AtMostOnce),
+            (filter("b"), QoS::AtMostOnce),
+        ];
         let filters = Subscriptions::new(filters).unwrap();
-        let connection = &mut server.end.connection;
-        let none = SubscribeProperties::default();
-        connection.subscribe(filters, none).unwrap();
+        server.end.connection.subscribe(filters).unwrap();
         server.expect("82 ~ 00 01 [] 'a' 00 'b' 00");
         server.send(answer);
         match good {
@@ -302,7 +314,7 @@ fn lower_of_both_qos(version: Version) {
 
 /// There is no SUBSCRIBE without a filter, or with No Local on a shared subscription.
 fn client_asks_for_nothing_malformed(_: Version) {
-    let none = Subscriptions::new([]);
+    let none = Subscriptions::new([] as [(TopicFilter, QoS); 0]);
     assert_eq!(none, Err(InvalidSubscriptions::Empty));
     let shared = TopicFilter::new("$share/g/t").unwrap();
     let mut options = SubscriptionOptions::new(QoS::AtMostOnce);
@@ -335,11 +347,9 @@ fn server_uses_the_codes_there_are(version: Version) {
     for count in [0, 1, 3] {
         let mut client = ServerEnd::plain(version);
         client.send("82 ~ 00 01 [] 't' 00 'u' 00");
-        let suback = SubAck::new(
-            id(1),
-            ReasonCodes::new([ReasonCode::Success; 3].into_iter().take(count)),
-        );
-        let answered = client.end.connection.sub_ack(suback);
+        let codes = [ReasonCode::Success; 3].into_iter().take(count);
+        let request = client.end.request();
+        let answered = client.end.connection.sub_ack(request, codes);
         assert_eq!(
             answered,
             Err(ConnectionError::NoSuchRequest),
@@ -351,8 +361,8 @@ fn server_uses_the_codes_there_are(version: Version) {
         let code = reason.to_u8();
         let mut client = ServerEnd::plain(version);
         client.send("82 ~ 00 01 [] 't' 00");
-        let suback = SubAck::new(id(1), ReasonCodes::new([reason]));
-        let answered = client.end.connection.sub_ack(suback);
+        let request = client.end.request();
+        let answered = client.end.connection.sub_ack(request, [reason]);
         assert_eq!(answered.is_ok(), codes.contains(&code), "{reason}");
         if answered.is_ok() {
             client.expect(&format!("90 ~ 00 01 [] {code:02X}"));
@@ -379,19 +389,12 @@ fn explains_nothing_that_does_not_fit(version: Version) {
         for (limit, expected) in [(size, whole), (size - 1, "90 ~ 00 01 [] 00")] {
             let mut client = sides::server(version, &format!("27 00 00 00 {limit:02X}"));
             client.send("82 ~ 00 01 [] 't' 00");
-            let mut suback = SubAck::new(id(1), ReasonCodes::new([ReasonCode::Success]));
-            suback.properties = explaining(version, explanation);
-            client.end.connection.sub_ack(suback).unwrap();
+            let properties = explaining(version, explanation);
+            let (request, granted) = (client.end.request(), [ReasonCode::Success]);
+            let server = &mut client.end.connection;
+            server.sub_ack_with(request, granted, properties).unwrap();
             client.expect(expected);
             client.expect_open();
         }
-    }
-}
-
-/// Properties of an acknowledgement.
-pub(crate) fn explaining(version: Version, explanation: &str) -> AckProperties {
-    match sides::packet(version, &format!("40 ~ 00 01 00 [{explanation}]")) {
-        Packet::PubAck(ack) => ack.properties,
-        other => panic!("{other:?}"),
     }
 }

@@ -1,6 +1,5 @@
 //! MQTT 5.0 section 4.7: topic names and topic filters.
 
-use mqtt_sansio::property::SubscribeProperties;
 use mqtt_sansio::topic::{TopicFilter, TopicName};
 use mqtt_sansio::{QoS, Version};
 use support::script::{ClientEnd, Net, message, subscriptions};
@@ -90,8 +89,7 @@ fn at_most_65_535_bytes(version: Version) {
         let publish = message(&longest, "x");
         connection.publish(QoS::AtMostOnce, publish).unwrap();
         let filters = subscriptions(&longest, QoS::AtMostOnce);
-        let none = SubscribeProperties::default();
-        connection.subscribe(filters, none).unwrap();
+        connection.subscribe(filters).unwrap();
         server.expect(&format!(
             "30 ~ '{longest}' [] \"x\" | 82 ~ 00 01 [] '{longest}' 00"
         ));

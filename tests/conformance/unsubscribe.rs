@@ -1,16 +1,14 @@
 //! MQTT 5.0 sections 3.10 and 3.11: UNSUBSCRIBE and UNSUBACK.
 
 use mqtt_sansio::connection::ConnectionError;
-use mqtt_sansio::packet::{ReasonCodes, SubAck, TopicFilters};
-use mqtt_sansio::property::UnsubscribeProperties;
+use mqtt_sansio::packet::{InvalidTopicFilters, TopicFilters};
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{ReasonCode, Version};
 use support::notation::bytes;
 use support::script::{ClientEnd, Net, ServerEnd};
 
 use crate::Test;
-use crate::sides::{self, id};
-use crate::subscribe::explaining;
+use crate::sides::{self, explaining};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -159,9 +157,7 @@ fn client_takes_the_answer_to_its_request_alone(version: Version) {
         let mut server = ClientEnd::plain(version);
         let filters = ["a", "b"].map(|filter| TopicFilter::new(filter).unwrap());
         let filters = TopicFilters::new(filters).unwrap();
-        let connection = &mut server.end.connection;
-        let none = UnsubscribeProperties::default();
-        connection.unsubscribe(filters, none).unwrap();
+        server.end.connection.unsubscribe(filters).unwrap();
         server.expect("A2 ~ 00 01 [] 'a' 'b'");
         server.send(answer);
         match good {
@@ -190,7 +186,8 @@ fn many_filters_are_many_requests(version: Version) {
 
 /// There is no UNSUBSCRIBE without one.
 fn client_names_a_filter(_: Version) {
-    assert!(TopicFilters::new([]).is_none());
+    let none = TopicFilters::new([] as [TopicFilter; 0]);
+    assert_eq!(none, Err(InvalidTopicFilters::Empty));
 }
 
 /// One for each filter, and no other is sent.
@@ -198,11 +195,9 @@ fn server_uses_the_codes_there_are(version: Version) {
     for count in [0, 1, 3] {
         let mut client = ServerEnd::plain(version);
         client.send("A2 ~ 00 01 [] 't' 'u'");
-        let unsuback = SubAck::new(
-            id(1),
-            ReasonCodes::new([ReasonCode::Success; 3].into_iter().take(count)),
-        );
-        let answered = client.end.connection.unsub_ack(unsuback);
+        let codes = [ReasonCode::Success; 3].into_iter().take(count);
+        let request = client.end.request();
+        let answered = client.end.connection.unsub_ack(request, codes);
         assert_eq!(
             answered,
             Err(ConnectionError::NoSuchRequest),
@@ -215,8 +210,8 @@ fn server_uses_the_codes_there_are(version: Version) {
         let code = reason.to_u8();
         let mut client = ServerEnd::plain(version);
         client.send("A2 ~ 00 01 [] 't'");
-        let unsuback = SubAck::new(id(1), ReasonCodes::new([reason]));
-        let answered = client.end.connection.unsub_ack(unsuback);
+        let request = client.end.request();
+        let answered = client.end.connection.unsub_ack(request, [reason]);
         assert_eq!(answered.is_ok(), codes.contains(&code), "{reason}");
         if answered.is_ok() {
             client.expect(&format!("B0 ~ 00 01 [] {code:02X}"));
@@ -235,9 +230,10 @@ fn explains_nothing_that_does_not_fit(version: Version) {
         for (limit, expected) in [(size, whole), (size - 1, "B0 ~ 00 01 [] 00")] {
             let mut client = sides::server(version, &format!("27 00 00 00 {limit:02X}"));
             client.send("A2 ~ 00 01 [] 't'");
-            let mut unsuback = SubAck::new(id(1), ReasonCodes::new([ReasonCode::Success]));
-            unsuback.properties = explaining(version, explanation);
-            client.end.connection.unsub_ack(unsuback).unwrap();
+            let properties = explaining(version, explanation);
+            let (request, removed) = (client.end.request(), [ReasonCode::Success]);
+            let server = &mut client.end.connection;
+            server.unsub_ack_with(request, removed, properties).unwrap();
             client.expect(expected);
             client.expect_open();
         }

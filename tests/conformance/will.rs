@@ -95,7 +95,7 @@ fn comes_when_the_connection_ends(version: Version) {
     let mut client = ServerEnd::new(version);
     client.send(WITH_WILL);
     let server = &mut client.end.connection;
-    let refusal = ConnAck::new(ReasonCode::NotAuthorized).to_owned();
+    let refusal = ConnAck::new(ReasonCode::NotAuthorized);
     server.refuse(refusal).unwrap();
     assert!(server.take_will().is_none());
 }
@@ -192,7 +192,23 @@ fn new_connection_calls_it_off(version: Version) {
     let (client, _) = net.connect_with(version, &connect);
     client.cut();
     net.wait(29);
-    let _client = net.resume(version, "a");
+    let client = net.resume(version, "a");
+    net.wait(1_000);
+    watcher.expect_open();
+    // Nor does it come at the end of that one, which has none.
+    client.cut();
+    net.wait(1_000);
+    watcher.expect_open();
+    // A new will is that of its own connection alone.
+    net.connect_with(version, &connect).0.cut();
+    net.wait(29);
+    let other = connect.replace("gone", "over");
+    let (client, _) = net.connect_with(version, &other);
+    net.wait(1_000);
+    watcher.expect_open();
+    client.cut();
+    net.wait(30);
+    watcher.expect("32 ~ 'w' 00 01 [] \"over\"");
     net.wait(1_000);
     watcher.expect_open();
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use mqtt_sansio::connection::{ConnectionError, Event, Input, Violation, client, server};
+use mqtt_sansio::connection::{Connection, ConnectionError, Event, Outcome, Role, Violation};
 use mqtt_sansio::packet::Auth;
 use mqtt_sansio::property::{AuthProperties, ConnAckProperties, ConnectProperties};
 use mqtt_sansio::{Packet, QoS, ReasonCode, Text, Version};
@@ -11,6 +11,15 @@ use crate::driver::*;
 
 fn auth(reason: ReasonCode, method: &str) -> Auth {
     Auth::new(reason, Text::new(method).unwrap())
+}
+
+/// Hands all that one side sends to the other.
+fn pass<F: Role, T: Role>(from: &mut Connection<F>, to: &mut Connection<T>) -> Vec<Found> {
+    let packets = sent(from);
+    packets
+        .iter()
+        .map(|packet| handle(to, packet).unwrap())
+        .collect()
 }
 
 /// [MQTT-4.12.0-2] [MQTT-4.12.0-3] [MQTT-4.12.0-5] [MQTT-4.12.1-1]: both sides, before CONNACK and
@@ -24,16 +33,6 @@ fn authentication() {
         .build();
     let mut client = connecting(Version::V5, connect(0, properties.clone()));
     let mut server = asked(Version::V5, connect(0, properties.clone()));
-    let up = |server: &mut server::Connection, client: &mut client::Connection| {
-        let packets = sent(client);
-        let handle = |packet| server.handle_packet(ZERO, Version::V5, packet).unwrap();
-        packets.iter().map(handle).collect::<Vec<_>>()
-    };
-    let down = |server: &mut server::Connection, client: &mut client::Connection| {
-        let packets = answered(server);
-        let handle = |packet| client.handle_packet(packet).unwrap();
-        packets.iter().map(handle).collect::<Vec<_>>()
-    };
     let out_of_turn = Err(ConnectionError::Authentication);
     assert_eq!(client.auth(auth(ContinueAuthentication, "m")), out_of_turn);
     assert_eq!(client.auth(auth(ReAuthenticate, "m")), out_of_turn);
@@ -47,28 +46,29 @@ fn authentication() {
         assert_eq!(server.auth(auth(ContinueAuthentication, "m")), out_of_turn);
         let early = server.accept(ZERO, connack(<_>::default()), &mut None);
         assert_eq!(early, out_of_turn);
-        assert_eq!(down(&mut server, &mut client), [Input::Answer]);
+        assert_eq!(pass(&mut server, &mut client), [Found::Auth]);
         client.auth(auth(ContinueAuthentication, "m")).unwrap();
-        assert_eq!(up(&mut server, &mut client), [Input::Answer]);
+        assert_eq!(pass(&mut client, &mut server), [Found::Auth]);
     }
     server
         .accept(ZERO, connack(<_>::default()), &mut None)
         .unwrap();
-    assert_eq!(down(&mut server, &mut client), [Input::Done]);
-    assert!(matches!(client.poll_event(), Some(Event::Connected { .. })));
+    assert_eq!(pass(&mut server, &mut client), [Found::Nothing]);
+    assert!(matches!(client.poll_event(), Some(Event::Connected(_))));
     // Again, while other packets go on.
     assert_eq!(server.auth(auth(Success, "m")), out_of_turn);
     client.auth(auth(ReAuthenticate, "m")).unwrap();
-    client.publish(QoS::AtMostOnce, message("t")).unwrap();
-    let judged = up(&mut server, &mut client);
-    assert_eq!(judged, [Input::Answer, Input::Deliver(None)]);
+    let call = client.publish(QoS::AtMostOnce, message("t")).unwrap();
+    let found = pass(&mut client, &mut server);
+    assert!(matches!(&found[..], [Found::Auth, Found::Message(..)]));
     server.auth(auth(ContinueAuthentication, "m")).unwrap();
-    assert_eq!(down(&mut server, &mut client), [Input::Answer]);
+    assert_eq!(pass(&mut server, &mut client), [Found::Auth]);
     client.auth(auth(ContinueAuthentication, "m")).unwrap();
-    assert_eq!(up(&mut server, &mut client), [Input::Answer]);
+    assert_eq!(pass(&mut client, &mut server), [Found::Auth]);
     server.auth(auth(Success, "m")).unwrap();
-    assert_eq!(down(&mut server, &mut client), [Input::Done]);
-    assert_eq!(client.poll_event(), Some(Event::Reauthenticated));
+    assert_eq!(pass(&mut server, &mut client), [Found::Nothing]);
+    let left = Event::Published(call, Outcome::Sent);
+    assert_eq!(events(&mut client), [left, Event::Reauthenticated]);
 
     // [MQTT-4.12.0-6] [MQTT-4.12.0-7]: no method, no AUTH.
     let mut plain = (
@@ -93,7 +93,7 @@ fn authentication() {
                 .authentication_method(wrong)
                 .build();
         }
-        let judged = client.handle_packet(&Packet::ConnAck(answer));
+        let judged = handle(&mut client, &Packet::ConnAck(answer));
         assert_eq!(judged, Err(Violation::AuthenticationMethod));
     }
 }
@@ -117,7 +117,7 @@ fn auth_in_every_state() {
     let asked = asked(Version::V5, connect(0, properties.clone()));
     let mut turn = asked.clone();
     turn.auth(auth(ContinueAuthentication, "m")).unwrap();
-    let _ = answered(&mut turn);
+    let _ = sent(&mut turn);
     let done = accepted(Version::V5, connect(0, properties), connack(<_>::default()));
     for (reason, method, expected) in [
         (Success, "m", [false, false, true, false, false, false]),
@@ -137,13 +137,13 @@ fn auth_in_every_state() {
         let packet = Packet::from(auth(reason, method));
         let clients = [&waiting, &settled, &again].map(|client| {
             let mut client = client.clone();
-            let judged = client.handle_packet(&packet).is_ok();
+            let judged = handle(&mut client, &packet).is_ok();
             assert_eq!(last(&sent(&mut client)).is_none(), judged);
             judged
         });
         let servers = [&asked, &turn, &done].map(|server| {
             let mut server = server.clone();
-            server.handle_packet(ZERO, Version::V5, &packet).is_ok()
+            handle(&mut server, &packet).is_ok()
         });
         assert_eq!([clients, servers].concat(), expected, "{reason} {method}");
     }
@@ -160,7 +160,7 @@ fn auth_in_every_state() {
         .build();
     server.auth(step).unwrap();
     assert_eq!(
-        answered(&mut server),
+        sent(&mut server),
         [Packet::from(auth(ContinueAuthentication, "m"))]
     );
 }

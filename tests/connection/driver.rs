@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use mqtt_sansio::connection::{Closed, Event, Violation, client, server};
-use mqtt_sansio::packet::{
-    ConnAck, Connect, Disconnect, KeepAlive, Publish, SubscriptionOptions, Subscriptions,
+use mqtt_sansio::connection::{
+    Closed, Connection, Event, Incoming, RequestToken, Role, Violation, client, server,
 };
+use mqtt_sansio::packet::{ConnAck, Connect, Disconnect, KeepAlive, Publish, Subscriptions};
 use mqtt_sansio::property::{ConnAckProperties, ConnectProperties, DisconnectProperties};
-use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{Delivery, Packet, PacketId, QoS, ReasonCode, Version};
+use mqtt_sansio::session::Token;
+use mqtt_sansio::{Delivery, Message, Packet, PacketId, QoS, ReasonCode, Version};
 
 pub(crate) const ZERO: Duration = Duration::ZERO;
 pub(crate) const OK: ReasonCode = ReasonCode::Success;
@@ -30,17 +30,87 @@ pub(crate) fn connect(keep_alive: u16, properties: ConnectProperties) -> Connect
 }
 
 pub(crate) fn connack(properties: ConnAckProperties) -> ConnAck {
-    let mut connack = ConnAck::new(OK).to_owned();
+    let mut connack = ConnAck::new(OK);
     connack.properties = properties;
     connack
 }
 
-pub(crate) fn message(topic: &str) -> Publish {
-    Publish::new(
-        Delivery::AtMostOnce,
-        topic.parse().unwrap(),
-        "payload".into(),
-    )
+pub(crate) fn message(topic: &str) -> Message {
+    Message::new(topic.parse().unwrap(), "payload")
+}
+
+/// What the peer sends.
+pub(crate) fn publish(delivery: Delivery, topic: &str) -> Publish {
+    Publish::new(delivery, topic.parse().unwrap(), "payload".into())
+}
+
+/// What a packet comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Found {
+    Nothing,
+    Connect,
+    Message(String, Token),
+    Subscribe(RequestToken),
+    Unsubscribe(RequestToken),
+    Auth,
+    Early,
+}
+
+impl Found {
+    pub(crate) fn of<B: AsRef<[u8]>>(incoming: Option<Incoming<B>>) -> Self {
+        match incoming {
+            None => Self::Nothing,
+            Some(Incoming::Connect(_)) => Self::Connect,
+            Some(Incoming::Message(message, token)) => {
+                Self::Message(message.topic.as_borrowed().to_string(), token)
+            }
+            Some(Incoming::Subscribe(_, token)) => Self::Subscribe(token),
+            Some(Incoming::Unsubscribe(_, token)) => Self::Unsubscribe(token),
+            Some(Incoming::Auth(_)) => Self::Auth,
+            Some(Incoming::Early) => Self::Early,
+            Some(_) => panic!("a new kind"),
+        }
+    }
+
+    /// The topic and the token of a message.
+    pub(crate) fn message(self) -> (String, Token) {
+        match self {
+            Self::Message(topic, token) => (topic, token),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn is_message(&self) -> bool {
+        matches!(self, Self::Message(..))
+    }
+
+    /// The token of a request.
+    pub(crate) fn request(self) -> RequestToken {
+        match self {
+            Self::Subscribe(token) | Self::Unsubscribe(token) => token,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Hands in a packet in a version, at a time.
+pub(crate) fn handle_at<R: Role, B: AsRef<[u8]>>(
+    connection: &mut Connection<R>,
+    now: Duration,
+    version: Version,
+    packet: &Packet<B>,
+) -> Result<Found, Violation> {
+    let incoming = connection.handle_packet(now, version, packet)?;
+    Ok(Found::of(incoming))
+}
+
+/// Hands in a packet in the version that is spoken.
+pub(crate) fn handle<R: Role>(
+    connection: &mut Connection<R>,
+    packet: &Packet,
+) -> Result<Found, Violation> {
+    let version = connection.version();
+    handle_at(connection, ZERO, version, packet)
 }
 
 /// A client whose CONNECT is sent.
@@ -62,8 +132,8 @@ pub(crate) fn connected(
     connack: ConnAck,
 ) -> client::Connection {
     let mut client = connecting(version, connect);
-    let _ = client.handle_packet(&Packet::ConnAck(connack)).unwrap();
-    assert!(matches!(client.poll_event(), Some(Event::Connected { .. })));
+    handle(&mut client, &Packet::ConnAck(connack)).unwrap();
+    assert!(matches!(client.poll_event(), Some(Event::Connected(_))));
     client
 }
 
@@ -77,7 +147,8 @@ pub(crate) fn client(version: Version) -> client::Connection {
 pub(crate) fn asked(version: Version, connect: Connect) -> server::Connection {
     let mut server = server::Connection::new(ZERO, secs(10));
     let packet = Packet::Connect(connect);
-    let _ = server.handle_packet(ZERO, version, &packet).unwrap();
+    let found = handle_at(&mut server, ZERO, version, &packet);
+    assert_eq!(found, Ok(Found::Connect));
     server
 }
 
@@ -85,8 +156,11 @@ pub(crate) fn asked(version: Version, connect: Connect) -> server::Connection {
 pub(crate) fn accepted(version: Version, connect: Connect, connack: ConnAck) -> server::Connection {
     let mut server = asked(version, connect);
     server.accept(ZERO, connack, &mut None).unwrap();
-    assert!(matches!(server.poll_transmit(), Some(Packet::ConnAck(_))));
-    assert_eq!(server.poll_transmit(), None);
+    assert!(matches!(
+        server.poll_transmit(ZERO),
+        Some(Packet::ConnAck(_))
+    ));
+    assert_eq!(server.poll_transmit(ZERO), None);
     server
 }
 
@@ -96,14 +170,14 @@ pub(crate) fn server(version: Version) -> server::Connection {
     accepted(version, connect, connack)
 }
 
-/// All that a client sends.
-pub(crate) fn sent(client: &mut client::Connection) -> Vec<Packet> {
-    std::iter::from_fn(|| Some(client.poll_transmit(ZERO)?.to_owned())).collect()
+/// All that a side sends.
+pub(crate) fn sent<R: Role>(connection: &mut Connection<R>) -> Vec<Packet> {
+    std::iter::from_fn(|| Some(connection.poll_transmit(ZERO)?.to_owned())).collect()
 }
 
-/// All that a server sends.
-pub(crate) fn answered(server: &mut server::Connection) -> Vec<Packet> {
-    std::iter::from_fn(|| Some(server.poll_transmit()?.to_owned())).collect()
+/// All that has happened on a side.
+pub(crate) fn events<R: Role>(connection: &mut Connection<R>) -> Vec<Event> {
+    std::iter::from_fn(|| connection.poll_event()).collect()
 }
 
 /// Why a connection is over, as its one event says.
@@ -130,12 +204,11 @@ pub(crate) fn code(violation: Violation) -> u8 {
 }
 
 pub(crate) fn subscriptions(filter: &str) -> Subscriptions {
-    let options = SubscriptionOptions::new(QoS::ExactlyOnce);
-    Subscriptions::new([(TopicFilter::new(filter).unwrap(), options)]).unwrap()
+    Subscriptions::new([(filter.parse().unwrap(), QoS::ExactlyOnce)]).unwrap()
 }
 
 pub(crate) fn disconnect(reason: ReasonCode) -> Disconnect {
-    Disconnect::new(reason).to_owned()
+    Disconnect::new(reason)
 }
 
 pub(crate) fn leaves(reason: ReasonCode, session_expiry: Option<u32>) -> Packet {

@@ -1,72 +1,61 @@
 //! Whole exchanges, packet by packet, from either side.
 
-use mqtt_sansio::connection::{Event, Input, client, server};
+use std::collections::BTreeMap;
+
+use mqtt_sansio::connection::{Connection, Event, Outcome, Role};
 use mqtt_sansio::packet::Ack;
-use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
+use mqtt_sansio::session::{CallId, Token};
+use mqtt_sansio::{Delivery, Packet, QoS, ReasonCode, Version};
 
 use crate::driver::*;
 
-/// A connection of either side.
-#[derive(Clone)]
-enum Side {
-    Client(client::Connection),
-    Server(server::Connection),
+/// A connection of either side, with the tokens of what it received.
+struct Side<R> {
+    connection: Connection<R>,
+    tokens: BTreeMap<u16, Token>,
 }
 
-impl Side {
-    /// Both sides, connected, in both versions.
-    fn all() -> impl Iterator<Item = (Version, Self)> {
-        BOTH.into_iter().flat_map(|version| {
-            [
-                (version, Self::Client(client(version))),
-                (version, Self::Server(server(version))),
-            ]
-        })
-    }
-
-    fn handle(&mut self, version: Version, packet: &Packet) -> Input {
-        match self {
-            Self::Client(client) => client.handle_packet(packet).unwrap(),
-            Self::Server(server) => server.handle_packet(ZERO, version, packet).unwrap(),
+impl<R: Role> Side<R> {
+    fn new(connection: Connection<R>) -> Self {
+        Self {
+            connection,
+            tokens: BTreeMap::new(),
         }
     }
 
-    fn publish(&mut self, qos: QoS) {
-        match self {
-            Self::Client(client) => drop(client.publish(qos, message("t")).unwrap()),
-            Self::Server(server) => drop(server.publish(qos, message("t")).unwrap()),
+    fn handle(&mut self, packet: &Packet) -> Found {
+        let found = handle(&mut self.connection, packet).unwrap();
+        if let Found::Message(_, token) = &found {
+            if let Some(id) = token.packet_id() {
+                self.tokens.insert(id.get(), *token);
+            }
         }
+        found
+    }
+
+    fn publish(&mut self, qos: QoS) -> CallId {
+        self.connection.publish(qos, message("t")).unwrap()
     }
 
     fn acknowledge(&mut self, value: u16, reason: ReasonCode) {
-        match self {
-            Self::Client(client) => client.acknowledge(id(value), reason).unwrap(),
-            Self::Server(server) => server.acknowledge(id(value), reason).unwrap(),
-        }
+        let token = self.tokens[&value];
+        let acknowledged = self
+            .connection
+            .acknowledge_with(token, reason, <_>::default());
+        acknowledged.unwrap();
     }
 
     /// What it sends, in short.
     fn sent(&mut self) -> Vec<String> {
-        let packets = match self {
-            Self::Client(client) => sent(client),
-            Self::Server(server) => answered(server),
-        };
-        packets.iter().map(short).collect()
+        sent(&mut self.connection).iter().map(short).collect()
     }
 
     fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| match self {
-            Self::Client(client) => client.poll_event(),
-            Self::Server(server) => server.poll_event(),
-        })
-        .collect()
+        events(&mut self.connection)
     }
 
     fn is_done(&self) -> bool {
-        match self {
-            Self::Client(client) => client.session().is_empty(),
-            Self::Server(server) => server.session().is_empty(),
-        }
+        self.connection.session().is_empty()
     }
 }
 
@@ -96,7 +85,7 @@ fn short(packet: &Packet) -> String {
 }
 
 fn acked(value: u16, reason: ReasonCode) -> Ack {
-    let mut ack = Ack::new(id(value)).to_owned();
+    let mut ack = Ack::new(id(value));
     ack.reason = reason;
     ack
 }
@@ -107,49 +96,72 @@ fn acked(value: u16, reason: ReasonCode) -> Ack {
 /// [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT-4.1.0-1].
 #[test]
 fn sender() {
-    for (version, mut side) in Side::all() {
-        side.publish(QoS::AtMostOnce);
-        assert_eq!(side.sent(), ["PUBLISH 0 qos 0"]);
-        assert!(side.is_done());
-
-        side.publish(QoS::AtLeastOnce);
-        assert_eq!(side.sent(), ["PUBLISH 1 qos 1"]);
-        assert!(!side.is_done());
-        let _ = side.handle(version, &Packet::PubAck(acked(1, OK)));
-        assert_eq!(side.events(), [Event::Completed(id(1), OK)]);
-        assert!(side.is_done());
-
-        side.publish(QoS::ExactlyOnce);
-        assert_eq!(side.sent(), ["PUBLISH 2 qos 2"]);
-        let _ = side.handle(version, &Packet::PubRec(acked(2, OK)));
-        assert_eq!(side.sent(), ["PUBREL 2"]);
-        assert_eq!(side.events(), [Event::Received(id(2))]);
-        assert!(!side.is_done());
-        // Again: PUBREL again, and never PUBLISH [MQTT-4.3.3-6].
-        let _ = side.handle(version, &Packet::PubRec(acked(2, OK)));
-        assert_eq!(side.sent(), ["PUBREL 2"]);
-        let _ = side.handle(version, &Packet::PubComp(acked(2, OK)));
-        assert_eq!(side.events(), [Event::Completed(id(2), OK)]);
-        assert!(side.is_done());
-        assert_eq!(side.sent(), [""; 0]);
+    for version in BOTH {
+        sends(client(version));
+        sends(server(version));
     }
+}
+
+fn sends<R: Role>(connection: Connection<R>) {
+    let mut side = Side::new(connection);
+    let call = side.publish(QoS::AtMostOnce);
+    assert_eq!(side.events(), []);
+    assert_eq!(side.sent(), ["PUBLISH 0 qos 0"]);
+    assert_eq!(side.events(), [Event::Published(call, Outcome::Sent)]);
+    assert!(side.is_done());
+
+    let call = side.publish(QoS::AtLeastOnce);
+    assert_eq!(side.sent(), ["PUBLISH 1 qos 1"]);
+    assert!(!side.is_done());
+    assert_eq!(side.handle(&Packet::PubAck(acked(1, OK))), Found::Nothing);
+    assert_eq!(
+        side.events(),
+        [Event::Published(call, Outcome::Accepted(OK))]
+    );
+    assert!(side.is_done());
+
+    let call = side.publish(QoS::ExactlyOnce);
+    assert_eq!(side.sent(), ["PUBLISH 2 qos 2"]);
+    let _ = side.handle(&Packet::PubRec(acked(2, OK)));
+    assert_eq!(side.sent(), ["PUBREL 2"]);
+    assert_eq!(side.events(), []);
+    assert!(!side.is_done());
+    // Again: PUBREL again, and never PUBLISH [MQTT-4.3.3-6].
+    let _ = side.handle(&Packet::PubRec(acked(2, OK)));
+    assert_eq!(side.sent(), ["PUBREL 2"]);
+    let _ = side.handle(&Packet::PubComp(acked(2, OK)));
+    assert_eq!(
+        side.events(),
+        [Event::Published(call, Outcome::Accepted(OK))]
+    );
+    assert!(side.is_done());
+    assert_eq!(side.sent(), [""; 0]);
 }
 
 /// [MQTT-4.4.0-2]: a refused message is dealt with.
 #[test]
 fn refused_by_the_receiver() {
+    has_two_refused(client(Version::V5));
+    has_two_refused(server(Version::V5));
+}
+
+fn has_two_refused<R: Role>(connection: Connection<R>) {
     let refused = ReasonCode::QuotaExceeded;
-    for (version, mut side) in Side::all().filter(|(version, _)| *version == Version::V5) {
-        side.publish(QoS::AtLeastOnce);
-        side.publish(QoS::ExactlyOnce);
-        assert_eq!(side.sent().len(), 2);
-        let _ = side.handle(version, &Packet::PubAck(acked(1, refused)));
-        let _ = side.handle(version, &Packet::PubRec(acked(2, refused)));
-        let completed = [1, 2].map(|value| Event::Completed(id(value), refused));
-        assert_eq!(side.events(), completed);
-        assert_eq!(side.sent(), [""; 0]);
-        assert!(side.is_done());
-    }
+    let mut side = Side::new(connection);
+    let calls = [
+        side.publish(QoS::AtLeastOnce),
+        side.publish(QoS::ExactlyOnce),
+    ];
+    assert_eq!(side.sent().len(), 2);
+    let _ = side.handle(&Packet::PubAck(acked(1, refused)));
+    let _ = side.handle(&Packet::PubRec(acked(2, refused)));
+    // With its message, which is the caller's again.
+    let given_back = || Some(Box::new(message("t")));
+    let completed =
+        calls.map(|call| Event::Published(call, Outcome::Refused(refused, given_back())));
+    assert_eq!(side.events(), completed);
+    assert_eq!(side.sent(), [""; 0]);
+    assert!(side.is_done());
 }
 
 /// [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.3.3-8] [MQTT-4.3.3-10] [MQTT-4.3.3-11]
@@ -157,51 +169,55 @@ fn refused_by_the_receiver() {
 /// [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT-4.5.0-2].
 #[test]
 fn receiver() {
+    for version in BOTH {
+        receives(client(version));
+        receives(server(version));
+    }
+}
+
+fn receives<R: Role>(connection: Connection<R>) {
+    let version = connection.version();
+    let mut side = Side::new(connection);
     let publish = |delivery, dup| {
-        let mut publish = message("t");
-        (publish.delivery, publish.dup) = (delivery, dup);
+        let mut publish = publish(delivery, "t");
+        publish.dup = dup;
         Packet::Publish(publish)
     };
-    let (one, two) = (
-        mqtt_sansio::Delivery::AtLeastOnce(id(5)),
-        mqtt_sansio::Delivery::ExactlyOnce(id(6)),
-    );
-    for (version, mut side) in Side::all() {
-        // Each one with an identifier that was acknowledged is new, whatever DUP says.
-        for dup in [false, true] {
-            let judged = side.handle(version, &publish(one, dup));
-            assert_eq!(judged, Input::Deliver(None));
-            side.acknowledge(5, OK);
-            assert_eq!(side.sent(), ["PUBACK 5"]);
-        }
-        for dup in [true, false] {
-            let judged = side.handle(version, &publish(two, dup));
-            assert_eq!(judged, Input::Deliver(None));
-            side.acknowledge(6, OK);
-            assert_eq!(side.sent(), ["PUBREC 6"]);
-            let judged = side.handle(version, &publish(two, dup));
-            assert_eq!(judged, Input::Duplicate);
-            assert_eq!(side.sent(), ["PUBREC 6"]);
-            let _ = side.handle(version, &Packet::PubRel(acked(6, OK)));
-            assert_eq!(side.sent(), ["PUBCOMP 6"]);
-            assert!(side.is_done());
-        }
-        // Answered in the order in which they came.
-        let _ = side.handle(version, &publish(one, false));
-        let _ = side.handle(version, &publish(two, false));
-        side.acknowledge(6, OK);
-        assert_eq!(side.sent(), [""; 0]);
+    let (one, two) = (Delivery::AtLeastOnce(id(5)), Delivery::ExactlyOnce(id(6)));
+    // Each one with an identifier that was acknowledged is new, whatever DUP says.
+    for dup in [false, true] {
+        let judged = side.handle(&publish(one, dup));
+        assert!(judged.is_message());
         side.acknowledge(5, OK);
-        assert_eq!(side.sent(), ["PUBACK 5", "PUBREC 6"]);
-        if version == Version::V5 {
-            // [MQTT-4.3.3-9]: a refused one comes anew.
-            let two = mqtt_sansio::Delivery::ExactlyOnce(id(7));
-            for _ in 0..2 {
-                let judged = side.handle(version, &publish(two, true));
-                assert_eq!(judged, Input::Deliver(None));
-                side.acknowledge(7, ReasonCode::NotAuthorized);
-                assert_eq!(side.sent(), ["PUBREC 7 87"]);
-            }
+        assert_eq!(side.sent(), ["PUBACK 5"]);
+    }
+    for dup in [true, false] {
+        let judged = side.handle(&publish(two, dup));
+        assert!(judged.is_message());
+        side.acknowledge(6, OK);
+        assert_eq!(side.sent(), ["PUBREC 6"]);
+        let judged = side.handle(&publish(two, dup));
+        assert_eq!(judged, Found::Nothing);
+        assert_eq!(side.sent(), ["PUBREC 6"]);
+        let _ = side.handle(&Packet::PubRel(acked(6, OK)));
+        assert_eq!(side.sent(), ["PUBCOMP 6"]);
+        assert!(side.is_done());
+    }
+    // Answered in the order in which they came.
+    let _ = side.handle(&publish(one, false));
+    let _ = side.handle(&publish(two, false));
+    side.acknowledge(6, OK);
+    assert_eq!(side.sent(), [""; 0]);
+    side.acknowledge(5, OK);
+    assert_eq!(side.sent(), ["PUBACK 5", "PUBREC 6"]);
+    if version == Version::V5 {
+        // [MQTT-4.3.3-9]: a refused one comes anew.
+        let two = Delivery::ExactlyOnce(id(7));
+        for _ in 0..2 {
+            let judged = side.handle(&publish(two, true));
+            assert!(judged.is_message());
+            side.acknowledge(7, ReasonCode::NotAuthorized);
+            assert_eq!(side.sent(), ["PUBREC 7 87"]);
         }
     }
 }
@@ -212,15 +228,15 @@ fn server_keeps_to_receive_maximum() {
     let one = std::num::NonZeroU16::MIN;
     let asked = mqtt_sansio::property::ConnectProperties::builder().receive_maximum(one);
     let plain = connack(<_>::default());
-    let mut side = Side::Server(accepted(Version::V5, connect(0, asked.build()), plain));
+    let mut side = Side::new(accepted(Version::V5, connect(0, asked.build()), plain));
     side.publish(QoS::ExactlyOnce);
     side.publish(QoS::AtLeastOnce);
     assert_eq!(side.sent(), ["PUBLISH 1 qos 2"]);
-    let _ = side.handle(Version::V5, &Packet::PingReq);
+    let _ = side.handle(&Packet::PingReq);
     side.publish(QoS::AtMostOnce);
-    assert_eq!(side.sent(), ["PUBLISH 0 qos 0", "PINGRESP"]);
-    let _ = side.handle(Version::V5, &Packet::PubRec(acked(1, OK)));
+    assert_eq!(side.sent(), ["PINGRESP", "PUBLISH 0 qos 0"]);
+    let _ = side.handle(&Packet::PubRec(acked(1, OK)));
     assert_eq!(side.sent(), ["PUBREL 1"]);
-    let _ = side.handle(Version::V5, &Packet::PubComp(acked(1, OK)));
+    let _ = side.handle(&Packet::PubComp(acked(1, OK)));
     assert_eq!(side.sent(), ["PUBLISH 2 qos 1"]);
 }

@@ -1,9 +1,9 @@
 //! Keep alive and the other deadlines, in virtual time.
 
-use mqtt_sansio::connection::{Closed, client, server};
-use mqtt_sansio::packet::{Connect, Publish};
+use mqtt_sansio::connection::{Closed, Event, Outcome, client, server};
+use mqtt_sansio::packet::Connect;
 use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
-use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
+use mqtt_sansio::{Delivery, Packet, QoS, ReasonCode, Version};
 
 use crate::driver::*;
 
@@ -47,12 +47,13 @@ fn client_pings_when_it_has_sent_nothing() {
     for version in BOTH {
         let plain = (connect(10, <_>::default()), connack(<_>::default()));
         let mut client = connected(version, plain.0, plain.1);
-        client.publish(QoS::AtMostOnce, message("t")).unwrap();
+        let call = client.publish(QoS::AtMostOnce, message("t")).unwrap();
         assert!(client.poll_transmit(secs(6)).is_some());
+        let sent = Event::Published(call, Outcome::Sent);
+        assert_eq!(client.poll_event(), Some(sent));
         assert_eq!(client.next_timeout(), Some(secs(16)));
-        let _ = client
-            .handle_packet(&Packet::Publish(message("t")))
-            .unwrap();
+        let packet = Packet::Publish(publish(Delivery::AtMostOnce, "t"));
+        handle_at(&mut client, secs(6), version, &packet).unwrap();
         assert_eq!(client.next_timeout(), Some(secs(16)));
         client.handle_timeout(secs(15));
         assert_eq!(client.poll_transmit(secs(15)), None);
@@ -64,7 +65,7 @@ fn client_pings_when_it_has_sent_nothing() {
         client.handle_timeout(secs(26));
         assert_eq!(client.poll_transmit(secs(26)), Some(Packet::PingReq));
         assert_eq!(client.next_timeout(), Some(secs(36)));
-        let _ = client.handle_packet(&Packet::<&[u8]>::PingResp).unwrap();
+        handle_at(&mut client, secs(26), version, &Packet::<&[u8]>::PingResp).unwrap();
         client.handle_timeout(secs(36));
         assert_eq!(client.poll_transmit(secs(36)), Some(Packet::PingReq));
         assert_eq!(client.next_timeout(), Some(secs(46)));
@@ -109,18 +110,18 @@ fn server_closes_after_one_and_a_half_intervals() {
     ] {
         let plain = (connect(10, <_>::default()), connack(<_>::default()));
         let mut server = accepted(version, plain.0, plain.1);
-        let _ = server
-            .handle_packet(secs(9), version, &Packet::<&[u8]>::PingReq)
-            .unwrap();
-        assert_eq!(answered(&mut server), [Packet::PingResp]);
+        handle_at(&mut server, secs(9), version, &Packet::<&[u8]>::PingReq).unwrap();
+        assert_eq!(sent(&mut server), [Packet::PingResp]);
         assert_eq!(server.next_timeout(), Some(secs(24)));
-        server.publish(QoS::AtMostOnce, message("t")).unwrap();
-        assert!(server.poll_transmit().is_some());
+        let call = server.publish(QoS::AtMostOnce, message("t")).unwrap();
+        assert!(server.poll_transmit(secs(9)).is_some());
+        let left = Event::Published(call, Outcome::Sent);
+        assert_eq!(server.poll_event(), Some(left));
         server.handle_timeout(secs(23));
         assert!(server.is_connected());
         server.handle_timeout(secs(24));
         assert_eq!(closed(server.poll_event()), Some(Closed::TimedOut));
-        assert_eq!(last(&answered(&mut server)), sends);
+        assert_eq!(last(&sent(&mut server)), sends);
         assert!(server.is_closed());
         assert_eq!(server.next_timeout(), None);
     }
@@ -133,7 +134,7 @@ fn server_awaits_connect() {
     assert_eq!(server.next_timeout(), Some(secs(15)));
     server.handle_timeout(secs(15));
     assert_eq!(closed(server.poll_event()), Some(Closed::TimedOut));
-    assert_eq!(answered(&mut server), []);
+    assert_eq!(sent(&mut server), []);
 
     let server = asked(Version::V5, connect(1, <_>::default()));
     assert_eq!(server.next_timeout(), None);
@@ -159,8 +160,8 @@ fn times_beyond_all_clocks() {
     assert!(client.poll_transmit(end).is_some());
     assert_eq!(client.next_timeout(), Some(end));
     let mut server = accepted(Version::V5, plain.0, plain.1);
-    let publish: Packet = Packet::from(message("t") as Publish);
-    let _ = server.handle_packet(end, Version::V5, &publish).unwrap();
+    let packet = Packet::from(publish(Delivery::AtMostOnce, "t"));
+    handle_at(&mut server, end, Version::V5, &packet).unwrap();
     assert_eq!(server.next_timeout(), Some(end));
     let _: Connect = connect(0, <_>::default());
 }

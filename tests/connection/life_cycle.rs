@@ -3,10 +3,10 @@
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
-use mqtt_sansio::connection::{Closed, ConnectionError, Event, Input, Violation, client, server};
-use mqtt_sansio::packet::{
-    ConnAck, Connect, ReasonCodes, SubAck, Subscribe, TopicFilters, Unsubscribe, Will,
+use mqtt_sansio::connection::{
+    Closed, ConnectionError, Event, GivenUp, Outcome, Violation, client, server,
 };
+use mqtt_sansio::packet::{ConnAck, Connect, Subscribe, TopicFilters, Unsubscribe, Will};
 use mqtt_sansio::property::{
     AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,
 };
@@ -21,21 +21,27 @@ use crate::driver::*;
 fn refused_by_a_server_of_3_1_1() {
     let error = |bytes: &[u8]| Packet::decode(Version::V5, bytes).unwrap_err();
     let mut client = connecting(Version::V5, connect(0, <_>::default()));
-    client.handle_decode_error(error(b"\x20\x02\0\x01"));
-    let refused = Closed::Refused(ReasonCode::UnsupportedProtocolVersion);
+    client.handle_decode_error(ZERO, error(b"\x20\x02\0\x01"));
+    let refusal = ConnAck::new(ReasonCode::UnsupportedProtocolVersion);
+    let refused = Closed::Refused(Box::new(refusal));
     assert_eq!(closed(client.poll_event()), Some(refused));
     assert_eq!(sent(&mut client), []);
     assert!(client.is_closed());
 
-    // The other codes of 3.1.1 are no answer to 5.0, and no answer is due to one who did not ask.
-    let broken = Closed::Violated(ReasonCode::ProtocolError);
+    // As are the other codes of 3.1.1; but no answer is due to one who did not ask.
+    let broken = |bytes| Some(Closed::Malformed(error(bytes)));
     let mut client = connecting(Version::V5, connect(0, <_>::default()));
-    client.handle_decode_error(error(b"\x20\x02\0\x02"));
-    assert_eq!(closed(client.poll_event()), Some(broken));
+    client.handle_decode_error(ZERO, error(b"\x20\x02\0\x02"));
+    let refusal = ConnAck::new(ReasonCode::ClientIdentifierNotValid);
+    let refused = Closed::Refused(Box::new(refusal));
+    assert_eq!(closed(client.poll_event()), Some(refused));
+    let mut client = connecting(Version::V5, connect(0, <_>::default()));
+    client.handle_decode_error(ZERO, error(b"\x20\x02\0\x06"));
+    assert_eq!(closed(client.poll_event()), broken(b"\x20\x02\0\x06"));
     let accepted = connack(<_>::default());
     let mut client = connected(Version::V5, connect(0, <_>::default()), accepted);
-    client.handle_decode_error(error(b"\x20\x02\0\x01"));
-    assert_eq!(closed(client.poll_event()), Some(broken));
+    client.handle_decode_error(ZERO, error(b"\x20\x02\0\x01"));
+    assert_eq!(closed(client.poll_event()), broken(b"\x20\x02\0\x01"));
 }
 
 /// [MQTT-3.2.2-7]; 3.1.1 [MQTT-3.2.2-5]: nothing follows a refusal.
@@ -47,11 +53,11 @@ fn refused() {
         (Version::V311, ReasonCode::Banned, false),
     ] {
         let mut server = asked(version, connect(0, <_>::default()));
-        let refusal = ConnAck::new(reason).to_owned();
+        let refusal = ConnAck::new(reason);
         assert!(server.accept(ZERO, refusal.clone(), &mut None).is_err());
         assert!(server.refuse(connack(<_>::default())).is_err());
         server.refuse(refusal.clone()).unwrap();
-        assert_eq!(last(&answered(&mut server)), sends.then_some((2, reason)));
+        assert_eq!(last(&sent(&mut server)), sends.then_some((2, reason)));
         assert!(server.is_closed());
         assert_eq!(
             server.refuse(refusal.clone()),
@@ -60,8 +66,9 @@ fn refused() {
         assert_eq!(server.take_session().map(|_| ()), None);
         if sends {
             let mut client = connecting(version, connect(0, <_>::default()));
-            let _ = client.handle_packet(&Packet::ConnAck(refusal)).unwrap();
-            assert_eq!(closed(client.poll_event()), Some(Closed::Refused(reason)));
+            handle(&mut client, &Packet::ConnAck(refusal.clone())).unwrap();
+            let why = Closed::Refused(Box::new(refusal));
+            assert_eq!(closed(client.poll_event()), Some(why));
             assert_eq!(sent(&mut client), []);
             assert!(client.is_closed());
         }
@@ -77,9 +84,10 @@ fn refused() {
         (Version::V5, None),
     ] {
         let mut server = server::Connection::new(ZERO, secs(1));
-        let judged = server.handle_packet(ZERO, version, &Packet::from(nameless.clone()));
+        let packet = Packet::from(nameless.clone());
+        let judged = handle_at(&mut server, ZERO, version, &packet);
         assert_eq!(judged.is_err(), expected.is_some());
-        assert_eq!(last(&answered(&mut server)), expected);
+        assert_eq!(last(&sent(&mut server)), expected);
     }
 }
 
@@ -102,40 +110,46 @@ fn clean_start_is_not_taken_back() {
     for version in BOTH {
         let mut session = Session::new();
         session.connect(mqtt_sansio::session::Link::new(version));
-        session.publish(QoS::ExactlyOnce, message("t")).unwrap();
+        let begun = session.publish(QoS::ExactlyOnce, message("t")).unwrap();
         assert!(session.poll_transmit().is_some());
         let waiting = session.publish(QoS::ExactlyOnce, message("t")).unwrap();
         let delivery = Delivery::ExactlyOnce(id(7));
-        assert_eq!(session.handle_publish(delivery), Ok(Receipt::New));
-        session.acknowledge(id(7), OK).unwrap();
+        let Ok(Receipt::New(token)) = session.handle_publish(delivery) else {
+            panic!()
+        };
+        session.acknowledge(token, OK).unwrap();
 
         let mut client = client::Connection::with_session(session);
         client.connect(version, connect(0, <_>::default())).unwrap();
         assert_eq!(sent(&mut client).len(), 1);
+        // What was begun is given up, with the message.
+        let given_up = Outcome::GivenUp(GivenUp::SessionLost, Some(Box::new(message("t"))));
+        let given_up = Event::Published(begun, given_up);
+        assert_eq!(client.poll_event(), Some(given_up));
         client.handle_close();
-        assert!(client.poll_event().is_some());
+        assert_eq!(closed(client.poll_event()), Some(Closed::Lost));
         let mut again = connect(0, <_>::default());
         again.clean_start = false;
         client.connect(version, again).unwrap();
         assert_eq!(sent(&mut client).len(), 1);
         let mut present = connack(<_>::default());
         present.session_present = true;
-        let judged = client.handle_packet(&Packet::ConnAck(present));
+        let judged = handle(&mut client, &Packet::ConnAck(present));
         if version == Version::V5 {
             // It has none that it could go on with [MQTT-3.2.2-4].
             assert_eq!(judged, Err(Violation::SessionPresent));
             continue;
         }
-        assert_eq!(judged, Ok(Input::Done));
+        assert_eq!(judged, Ok(Found::Nothing));
         // What was never sent is.
+        let stored: Vec<_> = client.session().messages().map(|m| m.call).collect();
+        assert_eq!(stored, [waiting]);
         let packets = sent(&mut client);
         assert!(
-            matches!(&packets[..], [Packet::Publish(p)] if !p.dup && p.delivery == Delivery::ExactlyOnce(waiting))
+            matches!(&packets[..], [Packet::Publish(p)] if !p.dup && p.delivery == Delivery::ExactlyOnce(id(2)))
         );
-        let mut other = message("t");
-        other.delivery = delivery;
-        let judged = client.handle_packet(&Packet::Publish(other));
-        assert_eq!(judged, Ok(Input::Deliver(None)));
+        let judged = handle(&mut client, &Packet::Publish(publish(delivery, "t")));
+        assert!(judged.unwrap().is_message());
     }
 }
 
@@ -169,7 +183,7 @@ fn session_present() {
         server
             .accept(ZERO, connack(<_>::default()), &mut session.clone())
             .unwrap();
-        let packets = answered(&mut server);
+        let packets = sent(&mut server);
         let Packet::ConnAck(connack) = &packets[0] else {
             panic!()
         };
@@ -191,17 +205,22 @@ fn session_present() {
             };
             client.connect(version, wants.clone()).unwrap();
             assert_eq!(sent(&mut client).len(), 1);
-            let judged = client.handle_packet(&packets[0]);
+            let judged = handle(&mut client, &packets[0]);
             if present && !has && version == Version::V5 {
                 assert_eq!(judged, Err(Violation::SessionPresent));
                 continue;
             }
-            assert_eq!(judged, Ok(Input::Done));
-            let session_present = present;
-            assert_eq!(
-                client.poll_event(),
-                Some(Event::Connected { session_present })
-            );
+            assert_eq!(judged, Ok(Found::Nothing));
+            let lost = has && !present;
+            for event in events(&mut client) {
+                match event {
+                    Event::Published(_, Outcome::GivenUp(GivenUp::SessionLost, Some(_))) => {
+                        assert!(lost);
+                    }
+                    Event::Connected(connack) => assert_eq!(connack.session_present, present),
+                    other => panic!("{other:?}"),
+                }
+            }
             // [MQTT-4.4.0-1] [MQTT-3.3.1-1]: with DUP, or forgotten.
             let resent = sent(&mut client);
             assert_eq!(resent.len(), usize::from(has && present));
@@ -214,7 +233,7 @@ fn session_present() {
         let mut client = connecting(version, connect(0, <_>::default()));
         let mut wrong = connack(<_>::default());
         wrong.session_present = true;
-        let judged = client.handle_packet(&Packet::ConnAck(wrong));
+        let judged = handle(&mut client, &Packet::ConnAck(wrong));
         assert_eq!(judged, Err(Violation::SessionPresent));
     }
 }
@@ -231,7 +250,7 @@ fn session_ends_with_the_connection() {
     assert_eq!(sent(&mut client).len(), 1);
     let mut resumed = connack(<_>::default());
     resumed.session_present = true;
-    let judged = client.handle_packet(&Packet::ConnAck(resumed));
+    let judged = handle(&mut client, &Packet::ConnAck(resumed));
     assert_eq!(judged, Err(Violation::SessionPresent));
 }
 
@@ -252,8 +271,7 @@ fn will() {
     };
     let receives = |packet: Packet| {
         move |server: &mut server::Connection| {
-            let version = server.version();
-            let _ = server.handle_packet(ZERO, version, &packet);
+            let _ = handle(server, &packet);
         }
     };
     let kept = ReasonCode::DisconnectWithWillMessage;
@@ -297,7 +315,7 @@ fn session_expiry_at_disconnect() {
         let wants = connect(0, properties.build());
         let mut server = accepted(Version::V5, wants.clone(), connack(<_>::default()));
         let last = leaves(OK, says);
-        let judged = server.handle_packet(ZERO, Version::V5, &last);
+        let judged = handle(&mut server, &last);
         assert_eq!(judged.map(|_| server.session_expiry_interval()), expected);
 
         let mut client = connected(Version::V5, wants, connack(<_>::default()));
@@ -331,8 +349,8 @@ fn session_expiry_at_disconnect() {
 fn nothing_follows_disconnect() {
     for version in BOTH {
         let mut client = client(version);
-        client.publish(QoS::AtMostOnce, message("last")).unwrap();
-        client.publish(QoS::AtLeastOnce, message("later")).unwrap();
+        let last = client.publish(QoS::AtMostOnce, message("last")).unwrap();
+        client.publish(QoS::AtLeastOnce, message("too")).unwrap();
         client.disconnect(disconnect(OK)).unwrap();
         assert_eq!(client.ping(), Err(ConnectionError::WrongState));
         assert_eq!(
@@ -342,24 +360,29 @@ fn nothing_follows_disconnect() {
         let packets = sent(&mut client);
         assert!(matches!(
             &packets[..],
-            [Packet::Publish(_), Packet::Disconnect(_)]
+            [
+                Packet::Publish(_),
+                Packet::Publish(_),
+                Packet::Disconnect(_)
+            ]
         ));
         assert!(client.is_closed());
         assert_eq!(closed(client.poll_event()), Some(Closed::Local));
+        let left = Event::Published(last, Outcome::Sent);
+        assert_eq!(client.poll_event(), Some(left));
         // The other end says so.
         let mut server = server(version);
-        let _ = server.handle_packet(ZERO, version, &packets[1]).unwrap();
-        assert_eq!(closed(server.poll_event()), Some(Closed::Disconnected(OK)));
-        assert_eq!(
-            server.publish(QoS::AtMostOnce, message("t")),
-            Err(ConnectionError::WrongState)
-        );
-        assert_eq!(answered(&mut server), []);
+        handle(&mut server, &packets[2]).unwrap();
+        let why = Closed::Disconnected(Box::new(disconnect(OK)));
+        assert_eq!(closed(server.poll_event()), Some(why));
+        let refused = server.publish(QoS::AtMostOnce, message("t")).unwrap_err();
+        assert_eq!(refused.why, ConnectionError::WrongState);
+        assert_eq!(sent(&mut server), []);
     }
     let mut client = client(Version::V5);
     let taken_over = leaves(ReasonCode::SessionTakenOver, None);
-    let _ = client.handle_packet(&taken_over).unwrap();
-    let why = Closed::Disconnected(ReasonCode::SessionTakenOver);
+    handle(&mut client, &taken_over).unwrap();
+    let why = Closed::Disconnected(Box::new(disconnect(ReasonCode::SessionTakenOver)));
     assert_eq!(closed(client.poll_event()), Some(why));
     assert_eq!(sent(&mut client), []);
     let reason = disconnect(ReasonCode::KeepAliveTimeout);
@@ -374,29 +397,32 @@ fn server_answers_requests() {
     let subscribe = Packet::from(Subscribe::new(id(3), subscriptions("a")));
     let filters = TopicFilters::new([TopicFilter::new("a").unwrap()]).unwrap();
     let unsubscribe = Packet::from(Unsubscribe::new(id(4), filters));
-    let answer = |value, codes: &[ReasonCode]| {
-        SubAck::new(id(value), ReasonCodes::new(codes.iter().copied()))
-    };
     for version in BOTH {
+        let mut other = server(version);
+        let elsewhere = handle(&mut other, &subscribe).unwrap().request();
         let mut server = server(version);
-        let early = server.sub_ack(answer(3, &[OK]));
+        let early = server.sub_ack(elsewhere, [OK]);
         assert_eq!(early, Err(ConnectionError::NoSuchRequest));
-        for packet in [&subscribe, &unsubscribe] {
-            let judged = server.handle_packet(ZERO, version, packet);
-            assert_eq!(judged, Ok(Input::Answer));
-        }
+        let first = handle(&mut server, &subscribe).unwrap();
+        assert!(matches!(first, Found::Subscribe(_)));
+        let second = handle(&mut server, &unsubscribe).unwrap();
+        assert!(matches!(second, Found::Unsubscribe(_)));
+        let (first, second) = (first.request(), second.request());
+        assert_eq!((first.packet_id(), second.packet_id()), (id(3), id(4)));
         let codes: &[_] = if version == Version::V5 { &[OK] } else { &[] };
-        for wrong in [answer(4, &[OK]), answer(3, &[]), answer(3, &[OK, OK])] {
-            assert_eq!(server.sub_ack(wrong), Err(ConnectionError::NoSuchRequest));
-        }
-        server.unsub_ack(answer(4, codes)).unwrap();
-        server.sub_ack(answer(3, &[OK])).unwrap();
-        assert_eq!(answered(&mut server).len(), 2);
-        let again = server.sub_ack(answer(3, &[OK]));
-        assert_eq!(again, Err(ConnectionError::NoSuchRequest));
+        let no_such = Err(ConnectionError::NoSuchRequest);
+        assert_eq!(server.sub_ack(second, [OK]), no_such);
+        assert_eq!(server.sub_ack(first, []), no_such);
+        assert_eq!(server.sub_ack(first, [OK, OK]), no_such);
+        server.unsub_ack(second, codes.iter().copied()).unwrap();
+        server.sub_ack(first, [OK]).unwrap();
+        assert_eq!(sent(&mut server).len(), 2);
+        assert_eq!(server.sub_ack(first, [OK]), no_such);
         // The identifier of a request without an answer is in use [MQTT-2.2.1-3].
-        let _ = server.handle_packet(ZERO, version, &subscribe).unwrap();
-        let judged = server.handle_packet(ZERO, version, &subscribe);
+        let again = handle(&mut server, &subscribe).unwrap().request();
+        assert_eq!(server.sub_ack(first, [OK]), no_such, "for the one before");
+        assert_ne!(first, again);
+        let judged = handle(&mut server, &subscribe);
         assert_eq!(judged, Err(Violation::RequestInUse));
     }
     let reason = Text::new("a reason that is long").unwrap();
@@ -411,17 +437,15 @@ fn server_answers_requests() {
         ),
         (
             ConnectProperties::builder()
-                .maximum_packet_size(NonZeroU32::new(9).unwrap())
+                .maximum_packet_size(NonZeroU32::new(14).unwrap())
                 .build(),
             false,
         ),
     ] {
         let mut server = accepted(Version::V5, connect(0, asked), connack(<_>::default()));
-        let _ = server.handle_packet(ZERO, Version::V5, &subscribe).unwrap();
-        let mut suback = answer(3, &[OK]);
-        suback.properties = explained.clone();
-        server.sub_ack(suback).unwrap();
-        let [Packet::SubAck(suback)] = &answered(&mut server)[..] else {
+        let token = handle(&mut server, &subscribe).unwrap().request();
+        server.sub_ack_with(token, [OK], explained.clone()).unwrap();
+        let [Packet::SubAck(suback)] = &sent(&mut server)[..] else {
             panic!()
         };
         assert_eq!(!suback.properties.is_empty(), kept);

@@ -3,15 +3,17 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use bytes::Bytes;
-use mqtt_sansio::connection::{Closed, ConnectionError, Event, Violation, client};
+use mqtt_sansio::connection::{
+    Answer, Closed, ConnectionError, Event, GivenUp, Outcome, Violation, client,
+};
 use mqtt_sansio::packet::{Ack, ConnAck, Disconnect, ReasonCodes, SubAck, Subscribe, TopicFilters};
 use mqtt_sansio::property::{
     AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties, MaximumQoS,
-    SubscribeProperties, SubscriptionId, UnsubscribeProperties,
+    SubscribeProperties, SubscriptionId,
 };
 use mqtt_sansio::session::{Session, SessionError};
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{Delivery, Packet, QoS, ReasonCode, Text, Version};
+use mqtt_sansio::{Delivery, Message, Packet, QoS, ReasonCode, Text, Version};
 
 use crate::driver::*;
 
@@ -29,70 +31,98 @@ fn client_keeps_to_the_limits() {
         .receive_maximum(NonZeroU16::new(2).unwrap())
         .build();
     let mut client = connected(Version::V5, connect(0, <_>::default()), connack(properties));
-    let refused = |reason| Err(ConnectionError::NotSupported(reason));
-    let unrequested = |reason| Err(ConnectionError::NotSupported(reason));
-    let found = client.publish(QoS::ExactlyOnce, message("t"));
-    assert_eq!(found, refused(ReasonCode::QoSNotSupported));
+    let refused = ConnectionError::NotSupported;
+    // Each gives back what it was given.
+    let mut publish = |qos, message: Message| match client.publish(qos, message.clone()) {
+        Ok(_) => None,
+        Err(refused) => {
+            assert_eq!(refused.given, message);
+            Some(refused.why)
+        }
+    };
+    let found = publish(QoS::ExactlyOnce, message("t"));
+    assert_eq!(found, Some(refused(ReasonCode::QoSNotSupported)));
     let mut retained = message("t");
     retained.retain = true;
-    let found = client.publish(QoS::AtMostOnce, retained);
-    assert_eq!(found, refused(ReasonCode::RetainNotSupported));
+    let found = publish(QoS::AtMostOnce, retained);
+    assert_eq!(found, Some(refused(ReasonCode::RetainNotSupported)));
     let mut large = message("t");
     large.payload = Bytes::from_static(&[0; 23]);
-    let found = client.publish(QoS::AtLeastOnce, large.clone());
-    assert_eq!(found, Err(ConnectionError::PacketTooLarge));
+    let found = publish(QoS::AtLeastOnce, large.clone());
+    assert_eq!(found, Some(ConnectionError::PacketTooLarge));
     // Two bytes shorter without an identifier.
-    assert_eq!(client.publish(QoS::AtMostOnce, large), Ok(None));
-    for (filter, reason) in [
-        ("a/+", ReasonCode::WildcardSubscriptionsNotSupported),
-        ("$share/g/a", ReasonCode::SharedSubscriptionsNotSupported),
-    ] {
-        let found = client.subscribe(subscriptions(filter), <_>::default());
-        assert_eq!(found, unrequested(reason));
-    }
+    assert_eq!(publish(QoS::AtMostOnce, large), None);
     let identified = SubscribeProperties::builder()
         .subscription_identifier(SubscriptionId::new(1).unwrap())
         .build();
-    let found = client.subscribe(subscriptions("a"), identified);
-    assert_eq!(
-        found,
-        unrequested(ReasonCode::SubscriptionIdentifiersNotSupported)
-    );
     let long = "long/".repeat(6);
-    let found = client.subscribe(subscriptions(&long), <_>::default());
-    assert_eq!(found, Err(ConnectionError::PacketTooLarge));
+    for (filter, properties, why) in [
+        (
+            "a/+",
+            SubscribeProperties::default(),
+            refused(ReasonCode::WildcardSubscriptionsNotSupported),
+        ),
+        (
+            "$share/g/a",
+            SubscribeProperties::default(),
+            refused(ReasonCode::SharedSubscriptionsNotSupported),
+        ),
+        (
+            "a",
+            identified,
+            refused(ReasonCode::SubscriptionIdentifiersNotSupported),
+        ),
+        (
+            &long,
+            SubscribeProperties::default(),
+            ConnectionError::PacketTooLarge,
+        ),
+    ] {
+        let found = client.subscribe_with(subscriptions(filter), properties);
+        let found = found.unwrap_err();
+        assert_eq!(found.why, why);
+        assert_eq!(found.given, subscriptions(filter));
+    }
     let filters = TopicFilters::new([TopicFilter::new(&long).unwrap()]).unwrap();
-    let found = client.unsubscribe(filters, UnsubscribeProperties::default());
-    assert_eq!(found, Err(ConnectionError::PacketTooLarge));
+    let found = client.unsubscribe(filters.clone()).unwrap_err();
+    assert_eq!(found.why, ConnectionError::PacketTooLarge);
+    assert_eq!(found.given, filters);
     assert!(client.session().is_empty());
     assert_eq!(client.session().next_packet_id(), Some(id(1)));
     assert_eq!(sent(&mut client).len(), 1);
 
     // [MQTT-3.3.4-7] [MQTT-4.9.0-1] [MQTT-4.9.0-2], and all else goes on [MQTT-3.3.4-8]
     // [MQTT-4.9.0-3].
-    for _ in 0..4 {
+    let first = client.publish(QoS::AtLeastOnce, message("t")).unwrap();
+    for _ in 0..3 {
         client.publish(QoS::AtLeastOnce, message("t")).unwrap();
     }
     client.publish(QoS::AtMostOnce, message("t")).unwrap();
-    let request = client
-        .subscribe(subscriptions("a"), <_>::default())
-        .unwrap();
-    assert_eq!(sent(&mut client).len(), 4);
+    let call = client.subscribe(subscriptions("a")).unwrap();
+    let packets = sent(&mut client);
+    assert_eq!(packets.len(), 4);
+    let Some(Packet::Subscribe(Subscribe { packet_id, .. })) = packets.last() else {
+        panic!()
+    };
+    let request = *packet_id;
     assert_eq!(client.session().send_quota(), 0);
+    let _ = events(&mut client);
     let ack = |value| Packet::PubAck(Ack::new(id(value)));
-    let _ = client.handle_packet(&ack(1)).unwrap();
-    assert_eq!(client.poll_event(), Some(Event::Completed(id(1), OK)));
+    handle(&mut client, &ack(1)).unwrap();
+    let accepted = Event::Published(first, Outcome::Accepted(OK));
+    assert_eq!(client.poll_event(), Some(accepted));
     assert_eq!(sent(&mut client).len(), 1);
     // [MQTT-2.2.1-3] [MQTT-2.2.1-6]: SUBACK with the identifier of SUBSCRIBE.
-    let suback = |id, codes: &[ReasonCode]| {
-        Packet::SubAck(SubAck::new(id, ReasonCodes::new(codes.iter().copied())))
-    };
-    let mut other = client.clone();
-    assert!(other.handle_packet(&suback(id(2), &[OK])).is_err());
-    let mut other = client.clone();
-    assert!(other.handle_packet(&suback(request, &[OK, OK])).is_err());
-    let _ = client.handle_packet(&suback(request, &[OK])).unwrap();
-    assert_eq!(client.poll_event(), Some(Event::Subscribed(request)));
+    let suback =
+        |id, codes: &[ReasonCode]| SubAck::new(id, ReasonCodes::new(codes.iter().copied()));
+    for wrong in [suback(id(2), &[OK]), suback(request, &[OK, OK])] {
+        let mut other = client.clone();
+        assert!(handle(&mut other, &Packet::SubAck(wrong)).is_err());
+    }
+    let right = suback(request, &[OK]);
+    handle(&mut client, &Packet::SubAck(right.clone())).unwrap();
+    let answer = Event::Subscribed(call, Answer::Codes(Box::new(right)));
+    assert_eq!(client.poll_event(), Some(answer));
 }
 
 /// What a server's CONNACK excludes is a violation, with the code for it.
@@ -103,10 +133,9 @@ fn server_holds_the_client_to_the_limits() {
         .retain_available(false)
         .shared_subscription_available(false)
         .build();
-    let mut retained = message("t");
+    let mut retained = publish(Delivery::AtMostOnce, "t");
     retained.retain = true;
-    let mut acknowledged = message("t");
-    acknowledged.delivery = Delivery::AtLeastOnce(id(1));
+    let acknowledged = publish(Delivery::AtLeastOnce(id(1)), "t");
     let shared = Subscribe::new(id(1), subscriptions("$share/g/a"));
     for (packet, reason) in [
         (Packet::from(retained), ReasonCode::RetainNotSupported),
@@ -118,9 +147,9 @@ fn server_holds_the_client_to_the_limits() {
     ] {
         let plain = connect(0, <_>::default());
         let mut server = accepted(Version::V5, plain, connack(properties.clone()));
-        let violation = server.handle_packet(ZERO, Version::V5, &packet);
+        let violation = handle(&mut server, &packet);
         assert_eq!(violation, Err(Violation::NotSupported(reason)));
-        assert_eq!(last(&answered(&mut server)), Some((14, reason)));
+        assert_eq!(last(&sent(&mut server)), Some((14, reason)));
     }
     // [MQTT-3.3.4-9]: Receive Maximum, in the other direction.
     let asked = ConnectProperties::builder()
@@ -128,9 +157,8 @@ fn server_holds_the_client_to_the_limits() {
         .build();
     let mut client = connected(Version::V5, connect(0, asked), connack(<_>::default()));
     for value in [1, 2] {
-        let mut publish = message("t");
-        publish.delivery = Delivery::ExactlyOnce(id(value));
-        let judged = client.handle_packet(&Packet::from(publish));
+        let publish = publish(Delivery::ExactlyOnce(id(value)), "t");
+        let judged = handle(&mut client, &Packet::from(publish));
         assert_eq!(judged.is_ok(), value == 1);
     }
     let exceeded = Some((14, ReasonCode::ReceiveMaximumExceeded));
@@ -155,15 +183,18 @@ fn server_sends_no_large_packet() {
     server
         .accept(ZERO, connack(<_>::default()), &mut Some(session))
         .unwrap();
-    let packets = answered(&mut server);
+    let packets = sent(&mut server);
     assert!(
         matches!(&packets[..], [Packet::ConnAck(ack), Packet::Publish(_)] if ack.session_present)
     );
-    assert_eq!(server.poll_event(), Some(Event::Dropped(first)));
+    let why = GivenUp::NotSupported(ConnectionError::PacketTooLarge);
+    let given_up = Outcome::GivenUp(why, Some(Box::new(large.clone())));
+    assert_eq!(server.poll_event(), Some(Event::Published(first, given_up)));
     assert_eq!(server.session().packet_ids_in_use(), 1);
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
-        let found = server.publish(qos, large.clone());
-        assert_eq!(found, Err(ConnectionError::PacketTooLarge));
+        let found = server.publish(qos, large.clone()).unwrap_err();
+        assert_eq!(found.why, ConnectionError::PacketTooLarge);
+        assert_eq!(found.given, large);
     }
     assert_eq!(server.session().packet_ids_in_use(), 1);
 }
@@ -173,27 +204,27 @@ fn server_sends_no_large_packet() {
 fn ends_with_what_fits() {
     let tiny = ConnectProperties::builder().maximum_packet_size(NonZeroU32::new(4).unwrap());
     let mut server = asked(Version::V5, connect(0, tiny.build()));
-    let refused = ConnAck::new(ReasonCode::Banned).to_owned();
+    let refused = ConnAck::new(ReasonCode::Banned);
     // Nor is a session lost to an answer that cannot be sent.
     let mut kept = Some(Session::new());
     let found = server.accept(ZERO, connack(<_>::default()), &mut kept);
     assert_eq!(found, Err(ConnectionError::PacketTooLarge));
     assert!(kept.is_some());
     assert_eq!(server.refuse(refused), Ok(()));
-    assert_eq!(answered(&mut server), []);
+    assert_eq!(sent(&mut server), []);
     assert_eq!(closed(server.poll_event()), Some(Closed::Local));
 
     let small = ConnectProperties::builder().maximum_packet_size(NonZeroU32::new(9).unwrap());
     let asked = connect(0, small.build());
     let mut server = accepted(Version::V5, asked, connack(<_>::default()));
-    let mut moved = Disconnect::new(ReasonCode::ServerMoved).to_owned();
+    let mut moved = Disconnect::new(ReasonCode::ServerMoved);
     let elsewhere = Text::new("other.example").unwrap();
     moved.properties = DisconnectProperties::builder()
         .server_reference(elsewhere)
         .build();
     assert_eq!(server.disconnect(moved), Ok(()));
     let bare = disconnect(ReasonCode::ServerMoved);
-    assert_eq!(answered(&mut server), [bare.into()]);
+    assert_eq!(sent(&mut server), [bare.into()]);
     assert!(server.is_closed());
 }
 
@@ -201,7 +232,7 @@ fn ends_with_what_fits() {
 #[test]
 fn explanations_that_do_not_fit() {
     let text = Text::new("a reason that is long").unwrap();
-    for (maximum, kept) in [(60, true), (20, false)] {
+    for (maximum, kept) in [(65, true), (25, false)] {
         let maximum = NonZeroU32::new(maximum).unwrap();
         // These two may explain themselves although they are not asked to [MQTT-3.1.2-29].
         let asked_for = ConnectProperties::builder()
@@ -218,7 +249,7 @@ fn explanations_that_do_not_fit() {
         let mut last = disconnect(ReasonCode::ServerShuttingDown);
         last.properties = DisconnectProperties::builder().reason_string(text).build();
         server.disconnect(last).unwrap();
-        let [Packet::ConnAck(ack), Packet::Disconnect(last)] = &answered(&mut server)[..] else {
+        let [Packet::ConnAck(ack), Packet::Disconnect(last)] = &sent(&mut server)[..] else {
             panic!()
         };
         assert_eq!(ack.properties.reason_string().is_some(), kept);
@@ -231,10 +262,11 @@ fn explanations_that_do_not_fit() {
 #[test]
 fn answers_to_messages_are_explained() {
     let text = Text::new("because").unwrap();
+    let explanation = || AckProperties::builder().reason_string(text).build();
     let explained = |value, reason| {
-        let mut ack = Ack::new(id(value)).to_owned();
+        let mut ack = Ack::new(id(value));
         ack.reason = reason;
-        ack.properties = AckProperties::builder().reason_string(text).build();
+        ack.properties = explanation();
         ack
     };
     let limited = |maximum| {
@@ -249,23 +281,24 @@ fn answers_to_messages_are_explained() {
     ] {
         let asked = connect(0, properties.build());
         let mut server = accepted(Version::V5, asked, connack(<_>::default()));
-        for delivery in [
+        let [first, second, third] = [
             Delivery::AtLeastOnce(id(1)),
             Delivery::ExactlyOnce(id(2)),
             Delivery::AtLeastOnce(id(3)),
-        ] {
-            let mut publish = message("t");
-            publish.delivery = delivery;
-            let _ = server.handle_packet(ZERO, Version::V5, &Packet::from(publish));
-        }
-        server.acknowledge(id(3), OK).unwrap();
+        ]
+        .map(|delivery| {
+            let found = handle(&mut server, &Packet::from(publish(delivery, "t")));
+            found.unwrap().message().1
+        });
+        server.acknowledge(third).unwrap();
         let refused = explained(2, ReasonCode::QuotaExceeded);
-        server.acknowledge_with(refused.clone()).unwrap();
+        server
+            .acknowledge_with(second, refused.reason, explanation())
+            .unwrap();
         let taken = explained(1, OK);
-        server.acknowledge_with(taken.clone()).unwrap();
-        let again = server.acknowledge_with(taken.clone());
-        let unknown = SessionError::UnknownPacketId.into();
-        assert_eq!(again, Err(unknown));
+        server.acknowledge_with(first, OK, explanation()).unwrap();
+        let again = server.acknowledge_with(first, OK, explanation());
+        assert_eq!(again, Err(SessionError::DeliveryOver.into()));
         let plain = |ack: &Ack| {
             let mut ack = ack.clone();
             if !told {
@@ -276,19 +309,19 @@ fn answers_to_messages_are_explained() {
         let answers = [
             Packet::PubAck(plain(&taken)),
             Packet::PubRec(plain(&refused)),
-            Packet::PubAck(Ack::new(id(3)).to_owned()),
+            Packet::PubAck(Ack::new(id(3))),
         ];
-        assert_eq!(answered(&mut server), answers);
+        assert_eq!(sent(&mut server), answers);
     }
-    // 3.1.1 has no words for it, and nothing is done.
+    // 3.1.1 has no words for it: the answer is a plain one.
     let mut client = client(Version::V311);
-    let mut publish = message("t");
-    publish.delivery = Delivery::AtLeastOnce(id(1));
-    let _ = client.handle_packet(&Packet::from(publish));
-    let found = client.acknowledge_with(explained(1, OK));
-    assert!(matches!(found, Err(ConnectionError::Encode(_))));
-    client.acknowledge(id(1), OK).unwrap();
-    assert_eq!(sent(&mut client).len(), 1);
+    let found = handle(
+        &mut client,
+        &Packet::from(publish(Delivery::AtLeastOnce(id(1)), "t")),
+    );
+    let token = found.unwrap().message().1;
+    client.acknowledge_with(token, OK, explanation()).unwrap();
+    assert_eq!(sent(&mut client), [Packet::PubAck(Ack::new(id(1)))]);
 }
 
 /// [MQTT-3.1.2-29]: a server that explains what it was not asked to breaks a rule.
@@ -300,10 +333,10 @@ fn unwanted_explanations() {
     let mut client = connected(Version::V5, connect(0, asked), connack(<_>::default()));
     client.publish(QoS::AtLeastOnce, message("t")).unwrap();
     assert_eq!(sent(&mut client).len(), 1);
-    let mut ack = Ack::new(id(1)).to_owned();
+    let mut ack = Ack::new(id(1));
     let text = Text::new("why").unwrap();
     ack.properties = AckProperties::builder().reason_string(text).build();
-    let judged = client.handle_packet(&Packet::PubAck(ack));
+    let judged = handle(&mut client, &Packet::PubAck(ack));
     assert_eq!(judged, Err(Violation::ProblemInformation));
     assert_eq!(
         last(&sent(&mut client)),
@@ -315,47 +348,64 @@ fn unwanted_explanations() {
 #[test]
 fn full_queues() {
     let mut client = client::Connection::new().max_queued(2);
+    let publish = |client: &mut client::Connection, qos| {
+        let published = client.publish(qos, message("t"));
+        published.map_err(|refused| refused.why)
+    };
     assert_eq!(
-        client.publish(QoS::AtMostOnce, message("t")),
+        publish(&mut client, QoS::AtMostOnce),
         Err(ConnectionError::WrongState)
     );
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
-        assert!(client.publish(qos, message("t")).is_ok());
+        assert!(publish(&mut client, qos).is_ok());
     }
     let full = Err(ConnectionError::QueueFull);
-    assert_eq!(client.publish(QoS::AtLeastOnce, message("t")), full);
+    assert_eq!(publish(&mut client, QoS::AtLeastOnce), full);
     client
         .connect(Version::V5, connect(0, <_>::default()))
         .unwrap();
     assert_eq!(sent(&mut client).len(), 1);
-    let _ = client
-        .handle_packet(&Packet::ConnAck(connack(<_>::default())))
-        .unwrap();
-    for expected in [Ok(None), Ok(None), full] {
-        assert_eq!(client.publish(QoS::AtMostOnce, message("t")), expected);
-    }
-    assert_eq!(client.ping(), full.map(|_: Option<_>| ()));
+    handle(&mut client, &Packet::ConnAck(connack(<_>::default()))).unwrap();
+    assert!(matches!(client.poll_event(), Some(Event::Connected(_))));
+    // Sent or not, there is no outcome yet.
+    assert_eq!(publish(&mut client, QoS::AtMostOnce), full);
+    assert_eq!(sent(&mut client).len(), 2);
+    assert_eq!(publish(&mut client, QoS::AtMostOnce), full);
+    let found = client.subscribe(subscriptions("a")).unwrap_err();
+    assert_eq!(found.why, ConnectionError::QueueFull);
+    assert_eq!(found.given, subscriptions("a"));
+    let filters = TopicFilters::new([TopicFilter::new("a").unwrap()]).unwrap();
+    let found = client.unsubscribe(filters.clone()).unwrap_err();
     assert_eq!(
-        client.subscribe(subscriptions("a"), <_>::default()),
-        Err(ConnectionError::QueueFull)
+        (found.why, found.given),
+        (ConnectionError::QueueFull, filters)
     );
-    assert_eq!(sent(&mut client).len(), 4);
-    let mut alien = message("t");
+    // PINGREQ is no call.
+    assert_eq!(client.ping(), Ok(()));
+    assert_eq!(sent(&mut client), [Packet::PingReq]);
+    // An outcome that was not polled takes the place of its call.
+    handle(&mut client, &Packet::PubAck(Ack::new(id(1)))).unwrap();
+    assert_eq!(publish(&mut client, QoS::AtMostOnce), full);
+    assert!(client.poll_event().is_some());
+    assert!(publish(&mut client, QoS::AtMostOnce).is_ok());
+    assert_eq!(publish(&mut client, QoS::AtMostOnce), full);
+    assert_eq!(sent(&mut client).len(), 1);
+    assert_eq!(publish(&mut client, QoS::AtMostOnce), full);
+    assert_eq!(events(&mut client).len(), 1);
+    let mut alien = crate::driver::publish(Delivery::AtMostOnce, "t");
     alien.properties = mqtt_sansio::property::PublishProperties::builder()
         .subscription_identifier(SubscriptionId::new(1).unwrap())
         .build();
-    assert!(client.publish(QoS::AtMostOnce, alien).is_err());
-    let unknown = client.acknowledge(id(1), OK);
+    let alien = alien.into_message("t".parse().unwrap());
+    let found = client.publish(QoS::AtMostOnce, alien.clone()).unwrap_err();
     assert_eq!(
-        unknown,
-        Err(ConnectionError::Session(SessionError::UnknownPacketId))
+        (found.why, found.given),
+        (ConnectionError::NotForwarded, alien)
     );
     // PINGRESPs are counted, not stored.
     let mut server = server(Version::V5);
     for _ in 0..1_000 {
-        let _ = server
-            .handle_packet(ZERO, Version::V5, &Packet::<&[u8]>::PingReq)
-            .unwrap();
+        handle(&mut server, &Packet::PingReq).unwrap();
     }
-    assert_eq!(answered(&mut server).len(), 1_000);
+    assert_eq!(sent(&mut server).len(), 1_000);
 }

@@ -1,51 +1,51 @@
 //! Every packet type in every state of both sides, and what a bad packet is answered with.
 
-use mqtt_sansio::connection::{Closed, Event, Input, Violation, client, server};
+use mqtt_sansio::connection::{Closed, Connection, Event, Role, Violation, client, server};
 use mqtt_sansio::packet::{
-    Ack, Auth, ConnAck, Disconnect, ReasonCodes, SubAck, Subscribe, SubscriptionOptions,
-    Subscriptions, TopicFilters, Unsubscribe,
+    Ack, Auth, ConnAck, Disconnect, ReasonCodes, SubAck, Subscribe, TopicFilters, Unsubscribe,
 };
 use mqtt_sansio::property::ConnectProperties;
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{FrameDecoder, Packet, QoS, ReasonCode, Text, Version};
+use mqtt_sansio::{Delivery, FrameDecoder, Packet, ReasonCode, Text, Version};
 
 use crate::driver::*;
 
 /// One of each type, CONNECT first.
 fn packets() -> Vec<Packet> {
-    let ack = Ack::new(id(7)).to_owned();
+    let ack = Ack::new(id(7));
     let filter = TopicFilter::new("f").unwrap();
-    let options = SubscriptionOptions::new(QoS::AtMostOnce);
     let suback = SubAck::new(id(7), ReasonCodes::new([OK]));
     let method = Text::new("m").unwrap();
     vec![
         connect(0, <_>::default()).into(),
         connack(<_>::default()).into(),
-        message("t").into(),
+        publish(Delivery::AtMostOnce, "t").into(),
         Packet::PubAck(ack.clone()),
         Packet::PubRec(ack.clone()),
         Packet::PubRel(ack.clone()),
         Packet::PubComp(ack),
-        Subscribe::new(id(7), Subscriptions::new([(filter, options)]).unwrap()).into(),
+        Subscribe::new(id(7), subscriptions("f")).into(),
         Packet::SubAck(suback.clone()),
         Unsubscribe::new(id(7), TopicFilters::new([filter]).unwrap()).into(),
         Packet::UnsubAck(suback),
         Packet::PingReq,
         Packet::PingResp,
-        Disconnect::new(OK).to_owned().into(),
+        Disconnect::new(OK).into(),
         Auth::new(ReasonCode::ContinueAuthentication, method).into(),
     ]
 }
 
-/// What each packet of [`packets`] comes to, one letter each: `d`one, de`l`iver, `a`nswer, `e`arly,
-/// `V`iolation.
-fn table(mut handle: impl FnMut(&Packet) -> Result<Input, Violation>) -> String {
-    let letter = |packet| match handle(packet) {
-        Ok(Input::Done) => 'd',
-        Ok(Input::Deliver(_)) => 'l',
-        Ok(Input::Duplicate) => '2',
-        Ok(Input::Answer) => 'a',
-        Ok(Input::Early) => 'e',
+/// What each packet of [`packets`] comes to, one letter each: `d`one, de`l`iver, `c`onnect,
+/// `s`ubscribe, `u`nsubscribe, `a`uth, `e`arly, `V`iolation.
+fn table(mut judge: impl FnMut(&Packet) -> Result<Found, Violation>) -> String {
+    let letter = |packet| match judge(packet) {
+        Ok(Found::Nothing) => 'd',
+        Ok(Found::Message(..)) => 'l',
+        Ok(Found::Connect) => 'c',
+        Ok(Found::Subscribe(_)) => 's',
+        Ok(Found::Unsubscribe(_)) => 'u',
+        Ok(Found::Auth) => 'a',
+        Ok(Found::Early) => 'e',
         Err(_) => 'V',
     };
     packets().iter().map(letter).collect()
@@ -64,24 +64,24 @@ fn every_packet_to_a_server() {
     let authenticating = move |version| asked(version, connect(0, authenticated.clone()));
     let left = |version| {
         let mut server = accepted(version, connect(0, <_>::default()), connack(<_>::default()));
-        let last = Packet::from(Disconnect::new(OK).to_owned());
-        let _ = server.handle_packet(ZERO, version, &last).unwrap();
+        let last = Packet::from(Disconnect::new(OK));
+        handle(&mut server, &last).unwrap();
         server
     };
     let ended = |version| {
         let mut server = accepted(version, connect(0, <_>::default()), connack(<_>::default()));
-        server.disconnect(Disconnect::new(OK).to_owned()).unwrap();
-        let _ = answered(&mut server);
+        server.disconnect(Disconnect::new(OK)).unwrap();
+        let _ = sent(&mut server);
         server
     };
     type Make = Box<dyn Fn(Version) -> server::Connection>;
     #[rustfmt::skip]
     let states: [(&str, Make, &str); 6] = [
-        ("before CONNECT",       Box::new(idle),                  "aVVVVVVVVVVVVVV"),
-        ("before CONNACK",       Box::new(waiting),               "VVeeeeeeVeVeVdV"),
+        ("before CONNECT",       Box::new(idle),                  "cVVVVVVVVVVVVVV"),
+        ("before CONNACK",       Box::new(waiting),               "VVeeeeeeVeVeVeV"),
         ("authenticating",       Box::new(authenticating),        "VVVVVVVVVVVVVdV"),
-        ("connected",            Box::new(server), "VVlVdddaVaVdVdV"),
-        ("after its DISCONNECT", Box::new(left),                  "VVVVVVVVVVVVVVV"),
+        ("connected",            Box::new(server), "VVlVdddsVuVdVdV"),
+        ("after its DISCONNECT", Box::new(left),                  "ddddddddddddddd"),
         ("after ours",           Box::new(ended),                 "ddddddddddddddd"),
     ];
     for (state, make, expected) in states {
@@ -92,13 +92,13 @@ fn every_packet_to_a_server() {
             let found = table(|packet| {
                 let mut server = make(version);
                 while server.poll_event().is_some() {}
-                let judged = server.handle_packet(ZERO, version, packet);
+                let judged = handle_at(&mut server, ZERO, version, packet);
                 let Err(violation) = judged else {
                     return judged;
                 };
                 // One packet at most tells why, and nothing follows.
-                let why = last(&answered(&mut server));
-                let over = ["before CONNECT", "after its DISCONNECT"].contains(&state);
+                let why = last(&sent(&mut server));
+                let over = state == "before CONNECT";
                 let told = match (version, state) {
                     _ if over => None,
                     (Version::V311, _) => None,
@@ -108,7 +108,7 @@ fn every_packet_to_a_server() {
                 assert_eq!(why.map(|(packet, _)| packet), told, "{state} {packet:?}");
                 assert!(why.is_none_or(|why| why.1 == violation.reason_code()));
                 assert!(server.is_closed());
-                assert_eq!(answered(&mut server), []);
+                assert_eq!(sent(&mut server), []);
                 judged
             });
             assert_eq!(found, expected, "{state} {version}");
@@ -138,13 +138,13 @@ fn every_packet_to_a_client() {
             let found = table(|packet| {
                 let mut client = make(version);
                 while client.poll_event().is_some() {}
-                let judged = client.handle_packet(packet);
+                let judged = handle_at(&mut client, ZERO, version, packet);
                 if let Err(violation) = judged {
                     let why = last(&sent(&mut client));
                     let told = version == Version::V5 && state != "idle";
                     assert_eq!(why, told.then_some((14, violation.reason_code())));
                     assert!(client.is_closed());
-                    let violated = Closed::Violated(violation.reason_code());
+                    let violated = Closed::Violated(violation);
                     assert_eq!(closed(client.poll_event()), Some(violated));
                 }
                 judged
@@ -186,22 +186,22 @@ fn server_answers_to_what_is_no_packet() {
         let mut unread = before;
         if let Some(packet) = decoder.decode(&mut unread).unwrap() {
             let version = decoder.version().unwrap();
-            let _ = server.handle_packet(ZERO, version, &packet).unwrap();
+            handle_at(&mut server, ZERO, version, &packet).unwrap();
             server
                 .accept(ZERO, connack(<_>::default()), &mut None)
                 .unwrap();
-            assert_eq!(answered(&mut server).len(), 1);
+            assert_eq!(sent(&mut server).len(), 1);
         }
         let mut unread = bytes;
         let error = decoder.decode(&mut unread).unwrap_err();
-        server.handle_decode_error(error);
-        assert_eq!(last(&answered(&mut server)), expected, "{bytes:02x?}");
+        server.handle_decode_error(ZERO, error);
+        assert_eq!(last(&sent(&mut server)), expected, "{bytes:02x?}");
         assert!(server.is_closed());
-        let violated = Closed::Violated(error.reason_code());
+        let violated = Closed::Malformed(error);
         assert_eq!(closed(server.poll_event()), Some(violated));
         // The answer can be read in its version.
         if let Some((2, reason)) = expected {
-            let answer: Packet = ConnAck::new(reason).to_owned().into();
+            let answer: Packet = ConnAck::new(reason).into();
             assert!(answer.encoded_len(server.version()).is_ok());
         }
     }
@@ -212,8 +212,8 @@ fn server_answers_to_what_is_no_packet() {
     ] {
         let mut server = asked(version, connect(0, <_>::default()));
         let error = Packet::decode(version, b"\x30\x00").unwrap_err();
-        server.handle_decode_error(error);
-        assert_eq!(last(&answered(&mut server)), expected);
+        server.handle_decode_error(ZERO, error);
+        assert_eq!(last(&sent(&mut server)), expected);
     }
 }
 
@@ -225,12 +225,12 @@ fn client_answers_to_what_is_no_packet() {
     ] {
         let mut client = client(version);
         let error = Packet::decode(version, b"\x30\x00").unwrap_err();
-        client.handle_decode_error(error);
+        client.handle_decode_error(ZERO, error);
         assert_eq!(last(&sent(&mut client)), expected);
-        let violated = Closed::Violated(ReasonCode::MalformedPacket);
+        let violated = Closed::Malformed(error);
         assert_eq!(client.poll_event(), Some(Event::Closed(violated)));
         // Nothing follows DISCONNECT [MQTT-3.14.4-1] [MQTT-3.14.4-2].
-        client.handle_decode_error(error);
+        client.handle_decode_error(ZERO, error);
         assert_eq!((client.poll_event(), sent(&mut client)), (None, vec![]));
         assert!(client.is_closed());
     }
@@ -240,7 +240,7 @@ fn client_answers_to_what_is_no_packet() {
         .connect(Version::V5, connect(0, <_>::default()))
         .unwrap();
     let error = Packet::decode(Version::V5, b"\x30\x00").unwrap_err();
-    client.handle_decode_error(error);
+    client.handle_decode_error(ZERO, error);
     assert_eq!(sent(&mut client), []);
 }
 
@@ -248,14 +248,14 @@ fn client_answers_to_what_is_no_packet() {
 #[test]
 fn no_disconnect_before_connack() {
     let mut server = asked(Version::V5, connect(0, <_>::default()));
-    let early = server.disconnect(Disconnect::new(OK).to_owned());
+    let early = server.disconnect(Disconnect::new(OK));
     assert!(early.is_err());
     server
         .accept(ZERO, connack(<_>::default()), &mut None)
         .unwrap();
-    let violation = server.handle_packet(ZERO, Version::V5, &Packet::<&[u8]>::PingResp);
+    let violation = handle(&mut server, &Packet::PingResp);
     assert_eq!(code(violation.unwrap_err()), 0x82);
-    let packets = answered(&mut server);
+    let packets = sent(&mut server);
     assert!(matches!(
         packets[..],
         [Packet::ConnAck(_), Packet::Disconnect(_)]
@@ -272,12 +272,7 @@ fn closed_at_every_state() {
             client(version),
         ];
         for mut client in clients {
-            for _ in 0..2 {
-                client.handle_close();
-                client.handle_timeout(secs(1_000_000));
-                assert_eq!(client.next_timeout(), None);
-                assert_eq!(sent(&mut client), []);
-            }
+            nothing_happens_once_closed(&mut client);
             while client.poll_event().is_some() {}
             client.connect(version, connect(0, <_>::default())).unwrap();
             assert_eq!(sent(&mut client).len(), 1);
@@ -288,19 +283,23 @@ fn closed_at_every_state() {
             server(version),
         ];
         for mut server in servers {
-            for _ in 0..2 {
-                server.handle_close();
-                server.handle_timeout(secs(1_000_000));
-                assert_eq!(server.next_timeout(), None);
-                assert_eq!(answered(&mut server), []);
-            }
+            nothing_happens_once_closed(&mut server);
             assert_eq!(closed(server.poll_event()), Some(Closed::Lost));
             assert_eq!(server.poll_event(), None);
         }
     }
 }
 
-/// Random packets and commands in random order; a fuzz target does the same.
+fn nothing_happens_once_closed<R: Role>(connection: &mut Connection<R>) {
+    for _ in 0..2 {
+        connection.handle_close();
+        connection.handle_timeout(secs(1_000_000));
+        assert_eq!(connection.next_timeout(), None);
+        assert_eq!(sent(connection), []);
+    }
+}
+
+/// Random packets and commands in random order; the fuzz target `connection` does the same.
 #[test]
 fn random_sequences() {
     let mut seed = 1_u64;
@@ -313,6 +312,7 @@ fn random_sequences() {
                 u8::try_from(seed >> 56).unwrap()
             })
             .collect();
-        support::fuzz::connection(&bytes);
+        support::drive::server(&bytes);
+        support::drive::client(&bytes);
     }
 }

@@ -1,11 +1,11 @@
 //! This crate's packets from what the scenarios ask for, and back.
 
 use bytes::Bytes;
-use mqtt_sansio::packet::{Connect, KeepAlive, Publish, Will};
+use mqtt_sansio::packet::{Connect, KeepAlive, Will};
 use mqtt_sansio::property::{
-    ConnectProperties, PayloadFormat, Properties, PublishProperties, SubscriptionId, TopicAlias,
-    WillProperties,
+    ConnectProperties, MessageProperties, PayloadFormat, Property, SubscriptionId, WillProperties,
 };
+use mqtt_sansio::session::Token;
 use mqtt_sansio::topic::TopicName;
 use mqtt_sansio::{Binary, QoS, Text, Version};
 
@@ -54,8 +54,8 @@ pub(crate) fn to_connect(opening: &Opening) -> Connect {
     connect
 }
 
-pub(crate) fn to_properties(message: &Message) -> PublishProperties {
-    let mut properties = Properties::builder();
+pub(crate) fn to_properties(message: &Message) -> MessageProperties {
+    let mut properties = MessageProperties::builder();
     if message.text {
         properties = properties.payload_format_indicator(PayloadFormat::Utf8);
     }
@@ -77,24 +77,23 @@ pub(crate) fn to_properties(message: &Message) -> PublishProperties {
     properties.build()
 }
 
-pub(crate) fn from_publish(alias: Option<TopicName>, publish: &Publish) -> Message {
-    let properties = &publish.properties;
-    let topic = alias.as_ref().or(publish.topic.as_ref()).unwrap();
+pub(crate) fn from_message(message: &mqtt_sansio::Message, token: Token) -> Message {
+    let properties = &message.properties;
     let users = properties.user_properties();
     Message {
-        topic: topic.as_str().to_owned(),
-        payload: publish.payload.to_vec(),
-        qos: publish.qos().level(),
-        retain: publish.retain,
+        topic: message.topic.to_str().to_owned(),
+        payload: message.payload.to_vec(),
+        qos: token.qos().level(),
+        retain: message.retain,
         user: users
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
+            .map(|(name, value)| (name.to_str().to_owned(), value.to_str().to_owned()))
             .collect(),
         content_type: properties
             .content_type()
-            .map(|text| text.as_str().to_owned()),
+            .map(|text| text.to_str().to_owned()),
         response_topic: properties
             .response_topic()
-            .map(|topic| topic.as_str().to_owned()),
+            .map(|topic| topic.to_str().to_owned()),
         correlation_data: properties
             .correlation_data()
             .map(|data| data.as_bytes().to_vec()),
@@ -104,7 +103,10 @@ pub(crate) fn from_publish(alias: Option<TopicName>, publish: &Publish) -> Messa
             .subscription_identifiers()
             .map(SubscriptionId::get)
             .collect(),
-        alias: properties.topic_alias().map(TopicAlias::get),
+        alias: properties.iter().find_map(|property| match property {
+            Property::TopicAlias(alias) => Some(alias.get()),
+            _ => None,
+        }),
         bare: false,
     }
 }

@@ -5,19 +5,16 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use mqtt_sansio::connection::client::Connection;
-use mqtt_sansio::connection::{Closed, Event, Input};
-use mqtt_sansio::packet::{
-    Disconnect, Packet, Publish, SubscriptionOptions, Subscriptions, TopicFilters,
-};
-use mqtt_sansio::property::{
-    SubscribeProperties, SubscriptionId, TopicAlias, UnsubscribeProperties,
-};
+use mqtt_sansio::connection::{Answer, Closed, Event, Incoming, Outcome};
+use mqtt_sansio::packet::{Disconnect, SubAck, Subscriptions, TopicFilters};
+use mqtt_sansio::property::{SubscribeProperties, SubscriptionId, TopicAlias};
+use mqtt_sansio::session::CallId;
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{Delivery, FrameDecoder, PacketId, QoS, ReasonCode, Version};
+use mqtt_sansio::{QoS, ReasonCode, Version};
 
-use crate::convert::{from_publish, to_connect, to_properties, topic_name};
+use crate::convert::{from_message, to_connect, to_properties, topic_name};
 use crate::link::{Client, Link, Message, Opened, Opening};
 use crate::process::patience;
 
@@ -32,7 +29,7 @@ impl Client for Ours {
         let mut link = OurLink::new(port, opening.version);
         match link.connect(opening) {
             Ok(()) => link.subscribe(opening),
-            Err(Closed::Refused(reason)) => return Err(reason.to_u8()),
+            Err(Closed::Refused(connack)) => return Err(connack.reason.to_u8()),
             Err(closed) => panic!("the connection is not refused, but over: {closed:?}"),
         }
         Ok(Box::new(link))
@@ -44,7 +41,6 @@ pub(crate) struct OurLink {
     port: u16,
     version: Version,
     stream: Option<TcpStream>,
-    decoder: FrameDecoder,
     received: BytesMut,
     to_send: BytesMut,
     start: Instant,
@@ -59,11 +55,10 @@ pub(crate) struct OurLink {
 impl OurLink {
     pub(crate) fn new(port: u16, version: Version) -> Self {
         Self {
-            connection: Connection::new(),
+            connection: Connection::new().max_packet_size(MAXIMUM_PACKET_SIZE),
             port,
             version,
             stream: None,
-            decoder: FrameDecoder::client(version),
             received: BytesMut::new(),
             to_send: BytesMut::new(),
             start: Instant::now(),
@@ -83,7 +78,7 @@ impl OurLink {
                 return Some(Err(closed));
             }
             let present = link.take_event(|event| match event {
-                Event::Connected { session_present } => Some(session_present),
+                Event::Connected(connack) => Some(connack.session_present),
                 _ => None,
             })?;
             link.opened.present = Some(present);
@@ -96,7 +91,6 @@ impl OurLink {
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(patience())).unwrap();
         self.stream = Some(stream);
-        self.decoder = FrameDecoder::client(self.version).max_packet_size(MAXIMUM_PACKET_SIZE);
         self.received.clear();
         self.closed = None;
         let connect = to_connect(opening);
@@ -109,7 +103,7 @@ impl OurLink {
         }
         let filters = opening.filters.iter().map(|(filter, qos)| {
             let filter = TopicFilter::new(filter.as_str()).unwrap();
-            (filter, SubscriptionOptions::new(QoS::new(*qos).unwrap()))
+            (filter, QoS::new(*qos).unwrap())
         });
         let mut properties = SubscribeProperties::builder();
         if let Some(id) = opening.subscription_id {
@@ -118,9 +112,13 @@ impl OurLink {
         let filters = Subscriptions::new(filters).unwrap();
         let id = self
             .connection
-            .subscribe(filters, properties.build())
+            .subscribe_with(filters, properties.build())
             .unwrap();
-        self.wait_event("SUBACK", Event::Subscribed(id));
+        let ack = self.wait_answer("SUBACK", |event| match event {
+            Event::Subscribed(other, Answer::Codes(ack)) if *other == id => Some(ack.clone()),
+            _ => None,
+        });
+        self.opened.granted = ack.reasons.iter().map(ReasonCode::to_u8).collect();
     }
 
     /// Waits until `found` makes something of what has come.
@@ -134,23 +132,24 @@ impl OurLink {
             if let Some(found) = found(self) {
                 return found;
             }
-            let over = self.closed;
-            assert_eq!(over, None, "the connection is over before {what}");
+            assert_eq!(self.closed, None, "the connection is over before {what}");
             assert!(Instant::now() < deadline, "no {what}");
             self.step(deadline);
         }
     }
 
-    fn wait_event(&mut self, what: &str, event: Event) {
-        self.wait(what, |link| {
-            link.take_event(|other| (other == event).then_some(()))
-        });
+    fn wait_answer(
+        &mut self,
+        what: &str,
+        pick: impl Fn(&Event) -> Option<Box<SubAck>>,
+    ) -> Box<SubAck> {
+        self.wait(what, |link| link.take_event(&pick))
     }
 
-    fn take_event<T>(&mut self, pick: impl Fn(Event) -> Option<T>) -> Option<T> {
+    fn take_event<T>(&mut self, pick: impl Fn(&Event) -> Option<T>) -> Option<T> {
         let found = self.events.iter().enumerate();
         let (at, picked) = found
-            .filter_map(|(at, event)| Some((at, pick(*event)?)))
+            .filter_map(|(at, event)| Some((at, pick(event)?)))
             .next()?;
         self.events.remove(at);
         Some(picked)
@@ -175,44 +174,22 @@ impl OurLink {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_) => self.connection.handle_close(),
         }
+        let now = self.start.elapsed();
+        while let Some(incoming) = self.connection.handle_bytes(now, &mut self.received) {
+            if let Incoming::Message(message, token) = incoming {
+                self.dup = token.dup();
+                self.connection.acknowledge(token).unwrap();
+                self.messages.push_back(from_message(&message, token));
+            }
+        }
         self.connection.handle_timeout(self.start.elapsed());
-        loop {
-            match self.decoder.decode_shared(&mut self.received) {
-                Ok(Some(packet)) => self.take_up(packet),
-                Ok(None) => break,
-                Err(error) => {
-                    self.connection.handle_decode_error(error);
-                    break;
-                }
-            }
-        }
         self.flush();
-    }
-
-    fn take_up(&mut self, packet: Packet) {
-        let input = self.connection.handle_packet(&packet).unwrap();
-        match (input, packet) {
-            (Input::Deliver(alias), Packet::Publish(publish)) => {
-                self.dup = publish.dup;
-                if let Some(id) = publish.packet_id() {
-                    self.connection
-                        .acknowledge(id, ReasonCode::Success)
-                        .unwrap();
-                }
-                self.messages.push_back(from_publish(alias, &publish));
-            }
-            (_, Packet::SubAck(ack)) => {
-                self.opened.granted = ack.reasons.iter().map(ReasonCode::to_u8).collect();
-            }
-            _ => {}
-        }
     }
 
     /// Sends what there is, and looks at what has happened.
     pub(crate) fn flush(&mut self) {
-        while let Some(packet) = self.connection.poll_transmit(self.start.elapsed()) {
-            packet.encode(self.version, &mut self.to_send).unwrap();
-        }
+        self.connection
+            .poll_bytes(self.start.elapsed(), &mut self.to_send);
         if let Some(stream) = &mut self.stream {
             if stream.write_all(&self.to_send).is_err() {
                 self.connection.handle_close();
@@ -239,30 +216,27 @@ impl OurLink {
     }
 
     /// Sends a message and does not wait for what it asks for.
-    pub(crate) fn send(&mut self, message: &Message) -> Option<PacketId> {
+    pub(crate) fn send(&mut self, message: &Message) -> CallId {
         // Once assigned, it stands for the topic by itself.
         if let (Some(alias), false) = (message.alias, message.bare) {
             let (topic, alias) = (topic_name(&message.topic), TopicAlias::new(alias).unwrap());
             self.connection.assign_alias(topic, alias).unwrap();
         }
-        let mut publish = Publish::new(
-            Delivery::AtMostOnce,
-            topic_name(&message.topic),
-            Bytes::from(message.payload.clone()),
-        );
-        publish.retain = message.retain;
-        publish.properties = to_properties(message);
+        let topic = topic_name(&message.topic);
+        let mut to_publish = mqtt_sansio::Message::new(topic, message.payload.clone());
+        to_publish.retain = message.retain;
+        to_publish.properties = to_properties(message);
         let qos = QoS::new(message.qos).unwrap();
-        let id = self.connection.publish(qos, publish).unwrap();
+        let id = self.connection.publish(qos, to_publish).unwrap();
         self.flush();
         id
     }
 
-    /// Waits until a message that was sent is acknowledged.
-    pub(crate) fn wait_completed(&mut self, id: PacketId) -> ReasonCode {
+    /// Waits until a message that was sent is acknowledged, or gone at QoS 0.
+    pub(crate) fn wait_completed(&mut self, id: CallId) -> Outcome {
         self.wait("acknowledgement", |link| {
             link.take_event(|event| match event {
-                Event::Completed(other, reason) if other == id => Some(reason),
+                Event::Published(other, outcome) if *other == id => Some(outcome.clone()),
                 _ => None,
             })
         })
@@ -275,9 +249,11 @@ impl Link for OurLink {
     }
 
     fn publish(&mut self, message: &Message) {
-        if let Some(id) = self.send(message) {
-            let reason = self.wait_completed(id);
-            assert!(!reason.is_error(), "refused: {reason}");
+        let id = self.send(message);
+        let outcome = self.wait_completed(id);
+        match message.qos {
+            0 => assert_eq!(outcome, Outcome::Sent),
+            _ => assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}"),
         }
     }
 
@@ -290,9 +266,11 @@ impl Link for OurLink {
 
     fn unsubscribe(&mut self, filter: &str) {
         let filters = TopicFilters::new([TopicFilter::new(filter).unwrap()]).unwrap();
-        let properties = UnsubscribeProperties::default();
-        let id = self.connection.unsubscribe(filters, properties).unwrap();
-        self.wait_event("UNSUBACK", Event::Unsubscribed(id));
+        let id = self.connection.unsubscribe(filters).unwrap();
+        self.wait_answer("UNSUBACK", |event| match event {
+            Event::Unsubscribed(other, Answer::Codes(ack)) if *other == id => Some(ack.clone()),
+            _ => None,
+        });
     }
 
     fn idle(&mut self, time: Duration) {
@@ -305,7 +283,7 @@ impl Link for OurLink {
 
     fn ended(&mut self) -> Option<u8> {
         match self.wait("end", |link| link.closed.take()) {
-            Closed::Disconnected(reason) => Some(reason.to_u8()),
+            Closed::Disconnected(disconnect) => Some(disconnect.reason.to_u8()),
             Closed::Lost => None,
             other => panic!("the broker did not end the connection: {other:?}"),
         }
@@ -321,7 +299,7 @@ impl Link for OurLink {
     }
 
     fn close(&mut self) {
-        let disconnect = Disconnect::new(ReasonCode::Success).to_owned();
+        let disconnect = Disconnect::new(ReasonCode::Success);
         self.connection.disconnect(disconnect).unwrap();
         self.flush();
         assert_eq!(self.closed, Some(Closed::Local));

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mqtt_sansio::connection::Closed;
+use mqtt_sansio::connection::{Closed, Outcome};
+use mqtt_sansio::packet::ConnAck;
 use mqtt_sansio::{ReasonCode, Version};
 
 use crate::brokers::PASSWORD;
@@ -289,14 +290,13 @@ fn resend(setting: &Setting) {
     let opening = setting.staying("sender", &setting.topic("unused"));
     let mut sender = setting.ours(&opening);
     let messages = [1, 2].map(|qos| Message::new(&topic, qos, format!("at QoS {qos}")));
-    let ids = messages
-        .each_ref()
-        .map(|message| sender.send(message).unwrap());
+    let ids = messages.each_ref().map(|message| sender.send(message));
     sender.cut();
     sender.reopen(&opening);
     assert_eq!(sender.opened().present, Some(true));
     for id in ids {
-        assert!(!sender.wait_completed(id).is_error());
+        let outcome = sender.wait_completed(id);
+        assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
     }
     let end = Message::new(&topic, 2, "end");
     sender.publish(&end);
@@ -334,6 +334,7 @@ fn redelivery(setting: &Setting) {
 /// CONNECT has no properties: amqtt takes their length for that of the client identifier, and waits.
 fn refused_version(setting: &Setting) {
     let mut link = OurLink::new(setting.broker.port(), setting.version);
-    let refused = Closed::Refused(ReasonCode::UnsupportedProtocolVersion);
+    let refusal = ConnAck::new(ReasonCode::UnsupportedProtocolVersion);
+    let refused = Closed::Refused(Box::new(refusal));
     assert_eq!(link.connect(&setting.opening("client")), Err(refused));
 }

@@ -1,6 +1,8 @@
 //! Whole exchanges between a client's and a server's connection: publish, every acknowledgement,
 //! until both have forgotten it. Bytes cross from one to the other, so both encode and decode.
 //!
+//! The two doors of a connection are compared with each other as well, on a stream of small packets.
+//!
 //! The peer is told to answer PUBLISH by itself. Packets are looked at where they are returned, not
 //! moved, which would cost about as much as to decode them. Both sides reuse the buffers of the link, and both
 //! make the PUBLISH anew for each exchange, from a topic and a payload that are there.
@@ -13,10 +15,10 @@ use mqtt_protocol_core::mqtt::packet::{
     GenericPacketTrait, Packet as CorePacket, Qos, v3_1_1, v5_0,
 };
 use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, ConnectReturnCode};
-use mqtt_sansio::connection::{Input, client, server};
-use mqtt_sansio::packet::{ConnAck, Connect, Packet, Publish};
+use mqtt_sansio::connection::{Incoming, client, server};
+use mqtt_sansio::packet::{Ack, ConnAck, Connect, Packet, Publish};
 use mqtt_sansio::topic::TopicName;
-use mqtt_sansio::{Delivery, FrameDecoder, QoS, ReasonCode, Version};
+use mqtt_sansio::{Delivery, FrameDecoder, Message, PacketId, QoS, ReasonCode, Version};
 
 use crate::table::Columns;
 use crate::timing::{Effort, Run};
@@ -41,6 +43,21 @@ pub fn print(filter: &str, effort: Effort) {
             }
         }
     }
+    let columns = Columns::new("stream", &["bytes door"], &["decoder, packet door"]);
+    columns.print(
+        "Small packets through the two doors of a server, answers included",
+        "ns a packet (heap allocations a packet)",
+    );
+    for version in [Version::V311, Version::V5] {
+        let name = format!("{version} through the bytes door");
+        if name.contains(filter) {
+            let mut runs = [
+                Some(stream(version, Door::Bytes)),
+                Some(stream(version, Door::Packets)),
+            ];
+            columns.row(&name, &mut runs, effort);
+        }
+    }
 }
 
 struct Ours {
@@ -63,35 +80,36 @@ impl Ours {
             }
             let mut unread = &bytes[..];
             while let Some(packet) = decoder.decode(&mut unread).as_ref().unwrap() {
-                let input = self.server.handle_packet(NOW, self.version, packet);
-                match (input.unwrap(), packet) {
-                    (Input::Answer, _) => {
-                        let accepted = ConnAck::new(ReasonCode::Success).to_owned();
+                let incoming = self.server.handle_packet(NOW, self.version, packet);
+                match &incoming.unwrap() {
+                    Some(Incoming::Connect(_)) => {
+                        let accepted = ConnAck::new(ReasonCode::Success);
                         self.server.accept(NOW, accepted, &mut None).unwrap();
                     }
-                    (Input::Deliver(_), Packet::Publish(publish)) => {
+                    Some(Incoming::Message(_, token)) => {
                         self.delivered += 1;
-                        if let Some(id) = publish.packet_id() {
-                            self.server.acknowledge(id, ReasonCode::Success).unwrap();
-                        }
+                        self.server.acknowledge(*token).unwrap();
                     }
                     _ => {}
                 }
             }
             bytes.clear();
             let (decoder, bytes) = &mut self.down;
-            while let Some(packet) = &self.server.poll_transmit() {
+            while let Some(packet) = &self.server.poll_transmit(NOW) {
                 packet.encode(self.version, bytes).unwrap();
             }
+            while self.client.poll_event().is_some() {}
             if bytes.is_empty() {
                 return;
             }
             let mut unread = &bytes[..];
             while let Some(packet) = decoder.decode(&mut unread).as_ref().unwrap() {
-                let _ = self.client.handle_packet(packet).unwrap();
+                let _ = self
+                    .client
+                    .handle_packet(NOW, self.version, packet)
+                    .unwrap();
             }
             bytes.clear();
-            while self.client.poll_event().is_some() {}
         }
     }
 }
@@ -115,13 +133,107 @@ fn ours(version: Version, qos: QoS) -> Run {
         let before = pair.delivered;
         meter.measure(BATCH, || {
             for _ in 0..BATCH {
-                let message = Publish::new(Delivery::AtMostOnce, topic.clone(), payload.clone());
+                let message = Message::new(topic.clone(), payload.clone());
                 pair.client.publish(qos, message).unwrap();
                 pair.run();
             }
         });
         assert_eq!(pair.delivered - before, BATCH);
         assert!(pair.client.session().is_empty());
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Door {
+    Bytes,
+    Packets,
+}
+
+/// What a server reads: of ten packets, four PUBLISH of QoS 0, two of QoS 1, two PUBACK and two
+/// PINGREQ.
+///
+/// Inside: decoding, acknowledging, and encoding the answers. Outside: what PUBACK answers.
+fn stream(version: Version, door: Door) -> Run {
+    /// Groups of ten packets in a batch.
+    const GROUPS: u16 = 32;
+    const NOW: Duration = Duration::ZERO;
+
+    let mut server = server::Connection::new(NOW, Duration::MAX);
+    let mut decoder = FrameDecoder::server();
+    let (mut input, mut output) = (Vec::new(), Vec::new());
+    let connect = Packet::from(Connect::new("bench".parse().unwrap()));
+    connect.encode(version, &mut input).unwrap();
+    let mut unread = &input[..];
+    match door {
+        Door::Bytes => assert!(server.handle_slice(NOW, &mut unread).is_some()),
+        Door::Packets => {
+            let connect = decoder.decode(&mut unread).unwrap().unwrap();
+            let _ = server.handle_packet(NOW, version, &connect).unwrap();
+        }
+    }
+    let accepted = ConnAck::new(ReasonCode::Success);
+    server.accept(NOW, accepted, &mut None).unwrap();
+    server.poll_bytes(NOW, &mut output);
+    let topic = TopicName::try_from(Bytes::from_static(TOPIC.as_bytes())).unwrap();
+    let message = Message::new(topic, Bytes::from_static(&PAYLOAD[..16]));
+    Box::new(move |meter| {
+        let (mut groups, mut ids) = (Vec::new(), Vec::new());
+        for _ in 0..2 * GROUPS {
+            server.publish(QoS::AtLeastOnce, message.clone()).unwrap();
+        }
+        while let Some(packet) = server.poll_transmit(NOW) {
+            if let Packet::Publish(publish) = packet {
+                ids.push(publish.packet_id().unwrap());
+            }
+        }
+        for (id, acknowledged) in (1..).step_by(2).zip(ids.chunks_exact(2)) {
+            let mut group = Vec::new();
+            let mut put = |packet: Packet<&[u8]>| packet.encode(version, &mut group).unwrap();
+            for half in 0..2 {
+                let id = PacketId::new(id + half).unwrap();
+                let acknowledged = acknowledged[usize::from(half)];
+                let publish = |delivery| Publish::of(delivery, message.as_borrowed());
+                put(publish(Delivery::AtMostOnce).into());
+                put(publish(Delivery::AtLeastOnce(id)).into());
+                put(Packet::PubAck(Ack::new(acknowledged)).as_borrowed());
+                put(publish(Delivery::AtMostOnce).into());
+                put(Packet::PingReq);
+            }
+            groups.push(group);
+        }
+        let mut delivered = 0;
+        meter.measure(10 * usize::from(GROUPS), || {
+            for group in &groups {
+                let mut unread = &group[..];
+                output.clear();
+                match door {
+                    Door::Bytes => {
+                        while let Some(incoming) = &server.handle_slice(NOW, &mut unread) {
+                            if let Incoming::Message(_, token) = incoming {
+                                delivered += 1;
+                                server.acknowledge(*token).unwrap();
+                            }
+                        }
+                        server.poll_bytes(NOW, &mut output);
+                    }
+                    Door::Packets => {
+                        while let Some(packet) = decoder.decode(&mut unread).as_ref().unwrap() {
+                            let incoming = server.handle_packet(NOW, version, packet);
+                            if let Some(Incoming::Message(_, token)) = &incoming.unwrap() {
+                                delivered += 1;
+                                server.acknowledge(*token).unwrap();
+                            }
+                        }
+                        while let Some(packet) = &server.poll_transmit(NOW) {
+                            packet.encode(version, &mut output).unwrap();
+                        }
+                    }
+                }
+                while server.poll_event().is_some() {}
+            }
+        });
+        assert_eq!(delivered, 6 * GROUPS);
+        assert!(server.session().is_empty());
     })
 }
 

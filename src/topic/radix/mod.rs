@@ -1,4 +1,4 @@
-//! What is below both trees: a radix tree over the bytes of the keys.
+//! The tree below both topic trees: a radix tree over the bytes of the keys.
 //!
 //! A key is a path of bytes from the root. Nodes where nothing branches and nothing ends are joined
 //! with the next one. A look-up costs by the length of its key, however many keys there are and

@@ -2,18 +2,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{BufMut, BytesMut};
 use mqtt_sansio::connection::server::Connection;
-use mqtt_sansio::connection::{Event, Input};
+use mqtt_sansio::connection::{Event, Incoming};
 use mqtt_sansio::packet::{Connect, Disconnect};
-use mqtt_sansio::{FrameDecoder, Packet, ReasonCode, Text, Version};
+use mqtt_sansio::{ReasonCode, Text};
 
 use crate::client::{Client, SessionKey};
 use crate::config::Config;
+use crate::message::Outgoing;
 use crate::policy::{Anyone, Policy};
 use crate::retained::Retained;
 use crate::subscriptions::Subscriptions;
-use crate::sys::Stats;
+use crate::sys::{Stats, count};
 use crate::timers::{Timer, Timers};
 
 /// Names a network connection, and never another one.
@@ -45,12 +46,9 @@ pub struct Broker {
 /// One network connection.
 #[derive(Debug)]
 pub(crate) struct Link {
-    decoder: FrameDecoder,
-    /// The beginning of a packet.
-    input: BytesMut,
     /// `None` once it is over.
-    pub(crate) connection: Option<Box<Connection>>,
-    /// What is still to be sent once it is over.
+    pub(crate) connection: Option<Box<Connection<Outgoing>>>,
+    /// What is still to be sent once it is over, as its session goes on without it.
     tail: BytesMut,
     /// CONNECT, during enhanced authentication.
     pub(crate) connect: Option<Box<Connect>>,
@@ -61,7 +59,7 @@ pub(crate) struct Link {
     pub(crate) answers: usize,
 }
 
-/// How much [`Broker::poll_transmit`] gives at once, but for one larger packet.
+/// How much [`Broker::poll_transmit`] gives at once, while a connection is not over.
 const CHUNK: usize = 64 << 10;
 
 impl Broker {
@@ -101,16 +99,15 @@ impl Broker {
         let id = ConnectionId(self.next_link);
         self.next_link += 1;
         let config = &self.config;
-        let connection = Connection::new(now, config.connect_timeout)
-            .max_queued(usize::from(config.max_in_flight).max(1_024))
+        let in_flight = usize::from(config.in_flight().get());
+        let most = config.max_queued.saturating_add(in_flight);
+        let connection = Connection::keeping(now, config.connect_timeout)
+            .max_in_flight(config.in_flight())
+            .max_queued(most)
+            .max_packet_size(config.maximum_packet_size.get())
             .automatic_aliases(config.aliases_to_clients);
         let room = self.links.len() < config.max_connections;
-        let size = config.maximum_packet_size.get();
         let link = Link {
-            decoder: FrameDecoder::server()
-                .max_packet_size(size)
-                .max_connect_size(size.min(FrameDecoder::DEFAULT_MAX_CONNECT_SIZE)),
-            input: BytesMut::new(),
             connection: room.then(|| Box::new(connection)),
             tail: BytesMut::new(),
             connect: None,
@@ -133,34 +130,27 @@ impl Broker {
     /// Bytes came from a client.
     pub fn handle_bytes(&mut self, now: Duration, id: ConnectionId, bytes: &[u8]) {
         self.advance(now);
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        let mut input = mem::take(&mut link.input);
-        input.extend_from_slice(bytes);
-        let mut unread = &input[..];
-        while let Some(link) = self.links.get_mut(&id) {
-            if link.connection.is_none() {
-                unread = &[];
-                break;
-            }
-            let decoded = link.decoder.decode(&mut unread);
-            if matches!(decoded, Err(_) | Ok(Some(Packet::Disconnect(_)))) {
-                link.keep_answers(&mut self.stats);
-            }
-            match (decoded, &mut link.connection) {
-                (Ok(Some(packet)), _) => self.handle_packet(id, &packet),
-                (Err(error), Some(connection)) => connection.handle_decode_error(error),
-                _ => break,
+        self.stats.bytes_received += count(bytes.len());
+        let mut input = BytesMut::from(bytes);
+        while let Some(incoming) = self.next_incoming(id, &mut input) {
+            match incoming {
+                Incoming::Connect(connect) => self.handle_connect(id, &connect),
+                Incoming::Auth(auth) => self.handle_auth(id, &auth),
+                Incoming::Message(message, token) => self.handle_publish(id, &message, token),
+                Incoming::Subscribe(request, token) => self.handle_subscribe(id, &request, token),
+                Incoming::Unsubscribe(request, token) => {
+                    self.handle_unsubscribe(id, &request, token);
+                }
+                _ => {}
             }
             self.settle(id);
         }
-        let read = input.len() - unread.len();
-        input.advance(read);
-        let link = self.links.get_mut(&id);
-        if let Some(link) = link.filter(|_| !input.is_empty()) {
-            link.input = input;
-        }
+        self.settle(id);
+    }
+
+    fn next_incoming(&mut self, id: ConnectionId, input: &mut BytesMut) -> Option<Incoming> {
+        let link = self.links.get_mut(&id)?;
+        link.connection.as_mut()?.handle_bytes(self.now, input)
     }
 
     /// A network connection has ended. Its identifier means nothing from now on.
@@ -212,35 +202,24 @@ impl Broker {
         self.ready.pop_first()
     }
 
-    /// Appends what is to be sent on a connection: some packets, or nothing. Call it again when those
-    /// are sent, until it gives `false`.
+    /// Appends what is to be sent on a connection: some of it, or nothing. Call it again when that is
+    /// sent, until it gives `false`.
     pub fn poll_transmit(&mut self, id: ConnectionId, out: &mut BytesMut) -> bool {
         let start = out.len();
         let Some(link) = self.links.get_mut(&id) else {
             return false;
         };
-        loop {
-            let Some(connection) = &mut link.connection else {
-                out.unsplit(mem::take(&mut link.tail));
-                break;
-            };
-            let version = connection.version();
-            while out.len() - start < CHUNK {
-                let Some(packet) = connection.poll_transmit() else {
+        match &mut link.connection {
+            Some(connection) => {
+                connection.poll_bytes(self.now, &mut (&mut *out).limit(CHUNK));
+                if out.len() - start < CHUNK {
                     link.answers = 0;
-                    break;
-                };
-                encode(version, &packet, out, &mut self.stats);
+                }
+                self.look_at_connection(id);
             }
-            let client = link.client.and_then(|key| self.clients.get_mut(&key));
-            let full = out.len() - start >= CHUNK;
-            let Some(client) = client.filter(|_| !full) else {
-                break;
-            };
-            if !client.feed(connection, self.now, &self.config, &mut self.stats) {
-                break;
-            }
+            None => out.unsplit(mem::take(&mut link.tail)),
         }
+        self.stats.bytes_sent += count(out.len() - start);
         out.len() > start
     }
 
@@ -259,64 +238,29 @@ impl Broker {
         link.is_none_or(|link| link.connection.is_none())
     }
 
-    pub(crate) fn mark_ready(&mut self, id: ConnectionId) {
-        self.ready.insert(id);
-    }
-
     fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
     }
 
-    fn handle_packet(&mut self, id: ConnectionId, packet: &Packet<&[u8]>) {
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        let Some(connection) = &mut link.connection else {
-            return;
-        };
-        self.stats.packets_received += 1;
-        let version = link.decoder.version().unwrap_or(Version::V5);
-        let Ok(input) = connection.handle_packet(self.now, version, packet) else {
-            // The connection has ended itself, and knows what to say.
-            return;
-        };
-        match (input, packet) {
-            (Input::Answer, Packet::Connect(connect)) => self.handle_connect(id, connect),
-            (Input::Answer, Packet::Auth(auth)) => self.handle_auth(id, auth),
-            (Input::Answer, Packet::Subscribe(subscribe)) => self.handle_subscribe(id, subscribe),
-            (Input::Answer, Packet::Unsubscribe(request)) => self.handle_unsubscribe(id, request),
-            (Input::Deliver(topic), Packet::Publish(publish)) => {
-                let own = publish.topic.as_ref().map(|topic| topic.to_owned());
-                if let Some(topic) = topic.or(own) {
-                    self.handle_publish(id, topic, publish);
-                }
-            }
-            // Nothing is early: CONNECT is answered at once, or with AUTH, behind which nothing else
-            // may come.
-            _ => {}
+    /// Takes note of what has happened on a connection.
+    pub(crate) fn settle(&mut self, id: ConnectionId) {
+        if self.links.contains_key(&id) {
+            self.ready.insert(id);
+            self.look_at_connection(id);
         }
     }
 
-    /// Takes note of what has happened on a connection.
-    pub(crate) fn settle(&mut self, id: ConnectionId) {
+    fn look_at_connection(&mut self, id: ConnectionId) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        self.ready.insert(id);
         let Some(connection) = &mut link.connection else {
             return;
         };
-        let mut client = link.client.and_then(|key| self.clients.get_mut(&key));
-        let mut over = false;
         while let Some(event) = connection.poll_event() {
             match event {
-                Event::Completed(packet, _) | Event::Dropped(packet) => {
-                    if let Some(client) = &mut client {
-                        client.land(packet);
-                    }
-                }
-                Event::Closed(_) => over = true,
-                _ => {}
+                Event::Closed(_) => return self.detach(id),
+                event => drop(self.stats.count(event)),
             }
         }
         match connection.next_timeout() {
@@ -327,9 +271,6 @@ impl Broker {
                 self.timers.set(at, Timer::Connection(id));
             }
             _ => {}
-        }
-        if over || connection.is_closed() {
-            self.detach(id);
         }
     }
 
@@ -342,14 +283,15 @@ impl Broker {
         if !connection.is_connected() {
             return self.refuse(id, reason);
         }
-        let disconnect = Disconnect::new(reason).to_owned();
+        let disconnect = Disconnect::new(reason);
         if connection.disconnect(disconnect).is_err() {
             connection.handle_close();
         }
         self.settle(id);
     }
 
-    /// A connection is over: the session goes on without it, or ends.
+    /// A connection is over: the session goes on without it, or ends. What is left to send is saved,
+    /// since the session may be wanted at once, and get messages.
     fn detach(&mut self, id: ConnectionId) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
@@ -357,40 +299,16 @@ impl Broker {
         let Some(mut connection) = link.connection.take() else {
             return;
         };
-        let version = connection.version();
-        while let Some(packet) = connection.poll_transmit() {
-            encode(version, &packet, &mut link.tail, &mut self.stats);
-        }
         let client = link.client.take();
+        let own = client.is_some() && connection.ended().is_ok();
+        // No messages in front of the broker's own DISCONNECT, as there may be many.
+        let session = if own { connection.take_session() } else { None };
+        while connection.poll_bytes(self.now, &mut link.tail) {}
+        let session = session.or_else(|| connection.take_session());
         self.pending.remove(&id);
         self.ready.insert(id);
         if let Some(key) = client {
-            self.suspend(key, *connection);
+            self.suspend(key, *connection, session);
         }
-    }
-}
-
-impl Link {
-    /// Saves what answers the packets so far from the end of the connection, which comes next: the
-    /// client may have sent all of it at once.
-    fn keep_answers(&mut self, stats: &mut Stats) {
-        let Some(connection) = &mut self.connection else {
-            return;
-        };
-        let version = connection.version();
-        while self.tail.len() < CHUNK {
-            let Some(packet) = connection.poll_transmit() else {
-                return;
-            };
-            encode(version, &packet, &mut self.tail, stats);
-        }
-    }
-}
-
-fn encode(version: Version, packet: &Packet<&[u8]>, out: &mut BytesMut, stats: &mut Stats) {
-    // What a connection gives it has checked.
-    if packet.encode(version, out).is_ok() {
-        stats.packets_sent += 1;
-        stats.messages_sent += u64::from(matches!(packet, Packet::Publish(_)));
     }
 }

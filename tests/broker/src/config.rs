@@ -41,11 +41,12 @@ pub struct Config {
     pub max_subscriptions: usize,
     /// Bytes of the topic filters of one session.
     pub max_subscription_bytes: usize,
-    /// Messages that wait for one session.
+    /// Messages that wait for one session, to be sent or to be sent again.
     pub max_queued: usize,
     /// Bytes of the messages that wait for one session or are unacknowledged.
     pub max_queued_bytes: usize,
-    /// Messages of QoS 1 and 2 that are unacknowledged by one client, whatever it allows.
+    /// Messages of QoS 1 and 2 that are unacknowledged by one client, whatever it allows; at
+    /// least one.
     pub max_in_flight: u16,
     /// Reason codes in SUBACK and UNSUBACK that one client leaves unread, but for the last of these
     /// packets.
@@ -82,5 +83,11 @@ impl Default for Config {
             max_retained: 100_000,
             max_retained_bytes: 256 << 20,
         }
+    }
+}
+
+impl Config {
+    pub(crate) fn in_flight(&self) -> NonZeroU16 {
+        NonZeroU16::new(self.max_in_flight).unwrap_or(NonZeroU16::MIN)
     }
 }

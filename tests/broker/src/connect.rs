@@ -5,22 +5,24 @@ use mqtt_sansio::connection::server::Connection;
 use mqtt_sansio::packet::{Auth, ConnAck, Connect, KeepAlive};
 use mqtt_sansio::property::InConnAck;
 use mqtt_sansio::property::{ConnAckProperties, MaximumQoS, PropertiesBuilder};
+use mqtt_sansio::session::Session;
 use mqtt_sansio::{Binary, Packet, PacketType, QoS, ReasonCode, Side, Text, Version};
 
 use crate::client::{Client, SessionKey};
+use crate::message::Outgoing;
 use crate::policy::AuthStep;
 use crate::subscriptions::Share;
 use crate::timers::Timer;
 use crate::{Broker, ConnectionId};
 
 impl Broker {
-    pub(crate) fn handle_connect(&mut self, id: ConnectionId, connect: &Connect<&[u8]>) {
+    pub(crate) fn handle_connect(&mut self, id: ConnectionId, connect: &Connect) {
         let Some(method) = connect.properties.authentication_method() else {
             return self.admit(id, connect, &[]);
         };
         let data = connect.properties.authentication_data();
         let data = data.as_ref().map_or(&[][..], Binary::as_bytes);
-        match self.policy.auth(id, method.as_str(), data) {
+        match self.policy.auth(id, method.to_str(), data) {
             AuthStep::Continue(data) => {
                 if let Some(link) = self.links.get_mut(&id) {
                     link.connect = Some(Box::new(connect.to_owned()));
@@ -33,14 +35,14 @@ impl Broker {
     }
 
     /// AUTH: another step before CONNACK, or after it (section 4.12.1).
-    pub(crate) fn handle_auth(&mut self, id: ConnectionId, auth: &Auth<&[u8]>) {
+    pub(crate) fn handle_auth(&mut self, id: ConnectionId, auth: &Auth) {
         // The connection has seen to it that there is a method, and that it is that of CONNECT.
         let Some(method) = auth.properties.authentication_method() else {
             return;
         };
         let data = auth.properties.authentication_data();
         let data = data.as_ref().map_or(&[][..], Binary::as_bytes);
-        let step = self.policy.auth(id, method.as_str(), data);
+        let step = self.policy.auth(id, method.to_str(), data);
         let connect = self.links.get_mut(&id).and_then(|link| link.connect.take());
         match (step, connect) {
             (AuthStep::Continue(data), connect) => {
@@ -50,7 +52,7 @@ impl Broker {
                 self.send_auth(id, ReasonCode::ContinueAuthentication, method, &data);
             }
             (AuthStep::Success(data), Some(connect)) => {
-                self.admit(id, &connect.as_borrowed(), &data);
+                self.admit(id, &connect, &data);
             }
             (AuthStep::Success(data), None) => {
                 self.send_auth(id, ReasonCode::Success, method, &data);
@@ -104,7 +106,7 @@ impl Broker {
         };
         let may = reason.is_error() && reason.allowed_in(PacketType::ConnAck, Some(Side::Server));
         let fallback = ReasonCode::UnspecifiedError;
-        let mut connack = ConnAck::new(if may { reason } else { fallback }).to_owned();
+        let mut connack = ConnAck::new(if may { reason } else { fallback });
         if let (Some(place), Version::V5) = (place, connection.version()) {
             let builder = ConnAckProperties::builder();
             connack.properties = builder.server_reference(place.as_borrowed()).build();
@@ -116,7 +118,7 @@ impl Broker {
     }
 
     /// The client is who it says, as far as an authentication method can tell: everything else.
-    fn admit(&mut self, id: ConnectionId, connect: &Connect<&[u8]>, auth_data: &[u8]) {
+    fn admit(&mut self, id: ConnectionId, connect: &Connect, auth_data: &[u8]) {
         let version = match self
             .links
             .get(&id)
@@ -144,27 +146,15 @@ impl Broker {
         let known = self.names.get(&name).copied();
         if known.is_none() && self.clients.len() >= self.config.max_sessions {
             // What 3.1.1 understands is no quota.
-            return self.refuse(
-                id,
-                match version {
-                    Version::V311 => ReasonCode::ServerUnavailable,
-                    Version::V5 => ReasonCode::QuotaExceeded,
-                },
-            );
+            let reason = match version {
+                Version::V311 => ReasonCode::ServerUnavailable,
+                Version::V5 => ReasonCode::QuotaExceeded,
+            };
+            return self.refuse(id, reason);
         }
         let key = known.unwrap_or_else(|| self.new_session(&name));
         let now = self.now;
-        let mut session = self.clients.get_mut(&key).and_then(|client| {
-            client.connection = Some(id);
-            if let Some(at) = client.ends_at.take() {
-                self.timers.cancel(at, Timer::Session(key));
-            }
-            // The client is back before the delay was over [MQTT-3.1.3-9].
-            if let Some((at, _)) = client.will.take() {
-                self.timers.cancel(at, Timer::Session(key));
-            }
-            client.resume(now, version)
-        });
+        let mut session = self.resume(key, id);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -178,11 +168,25 @@ impl Broker {
         self.settle(id);
     }
 
+    /// The client is back: nothing waits for it any more, and its session goes on.
+    fn resume(&mut self, key: SessionKey, id: ConnectionId) -> Option<Session<Outgoing>> {
+        let client = self.clients.get_mut(&key)?;
+        client.connection = Some(id);
+        if let Some(at) = client.ends_at.take() {
+            self.timers.cancel(at, Timer::Session(key));
+        }
+        // The client is back before the delay was over [MQTT-3.1.3-9].
+        if let Some((at, _)) = client.will.take() {
+            self.timers.cancel(at, Timer::Session(key));
+        }
+        client.session.take()
+    }
+
     fn check_connect(
         &mut self,
         version: Version,
         name: &Text,
-        connect: &Connect<&[u8]>,
+        connect: &Connect,
     ) -> Result<(), ReasonCode> {
         let user_name = connect.user_name.as_ref().map(Text::as_bytes);
         let password = connect.password.as_ref().map(Binary::as_bytes);
@@ -241,10 +245,10 @@ impl Broker {
         &mut self,
         version: Version,
         name: &Text,
-        connect: &Connect<&[u8]>,
+        connect: &Connect,
         auth_data: &[u8],
     ) -> ConnAck {
-        let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+        let mut connack = ConnAck::new(ReasonCode::Success);
         if version == Version::V311 {
             return connack;
         }
@@ -296,30 +300,38 @@ impl Broker {
     }
 
     /// A connection is over: its session waits for the next one, or ends with it.
-    pub(crate) fn suspend(&mut self, key: SessionKey, mut connection: Connection) {
-        let will = connection.take_will();
+    pub(crate) fn suspend(
+        &mut self,
+        key: SessionKey,
+        mut connection: Connection<Outgoing>,
+        session: Option<Session<Outgoing>>,
+    ) {
         let expiry = connection.session_expiry_interval();
         let expiry = expiry.min(self.config.max_session_expiry);
         let Some(client) = self.clients.get_mut(&key) else {
             return;
         };
         client.connection = None;
-        client.queue.drop_loose();
-        client.session = connection.take_session();
+        client.session = session;
         let kept = client.session.is_some() && expiry > 0;
         if kept && expiry < u32::MAX {
             let at = self.now.saturating_add(Duration::from_secs(expiry.into()));
             client.ends_at = Some(at);
             self.timers.set(at, Timer::Session(key));
         }
-        if let Some(will) = will {
+        if let Some(will) = connection.take_will() {
             self.keep_will(key, will);
         }
-        if !kept {
-            return self.end_session(key);
+        match kept {
+            true => {
+                self.look_at_session(key);
+                self.hand_over_shares(key);
+            }
+            false => self.end_session(key),
         }
-        self.look_at_session(key);
-        self.hand_over_shares(key);
+        let lost = std::iter::from_fn(|| connection.poll_event());
+        let lost: Vec<_> = lost.filter_map(|event| self.stats.count(event)).collect();
+        self.hand_on(key, lost);
     }
 
     /// Gives what a member of a share cannot get now to another one that can.
@@ -344,7 +356,7 @@ impl Broker {
         let Some(client) = self.clients.get_mut(&key) else {
             return;
         };
-        let messages = client.take_shared(|share| takers.contains(share));
+        let messages = client.take_shared(|share| takers.iter().any(|taker| **taker == *share));
         self.hand_on(key, messages);
     }
 }

@@ -6,10 +6,14 @@ use mqtt_sansio::{ReasonCode, Text};
 
 use crate::ConnectionId;
 
-/// Who may connect, subscribe and publish. Every default allows everything, but for enhanced
-/// authentication, of which no method is known.
+/// Decides which clients may connect, subscribe and publish. The defaults allow everything except
+/// enhanced authentication, of which no method is known.
 pub trait Policy: fmt::Debug + Send {
-    /// Whether a client may connect. The code is for CONNACK.
+    /// Decides whether a client may connect.
+    ///
+    /// # Errors
+    ///
+    /// The code for CONNACK if it may not.
     fn connect(
         &mut self,
         _client: &Text,
@@ -38,7 +42,11 @@ pub trait Policy: fmt::Debug + Send {
         None
     }
 
-    /// Whether a client may have this subscription. The code is for SUBACK.
+    /// Decides whether a client may have this subscription.
+    ///
+    /// # Errors
+    ///
+    /// The code for SUBACK if it may not.
     fn subscribe(
         &mut self,
         _client: &Text,
@@ -47,8 +55,11 @@ pub trait Policy: fmt::Debug + Send {
         Ok(())
     }
 
-    /// Whether a client may publish to this topic. The code is for PUBACK and PUBREC, and for
-    /// CONNACK if it is the topic of a will.
+    /// Decides whether a client may publish to this topic.
+    ///
+    /// # Errors
+    ///
+    /// The code for PUBACK or PUBREC if it may not, or for CONNACK if it is the topic of a will.
     fn publish(&mut self, _client: &Text, _topic: &TopicName) -> Result<(), ReasonCode> {
         Ok(())
     }

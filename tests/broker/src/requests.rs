@@ -1,6 +1,7 @@
+use mqtt_sansio::connection::RequestToken;
 use mqtt_sansio::connection::server::Connection;
 use mqtt_sansio::packet::Subscription as Request;
-use mqtt_sansio::packet::{ReasonCodes, RetainHandling, SubAck, Subscribe, Unsubscribe};
+use mqtt_sansio::packet::{RetainHandling, Subscribe, Unsubscribe};
 use mqtt_sansio::property::SubscriptionId;
 use mqtt_sansio::{PacketType, QoS, ReasonCode, Side, Version};
 
@@ -11,7 +12,12 @@ use crate::{Broker, ConnectionId};
 
 impl Broker {
     /// SUBSCRIBE: one code for each filter, and then the retained messages.
-    pub(crate) fn handle_subscribe(&mut self, id: ConnectionId, subscribe: &Subscribe<&[u8]>) {
+    pub(crate) fn handle_subscribe(
+        &mut self,
+        id: ConnectionId,
+        subscribe: &Subscribe,
+        token: RequestToken,
+    ) {
         let Some((key, version)) = self.requester(id) else {
             return;
         };
@@ -26,12 +32,17 @@ impl Broker {
             });
         }
         let count = codes.len();
-        let suback = SubAck::new(subscribe.packet_id, ReasonCodes::new(codes));
-        self.answer(id, count, |connection| connection.sub_ack(suback).is_ok());
+        let send = |connection: &mut Connection<_>| connection.sub_ack(token, codes).is_ok();
+        self.answer(id, count, send);
     }
 
     /// UNSUBSCRIBE: filters are compared character by character [MQTT-3.10.4-1].
-    pub(crate) fn handle_unsubscribe(&mut self, id: ConnectionId, request: &Unsubscribe<&[u8]>) {
+    pub(crate) fn handle_unsubscribe(
+        &mut self,
+        id: ConnectionId,
+        request: &Unsubscribe,
+        token: RequestToken,
+    ) {
         let Some((key, version)) = self.requester(id) else {
             return;
         };
@@ -54,8 +65,7 @@ impl Broker {
         if version == Version::V311 {
             codes.clear();
         }
-        let unsuback = SubAck::new(request.packet_id, ReasonCodes::new(codes));
-        let send = |connection: &mut Connection| connection.unsub_ack(unsuback).is_ok();
+        let send = |connection: &mut Connection<_>| connection.unsub_ack(token, codes).is_ok();
         self.answer(id, count, send);
     }
 
@@ -70,7 +80,7 @@ impl Broker {
         &mut self,
         id: ConnectionId,
         codes: usize,
-        send: impl FnOnce(&mut Connection) -> bool,
+        send: impl FnOnce(&mut Connection<Outgoing>) -> bool,
     ) {
         let Some(link) = self.links.get_mut(&id) else {
             return;

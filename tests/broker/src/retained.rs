@@ -24,8 +24,8 @@ impl Retained {
         max_count: usize,
         max_bytes: usize,
     ) -> bool {
-        if message.payload.is_empty() {
-            self.remove(&message.topic);
+        if message.content.payload.is_empty() {
+            self.remove(&message.content.topic);
             return true;
         }
         if now >= self.purge_at && !self.has_room(message, max_count, max_bytes) {
@@ -34,9 +34,10 @@ impl Retained {
         if !self.has_room(message, max_count, max_bytes) {
             return false;
         }
-        self.remove(&message.topic);
+        self.remove(&message.content.topic);
         self.bytes += message.size();
-        self.topics.insert(&message.topic, Arc::clone(message));
+        self.topics
+            .insert(&message.content.topic, Arc::clone(message));
         true
     }
 
@@ -62,7 +63,7 @@ impl Retained {
     }
 
     fn has_room(&self, message: &Message, max_count: usize, max_bytes: usize) -> bool {
-        let (count, bytes) = match self.topics.get(&message.topic) {
+        let (count, bytes) = match self.topics.get(&message.content.topic) {
             Some(old) => (self.len() - 1, self.bytes - old.size()),
             None => (self.len(), self.bytes),
         };

@@ -143,7 +143,7 @@ impl Subscriptions {
         name_of: impl Fn(SessionKey) -> Option<&'a Text>,
     ) -> Matches {
         let mut found = Matches::default();
-        for entry in self.filters.matches(&message.topic) {
+        for entry in self.filters.matches(&message.content.topic) {
             for (&key, subscription) in &entry.own {
                 // It is the client identifier that counts, not the connection [MQTT-3.8.3-3].
                 let local = message.publisher.is_some()

@@ -1,23 +1,51 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mqtt_sansio::QoS;
-use mqtt_sansio::property::PublishProperties;
+use mqtt_sansio::connection::{Event, GivenUp, Outcome};
 use mqtt_sansio::topic::TopicName;
+use mqtt_sansio::{Message as Content, QoS};
 
 use crate::Broker;
-use crate::message::Message;
+use crate::message::{Message, Outgoing};
 use crate::timers::Timer;
 
 /// What is counted for the `$SYS` topics.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stats {
-    pub(crate) packets_received: u64,
-    pub(crate) packets_sent: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
     pub(crate) messages_received: u64,
+    /// Messages that were sent at QoS 0, or acknowledged.
     pub(crate) messages_sent: u64,
     /// Messages for which there was no room, or which a client does not take.
     pub(crate) messages_dropped: u64,
+}
+
+impl Stats {
+    /// Counts the outcome of a message. Returns the message if another member of its share may get it
+    /// as the connection has ended: all but QoS 2 messages under way [MQTT-4.8.2-5].
+    pub(crate) fn count(&mut self, event: Event<Outgoing>) -> Option<Outgoing> {
+        let Event::Published(_, outcome) = event else {
+            return None;
+        };
+        match outcome {
+            Outcome::GivenUp(GivenUp::ConnectionLost, Some(message)) => {
+                (message.qos > QoS::AtMostOnce).then_some(*message)
+            }
+            Outcome::GivenUp(GivenUp::SessionLost, Some(message)) => {
+                (message.qos == QoS::AtLeastOnce).then_some(*message)
+            }
+            Outcome::GivenUp(GivenUp::NotSupported(_), _) => {
+                self.messages_dropped += 1;
+                None
+            }
+            Outcome::GivenUp(..) => None,
+            _ => {
+                self.messages_sent += 1;
+                None
+            }
+        }
+    }
 }
 
 impl Broker {
@@ -51,8 +79,8 @@ impl Broker {
                 b"$SYS/broker/retained messages/count",
                 count(usage.retained),
             ),
-            (b"$SYS/broker/messages/received", stats.packets_received),
-            (b"$SYS/broker/messages/sent", stats.packets_sent),
+            (b"$SYS/broker/bytes/received", stats.bytes_received),
+            (b"$SYS/broker/bytes/sent", stats.bytes_sent),
             (
                 b"$SYS/broker/publish/messages/received",
                 stats.messages_received,
@@ -74,19 +102,18 @@ impl Broker {
         let Ok(topic) = TopicName::try_from(Bytes::from_static(topic)) else {
             return;
         };
+        let mut content = Content::new(topic, payload);
+        content.retain = true;
         let message = Message {
             publisher: None,
-            topic,
-            payload: payload.into(),
-            properties: PublishProperties::default(),
+            content,
             qos: QoS::AtMostOnce,
-            retain: true,
             expires_at: None,
         };
         self.take_over(message, false);
     }
 }
 
-fn count(count: usize) -> u64 {
+pub(crate) fn count(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }

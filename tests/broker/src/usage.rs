@@ -43,14 +43,13 @@ impl Broker {
         let connections = self.links.values().flat_map(|link| &link.connection);
         let connected = connections.map(|connection| connection.session());
         let waiting = self.clients.values().flat_map(|client| &client.session);
-        usage.unreleased = connected
-            .chain(waiting)
-            .map(|session| usize::from(session.received()))
-            .sum();
+        for session in connected.chain(waiting) {
+            usage.unreleased += usize::from(session.received());
+            usage.messages += usize::from(session.packet_ids_in_use());
+        }
         for client in self.clients.values() {
-            let (messages, bytes) = client.messages();
-            usage.messages += messages;
-            usage.message_bytes += bytes;
+            usage.messages += client.account.loose();
+            usage.message_bytes += client.account.bytes();
             usage.subscription_bytes += client.filter_bytes;
             usage.wills += usize::from(client.will.is_some());
         }

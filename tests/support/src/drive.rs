@@ -2,45 +2,53 @@
 
 use std::time::Duration;
 
-use arbitrary::{Result, Unstructured};
-use mqtt_sansio::connection::{client, server};
-use mqtt_sansio::packet::{Ack, Connect};
-use mqtt_sansio::{Delivery, Packet, PacketId, ReasonCode, Version};
+use arbitrary::{Arbitrary, Result, Unstructured};
+use mqtt_sansio::connection::{Connection, Incoming, RequestToken, Role, client, server};
+use mqtt_sansio::packet::{Ack, ConnAck, Connect};
+use mqtt_sansio::session::{CallId, Token};
+use mqtt_sansio::{Delivery, Message, Packet, PacketId, ReasonCode, Side, Version};
 
 /// What one side has sent on a network connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sent {
+    side: Side,
     /// CONNECT or CONNACK.
     greetings: u32,
     over: bool,
 }
 
 impl Sent {
-    /// Holds a packet of a server against the rules.
-    pub(crate) fn by_server(&mut self, packet: &Packet<&[u8]>) {
-        assert!(!self.over, "{packet:?} after the end");
-        match packet {
+    /// Nothing.
+    pub(crate) const fn new(side: Side) -> Self {
+        Self {
+            side,
+            greetings: 0,
+            over: false,
+        }
+    }
+
+    /// Holds a packet against the rules.
+    pub(crate) fn check<B: AsRef<[u8]>>(&mut self, packet: &Packet<B>) {
+        let kind = packet.packet_type();
+        assert!(!self.over, "{kind} after the end");
+        match (self.side, packet) {
             // [MQTT-3.2.0-2]
-            Packet::ConnAck(ack) => {
+            (Side::Server, Packet::ConnAck(ack)) => {
                 self.greetings += 1;
                 assert_eq!(self.greetings, 1);
                 self.over = ack.reason.is_error();
             }
-            Packet::Auth(_) => {}
+            (Side::Server, Packet::Auth(_)) => {}
+            // [MQTT-3.1.0-1] [MQTT-3.1.0-2]
+            (Side::Client, Packet::Connect(_)) => {
+                self.greetings += 1;
+                assert_eq!(self.greetings, 1);
+            }
             // [MQTT-3.2.0-1] [MQTT-3.14.0-1]
-            _ => assert_eq!(self.greetings, 1, "{packet:?}"),
+            _ => assert_eq!(self.greetings, 1, "{kind}"),
         }
         // [MQTT-3.14.4-1]
         self.over |= matches!(packet, Packet::Disconnect(_));
-    }
-
-    /// Holds a packet of a client against the rules.
-    fn by_client(&mut self, packet: &Packet<&[u8]>) {
-        assert!(!self.over, "{packet:?} after the end");
-        // [MQTT-3.1.0-1] [MQTT-3.1.0-2]
-        self.greetings += u32::from(matches!(packet, Packet::Connect(_)));
-        assert_eq!(self.greetings, 1, "{packet:?}");
-        self.over = matches!(packet, Packet::Disconnect(_));
     }
 }
 
@@ -55,7 +63,7 @@ pub(crate) fn check_size(packet: &Packet<&[u8]>, version: Version, maximum: Opti
 /// A packet: often one with an identifier that is in use.
 pub(crate) fn packet(u: &mut Unstructured<'_>) -> Result<Packet> {
     let id = PacketId::new(u.int_in_range(1..=4)?).unwrap();
-    let ack = Ack::new(id).to_owned();
+    let ack = Ack::new(id);
     Ok(match u.int_in_range(0..=9)? {
         0 => Packet::PubAck(ack),
         1 => Packet::PubRec(ack),
@@ -76,6 +84,125 @@ pub(crate) fn packet(u: &mut Unstructured<'_>) -> Result<Packet> {
     })
 }
 
+/// A message that can be published.
+fn message(u: &mut Unstructured<'_>) -> Result<Message> {
+    let publish: mqtt_sansio::packet::Publish = u.arbitrary()?;
+    let topic = match publish.topic.clone() {
+        Some(topic) => topic,
+        None => u.arbitrary()?,
+    };
+    let message = publish.into_message(topic);
+    Ok(match u.arbitrary()? {
+        true => message.forwarded(),
+        false => message,
+    })
+}
+
+/// One side under test, and what its caller holds.
+struct Driven<R> {
+    connection: Connection<R>,
+    sent: Sent,
+    now: Duration,
+    version: Version,
+    tokens: Vec<Token>,
+    requests: Vec<RequestToken>,
+    calls: Vec<CallId>,
+}
+
+impl<R: Role> Driven<R> {
+    fn new(connection: Connection<R>, side: Side, version: Version) -> Self {
+        Self {
+            connection,
+            sent: Sent::new(side),
+            now: Duration::ZERO,
+            version,
+            tokens: Vec::new(),
+            requests: Vec::new(),
+            calls: Vec::new(),
+        }
+    }
+
+    fn handle(&mut self, packet: &Packet) -> bool {
+        let judged = self
+            .connection
+            .handle_packet(self.now, self.version, packet);
+        match judged {
+            Ok(Some(Incoming::Message(_, token))) => self.tokens.push(token),
+            Ok(Some(Incoming::Subscribe(_, token) | Incoming::Unsubscribe(_, token))) => {
+                self.requests.push(token);
+            }
+            _ => {}
+        }
+        judged.is_ok()
+    }
+
+    /// What both sides can do.
+    fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        match u.int_in_range(0..=14)? {
+            0..=4 => {
+                let packet = packet(u)?;
+                self.handle(&packet);
+            }
+            5 => {
+                if let Ok(call) = self.connection.publish(u.arbitrary()?, message(u)?) {
+                    self.calls.push(call);
+                }
+            }
+            6 if !self.tokens.is_empty() => {
+                let token = *u.choose(&self.tokens)?;
+                let (reason, properties) = (u.arbitrary()?, u.arbitrary()?);
+                let _ = self.connection.acknowledge_with(token, reason, properties);
+            }
+            7 if !self.calls.is_empty() => {
+                let call = *u.choose(&self.calls)?;
+                drop(self.connection.abandon(call));
+            }
+            8 => drop(self.connection.auth(u.arbitrary()?)),
+            9 => {
+                self.now += Duration::from_millis(u64::from(u.arbitrary::<u16>()?));
+                self.connection.handle_timeout(self.now);
+            }
+            10 if u.ratio(1, 8)? => self.connection.handle_close(),
+            11 if u.ratio(1, 8)? => drop(self.connection.disconnect(u.arbitrary()?)),
+            12 if u.ratio(1, 8)? => {
+                let error = Packet::decode(self.version, b"\x30\x00").unwrap_err();
+                self.connection.handle_decode_error(self.now, error);
+            }
+            13 => match u.arbitrary()? {
+                true => self.connection.pause_reading(self.now),
+                false => self.connection.resume_reading(self.now),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) {
+        while self.connection.poll_change().is_some() {}
+        let version = self.connection.version();
+        let maximum = self.connection.limits().maximum_packet_size;
+        let maximum = maximum.map(|maximum| maximum.get());
+        while let Some(packet) = self.connection.poll_transmit(self.now) {
+            self.sent.check(&packet);
+            check_size(&packet, version, maximum);
+        }
+        while self.connection.poll_event().is_some() {}
+        assert!(!(self.connection.is_closed() && self.connection.is_connected()));
+        let wait = self.connection.wait(self.now);
+        assert_ne!(wait, Some(Duration::ZERO));
+        if self.connection.is_closed() {
+            assert!(wait.is_some());
+            self.sent.over = true;
+        }
+    }
+}
+
+fn accepting(u: &mut Unstructured<'_>) -> Result<ConnAck> {
+    let mut connack: ConnAck = u.arbitrary()?;
+    connack.reason = ReasonCode::Success;
+    Ok(connack)
+}
+
 /// Drives a server.
 pub fn server(bytes: &[u8]) {
     let mut u = Unstructured::new(bytes);
@@ -84,58 +211,38 @@ pub fn server(bytes: &[u8]) {
 }
 
 fn drive_server(u: &mut Unstructured<'_>) -> Result<()> {
-    let version: Version = u.arbitrary()?;
-    let mut now = Duration::ZERO;
-    let mut server = server::Connection::new(now, Duration::from_secs(5));
-    let mut server_sent = Sent::default();
+    let version = Version::arbitrary(u)?;
+    let mut connection = server::Connection::new(Duration::ZERO, Duration::from_secs(5));
+    if u.arbitrary()? {
+        connection = connection.changes();
+    }
+    let mut driven = Driven::new(connection, Side::Server, version);
     if u.arbitrary()? {
         let connect = Packet::Connect(u.arbitrary::<Connect>()?);
-        let judged = server.handle_packet(now, version, &connect);
-        if judged.is_ok() && u.arbitrary()? {
-            let mut connack: mqtt_sansio::packet::ConnAck = u.arbitrary()?;
-            connack.reason = ReasonCode::Success;
-            let _ = server.accept(now, connack, &mut None);
+        if driven.handle(&connect) && u.arbitrary()? {
+            let connack = accepting(u)?;
+            let _ = driven.connection.accept(driven.now, connack, &mut None);
         }
     }
     while !u.is_empty() {
-        let id = PacketId::new(u.int_in_range(1..=4)?).unwrap();
+        let codes = |u: &mut Unstructured<'_>| u.arbitrary::<Vec<ReasonCode>>();
         match u.int_in_range(0..=15)? {
-            0..=5 => drop(server.handle_packet(now, version, &packet(u)?)),
-            6 => drop(server.publish(u.arbitrary()?, u.arbitrary()?)),
-            7 => drop(server.acknowledge(id, u.arbitrary()?)),
-            8 => drop(server.sub_ack(u.arbitrary()?)),
-            9 => drop(server.unsub_ack(u.arbitrary()?)),
-            10 => drop(server.auth(u.arbitrary()?)),
-            11 => {
-                now += Duration::from_millis(u64::from(u.arbitrary::<u16>()?));
-                server.handle_timeout(now);
+            0 if !driven.requests.is_empty() => {
+                let token = *u.choose(&driven.requests)?;
+                let _ = driven.connection.sub_ack(token, codes(u)?);
             }
-            12 if u.ratio(1, 8)? => server.handle_close(),
-            13 if u.ratio(1, 8)? => drop(server.disconnect(u.arbitrary()?)),
-            14 if u.ratio(1, 8)? => {
-                let error = Packet::decode(version, b"\x30\x00").unwrap_err();
-                server.handle_decode_error(error);
+            1 if !driven.requests.is_empty() => {
+                let token = *u.choose(&driven.requests)?;
+                let _ = driven.connection.unsub_ack(token, codes(u)?);
             }
-            15 => drop(server.refuse(u.arbitrary()?)),
-            _ => {}
+            2 if u.ratio(1, 4)? => drop(driven.connection.refuse(u.arbitrary()?)),
+            3 => {
+                let connack = accepting(u)?;
+                let _ = driven.connection.accept(driven.now, connack, &mut None);
+            }
+            _ => driven.step(u)?,
         }
-        let spoken = server.version();
-        let maximum = server
-            .limits()
-            .maximum_packet_size
-            .map(|maximum| maximum.get());
-        while let Some(packet) = server.poll_transmit() {
-            server_sent.by_server(&packet);
-            check_size(&packet, spoken, maximum);
-        }
-        while server.poll_event().is_some() {}
-        if server.is_closed() {
-            assert_eq!(
-                (server.is_connected(), server.next_timeout()),
-                (false, None)
-            );
-            server_sent.over = true;
-        }
+        driven.drain();
     }
     Ok(())
 }
@@ -148,46 +255,39 @@ pub fn client(bytes: &[u8]) {
 }
 
 fn drive_client(u: &mut Unstructured<'_>) -> Result<()> {
-    let version: Version = u.arbitrary()?;
-    let mut now = Duration::ZERO;
-    let mut client = client::Connection::new().automatic_aliases(u.int_in_range(0..=3)?);
-    let mut client_sent = Sent::default();
+    let version = Version::arbitrary(u)?;
+    let mut connection = client::Connection::new().automatic_aliases(u.int_in_range(0..=3)?);
+    if u.arbitrary()? {
+        connection = connection.changes();
+    }
+    if u.arbitrary()? {
+        connection = connection.send_before_conn_ack();
+    }
+    let mut driven = Driven::new(connection, Side::Client, version);
     while !u.is_empty() {
-        let id = PacketId::new(u.int_in_range(1..=4)?).unwrap();
-        match u.int_in_range(0..=14)? {
-            0..=4 => drop(client.handle_packet(&packet(u)?)),
-            5 => drop(client.publish(u.arbitrary()?, u.arbitrary()?)),
-            6 => drop(client.acknowledge(id, u.arbitrary()?)),
-            7 => drop(client.subscribe(u.arbitrary()?, u.arbitrary()?)),
-            8 => drop(client.auth(u.arbitrary()?)),
-            9 => {
-                now += Duration::from_millis(u64::from(u.arbitrary::<u16>()?));
-                client.handle_timeout(now);
+        match u.int_in_range(0..=15)? {
+            0 | 1 if driven.connection.connect(version, u.arbitrary()?).is_ok() => {
+                driven.sent = Sent::new(Side::Client);
             }
-            10 if client.connect(version, u.arbitrary()?).is_ok() => {
-                client_sent = Sent::default();
+            2 | 3 => {
+                let connack = accepting(u)?;
+                driven.handle(&Packet::ConnAck(connack));
             }
-            11 => {
-                let mut connack: mqtt_sansio::packet::ConnAck = u.arbitrary()?;
-                connack.reason = ReasonCode::Success;
-                drop(client.handle_packet(&Packet::ConnAck(connack)));
+            4 => {
+                let made = driven
+                    .connection
+                    .subscribe_with(u.arbitrary()?, u.arbitrary()?);
+                drop(made);
             }
-            12 if u.ratio(1, 8)? => client.handle_close(),
-            13 if u.ratio(1, 8)? => drop(client.disconnect(u.arbitrary()?)),
-            14 => drop(client.abandon(id)),
-            _ => {}
+            5 => {
+                let made = driven
+                    .connection
+                    .unsubscribe_with(u.arbitrary()?, u.arbitrary()?);
+                drop(made);
+            }
+            _ => driven.step(u)?,
         }
-        let spoken = client.version();
-        let maximum = client
-            .limits()
-            .maximum_packet_size
-            .map(|maximum| maximum.get());
-        while let Some(packet) = client.poll_transmit(now) {
-            client_sent.by_client(&packet);
-            check_size(&packet, spoken, maximum);
-        }
-        while client.poll_event().is_some() {}
-        assert!(!(client.is_closed() && client.is_connected()));
+        driven.drain();
     }
     Ok(())
 }

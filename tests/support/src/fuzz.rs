@@ -2,7 +2,7 @@
 
 use mqtt_sansio::Version;
 
-use crate::{broker, check, drive, topic};
+use crate::{broker, check, drive, history, topic};
 
 /// Any bytes decode or are refused, in every form and role.
 pub fn decode(bytes: &[u8]) {
@@ -35,6 +35,8 @@ pub fn trees(bytes: &[u8]) {
 pub fn connection(bytes: &[u8]) {
     drive::server(bytes);
     drive::client(bytes);
+    history::follow(bytes);
+    history::flood(bytes);
 }
 
 /// The reference broker serves well-behaved clients as the rules say, whatever strangers send.

@@ -10,6 +10,7 @@ pub mod check;
 pub mod drive;
 pub mod fuzz;
 pub mod hex;
+pub mod history;
 pub mod link;
 pub mod notation;
 pub mod random;

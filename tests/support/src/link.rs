@@ -1,115 +1,192 @@
-//! A network connection in memory, in virtual time: what one side encodes arrives later at the
-//! other, in pieces, and is decoded there.
+//! A network connection in memory, in virtual time: what one end sends arrives later at the other,
+//! in pieces that are cut anywhere.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use mqtt_sansio::connection::{client, server};
-use mqtt_sansio::{DecodeError, FrameDecoder, Packet, Version};
+use bytes::{BufMut, BytesMut};
+use mqtt_sansio::connection::{Connection, Incoming, Role, Violation};
+use mqtt_sansio::{FrameDecoder, Packet, Side, Version};
 
-/// Two ends that are joined, and the time.
-#[derive(Debug)]
-pub struct Link {
-    /// The time.
-    pub now: Duration,
-    /// From the client.
-    pub up: Pipe,
-    /// From the server.
-    pub down: Pipe,
+/// The way in and out of a connection that an end uses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there are two")]
+pub enum Door {
+    /// `handle_packet` and `poll_transmit`, with a decoder of the caller's.
+    Packets,
+    /// `handle_bytes` and `poll_bytes`.
+    Bytes,
 }
 
-impl Link {
-    /// A new network connection.
-    pub fn new(now: Duration, version: Version) -> Self {
+/// One end of a network connection.
+#[derive(Clone, Debug)]
+pub struct End<R> {
+    /// The connection.
+    pub connection: Connection<R>,
+    door: Door,
+    decoder: FrameDecoder,
+    unread: BytesMut,
+    /// The packet that came too early, for the door for packets.
+    early: Option<Packet>,
+    /// Whether the connection was handed something the last time.
+    pub handed: bool,
+}
+
+impl<R: Role> End<R> {
+    /// An end of a new network connection.
+    pub fn new(connection: Connection<R>, door: Door, decoder: FrameDecoder) -> Self {
         Self {
-            now,
-            up: Pipe::new(FrameDecoder::server()),
-            down: Pipe::new(FrameDecoder::client(version)),
+            connection,
+            door,
+            decoder,
+            unread: BytesMut::new(),
+            early: None,
+            handed: false,
         }
     }
 
-    /// Sends the next packet of the client. `false` if there is none.
-    pub fn send_up(&mut self, client: &mut client::Connection, delay: Duration) -> bool {
-        let version = client.version();
-        match client.poll_transmit(self.now) {
-            Some(packet) => self.up.send(self.now + delay, version, &packet),
-            None => return false,
+    /// Another network connection: what is left of the one before is dropped.
+    pub fn renew(&mut self, door: Door, decoder: FrameDecoder) {
+        self.door = door;
+        self.decoder = decoder;
+        self.unread.clear();
+        self.early = None;
+    }
+
+    /// Sends something: the next packet, or as many bytes as have room. `false` if there is nothing.
+    pub fn send(&mut self, now: Duration, at: Duration, room: usize, out: &mut Pipe) -> bool {
+        let mut bytes = BytesMut::new();
+        match self.door {
+            Door::Packets => {
+                let version = self.connection.version();
+                match self.connection.poll_transmit(now) {
+                    Some(packet) => packet.encode(version, &mut bytes).unwrap(),
+                    None => return false,
+                }
+            }
+            Door::Bytes => {
+                let mut limited = (&mut bytes).limit(room.max(1));
+                let any = self.connection.poll_bytes(now, &mut limited);
+                assert_eq!(any, !bytes.is_empty());
+            }
         }
-        true
+        out.send(at, &bytes);
+        !bytes.is_empty()
     }
 
-    /// Sends the next packet of the server. `false` if there is none.
-    pub fn send_down(&mut self, server: &mut server::Connection, delay: Duration) -> bool {
-        let version = server.version();
-        match server.poll_transmit() {
-            Some(packet) => self.down.send(self.now + delay, version, &packet),
-            None => return false,
+    /// Takes what has arrived in, up to the next thing to act on.
+    ///
+    /// # Errors
+    ///
+    /// If the peer broke a rule, which is known here at the door for packets alone.
+    pub fn receive(
+        &mut self,
+        now: Duration,
+        input: &mut Pipe,
+        piece: usize,
+    ) -> Result<Option<Incoming>, Violation> {
+        self.unread.extend_from_slice(&input.receive(now, piece));
+        self.handed = self.door == Door::Bytes && !self.unread.is_empty();
+        match self.door {
+            Door::Bytes => Ok(self.connection.handle_bytes(now, &mut self.unread)),
+            Door::Packets => {
+                let packet = match self.early.take() {
+                    Some(packet) => packet,
+                    None => match self.decoder.decode_shared(&mut self.unread) {
+                        Ok(Some(packet)) => packet,
+                        Ok(None) => return Ok(None),
+                        Err(error) => {
+                            self.connection.handle_decode_error(now, error);
+                            return Ok(None);
+                        }
+                    },
+                };
+                let version = self.decoder.version().unwrap();
+                self.handed = true;
+                let incoming = self.connection.handle_packet(now, version, &packet)?;
+                let incoming = incoming.map(|incoming| owned(&incoming));
+                if incoming == Some(Incoming::Early) {
+                    self.early = Some(packet);
+                    return Ok(None);
+                }
+                Ok(incoming)
+            }
         }
-        true
     }
 
-    /// The packet that comes next at the server, if it is there, and its version.
-    pub fn receive_up(&mut self) -> Option<(Version, Packet)> {
-        let packet = self.up.receive(self.now).unwrap()?;
-        Some((self.up.decoder.version().unwrap(), packet))
+    /// Whether it uses the door for packets.
+    pub fn is_by_packets(&self) -> bool {
+        self.door == Door::Packets
     }
 
-    /// The packet that comes next at the client, if it is there.
-    pub fn receive_down(&mut self) -> Option<Packet> {
-        self.down.receive(self.now).unwrap()
-    }
-
-    /// Whether nothing is under way.
+    /// Whether nothing waits here to be taken in.
     pub fn is_empty(&self) -> bool {
-        self.up.is_empty() && self.down.is_empty()
+        self.unread.is_empty() && self.early.is_none()
+    }
+}
+
+/// The same in buffers of its own.
+pub fn owned<B: AsRef<[u8]>>(incoming: &Incoming<B>) -> Incoming {
+    match incoming {
+        Incoming::Connect(connect) => Incoming::Connect(Box::new((**connect).to_owned())),
+        Incoming::Message(message, token) => Incoming::Message(message.to_owned(), *token),
+        Incoming::Subscribe(request, token) => Incoming::Subscribe(request.to_owned(), *token),
+        Incoming::Unsubscribe(request, token) => Incoming::Unsubscribe(request.to_owned(), *token),
+        Incoming::Auth(auth) => Incoming::Auth(auth.to_owned()),
+        Incoming::Early => Incoming::Early,
+        _ => panic!("a new kind"),
     }
 }
 
 /// One direction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pipe {
-    decoder: FrameDecoder,
-    flying: VecDeque<(Duration, Vec<u8>)>,
-    arrived: BytesMut,
+    flying: VecDeque<(Duration, u8)>,
+    /// What was sent and not looked at.
+    sent: BytesMut,
+    watcher: FrameDecoder,
 }
 
 impl Pipe {
-    fn new(decoder: FrameDecoder) -> Self {
+    /// The direction in which this side sends.
+    pub fn new(sender: Side, version: Version) -> Self {
         Self {
-            decoder,
             flying: VecDeque::new(),
-            arrived: BytesMut::new(),
+            sent: BytesMut::new(),
+            watcher: decoder(sender, version),
         }
     }
 
-    fn send(&mut self, at: Duration, version: Version, packet: &Packet<&[u8]>) {
-        let mut bytes = Vec::new();
-        packet.encode(version, &mut bytes).unwrap();
-        // In two pieces, and never before what was sent before.
+    /// The next packet that was sent, on its way or not.
+    pub fn watch(&mut self) -> Option<Packet> {
+        self.watcher.decode_shared(&mut self.sent).unwrap()
+    }
+
+    fn send(&mut self, at: Duration, bytes: &[u8]) {
+        self.sent.extend_from_slice(bytes);
+        // Never before what was sent before.
         let at = self.flying.back().map_or(at, |last| at.max(last.0));
-        let rest = bytes.split_off(bytes.len() / 2);
-        self.flying.push_back((at, bytes));
-        self.flying.push_back((at, rest));
+        self.flying.extend(bytes.iter().map(|&byte| (at, byte)));
     }
 
-    fn receive(&mut self, now: Duration) -> Result<Option<Packet>, DecodeError> {
-        loop {
-            if let Some(packet) = self.decoder.decode_shared(&mut self.arrived)? {
-                return Ok(Some(packet));
-            }
-            match self.flying.pop_front() {
-                Some((at, bytes)) if at <= now => self.arrived.extend_from_slice(&bytes),
-                Some(flying) => {
-                    self.flying.push_front(flying);
-                    return Ok(None);
-                }
-                None => return Ok(None),
-            }
+    fn receive(&mut self, now: Duration, most: usize) -> Vec<u8> {
+        let mut arrived = Vec::new();
+        while arrived.len() < most && self.flying.front().is_some_and(|(at, _)| *at <= now) {
+            arrived.extend(self.flying.pop_front().map(|(_, byte)| byte));
         }
+        arrived
     }
 
-    fn is_empty(&self) -> bool {
-        self.flying.is_empty() && self.arrived.is_empty()
+    /// Whether nothing is under way.
+    pub fn is_empty(&self) -> bool {
+        self.flying.is_empty()
+    }
+}
+
+/// A decoder for what this side sends.
+pub fn decoder(sender: Side, version: Version) -> FrameDecoder {
+    match sender {
+        Side::Client => FrameDecoder::server(),
+        Side::Server => FrameDecoder::client(version),
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
-use mqtt_sansio::{TextError, TextErrorKind};
+use mqtt_sansio::{InvalidText, InvalidTextKind};
 
 /// Bytes as a filter, another filter and a name, with line feeds between them.
 ///
@@ -19,11 +19,11 @@ pub fn matching(bytes: &[u8]) {
         splits(filter);
         for other in &fields {
             if let Ok(name) = TopicName::try_from(*other) {
-                let expected = is_match(filter.as_str(), name.as_str());
+                let expected = is_match(filter.to_str(), name.to_str());
                 assert_eq!(filter.matches(&name), expected, "{filter:?} {name:?}");
             }
             if let Ok(other) = TopicFilter::try_from(*other) {
-                let gap = witness(filter.as_str(), other.as_str());
+                let gap = witness(filter.to_str(), other.to_str());
                 assert_eq!(
                     filter.covers(&other),
                     gap.is_none(),
@@ -52,27 +52,27 @@ fn validates(bytes: &[u8]) {
         })
     });
     let found = TopicName::try_from(bytes);
-    assert_eq!(found.as_ref().ok().map(TopicName::as_str), name);
+    assert_eq!(found.as_ref().ok().map(TopicName::to_str), name);
     points(bytes, found.err());
     let found = TopicFilter::try_from(bytes);
-    assert_eq!(found.as_ref().ok().map(TopicFilter::as_str), filter);
+    assert_eq!(found.as_ref().ok().map(TopicFilter::to_str), filter);
     points(bytes, found.err());
 }
 
-fn points(bytes: &[u8], error: Option<TextError>) {
+fn points(bytes: &[u8], error: Option<InvalidText>) {
     let Some(error) = error else { return };
     let at = bytes.get(error.offset);
     let holds = match error.kind {
-        TextErrorKind::TooLong => bytes.len() > 65_535,
-        TextErrorKind::Empty => bytes.is_empty(),
-        TextErrorKind::NotUtf8 => {
+        InvalidTextKind::TooLong => bytes.len() > 65_535,
+        InvalidTextKind::Empty => bytes.is_empty(),
+        InvalidTextKind::NotUtf8 => {
             let valid = std::str::from_utf8(bytes).map_err(|error| error.valid_up_to());
             valid == Err(error.offset)
         }
-        TextErrorKind::NullCharacter => at == Some(&0),
-        TextErrorKind::WildcardInName => matches!(at, Some(b'+' | b'#')),
-        TextErrorKind::MisplacedHash => at == Some(&b'#'),
-        TextErrorKind::MisplacedPlus => at == Some(&b'+'),
+        InvalidTextKind::NullCharacter => at == Some(&0),
+        InvalidTextKind::WildcardInName => matches!(at, Some(b'+' | b'#')),
+        InvalidTextKind::MisplacedHash => at == Some(&b'#'),
+        InvalidTextKind::MisplacedPlus => at == Some(&b'+'),
         _ => false,
     };
     assert!(holds, "{error:?} {}", bytes.escape_ascii());
@@ -81,7 +81,7 @@ fn points(bytes: &[u8], error: Option<TextError>) {
 /// The parts of a shared subscription.
 fn splits(filter: TopicFilter<&[u8]>) {
     let shared = filter.shared();
-    let Some(rest) = filter.as_str().strip_prefix("$share/") else {
+    let Some(rest) = filter.to_str().strip_prefix("$share/") else {
         assert_eq!(shared, Ok(None));
         return;
     };
@@ -90,7 +90,7 @@ fn splits(filter: TopicFilter<&[u8]>) {
     });
     match (shared, parts) {
         (Ok(Some(shared)), Some((name, inner))) => {
-            assert_eq!((shared.share_name, shared.filter.as_str()), (name, inner));
+            assert_eq!((shared.share_name, shared.filter.to_str()), (name, inner));
         }
         (Err(error), None) => assert!(error.offset <= filter.len()),
         (shared, parts) => panic!("{filter:?}: {shared:?}, not {parts:?}"),
@@ -161,8 +161,7 @@ const LONGER: &str = "one-level-with-more-text-than-one-node-of-the-tree-has-roo
 /// Each step is a byte that says what to do, a byte for the number of levels, and these.
 pub fn trees(bytes: &[u8]) {
     let mut input = bytes.iter().copied();
-    let (mut filters, mut names) = (FilterTree::new(), TopicTree::new());
-    let (mut filter_model, mut name_model) = (Model::new(), Model::new());
+    let mut trees = Trees::default();
     let mut steps = 0;
     while let Some(step) = input.next() {
         steps += 1;
@@ -171,68 +170,117 @@ pub fn trees(bytes: &[u8]) {
         let levels = levels.map(|byte| LEVELS[usize::from(byte) % LEVELS.len()]);
         let text = levels.collect::<Vec<_>>().join("/");
         let topic = text.replace(['+', '#'], "a");
-        // Half of what is removed or read is there.
-        let known = |model: &Model, text: &str| match step & 8 {
-            0 => text.to_owned(),
-            _ => {
-                let at = usize::from(step >> 4) % model.len().max(1);
-                let known = model.keys().nth(at);
-                known.cloned().unwrap_or_else(|| text.to_owned())
-            }
-        };
         match step & 7 {
-            0 | 1 => {
-                if let Ok(filter) = TopicFilter::new(&text) {
-                    let old = filters.insert(&filter, steps);
-                    assert_eq!(old, filter_model.insert(text, steps));
-                }
-                if let Ok(name) = TopicName::new(&topic) {
-                    let old = names.insert(&name, steps);
-                    assert_eq!(old, name_model.insert(topic, steps));
-                }
-            }
-            2 => {
-                if let Ok(filter) = TopicFilter::new(&text) {
-                    let value = filters.get_or_insert_with(&filter, || steps);
-                    assert_eq!(value, filter_model.entry(text).or_insert(steps));
-                }
-                if let Ok(name) = TopicName::new(&topic) {
-                    let value = names.get_or_insert_with(&name, || steps);
-                    assert_eq!(value, name_model.entry(topic).or_insert(steps));
-                }
-            }
-            3 | 4 => {
-                let (text, topic) = (known(&filter_model, &text), known(&name_model, &topic));
-                if let Ok(filter) = TopicFilter::new(&text) {
-                    assert_eq!(filters.remove(&filter), filter_model.remove(&text));
-                }
-                if let Ok(name) = TopicName::new(&topic) {
-                    assert_eq!(names.remove(&name), name_model.remove(&topic));
-                }
-            }
-            5 => {
-                let (text, topic) = (known(&filter_model, &text), known(&name_model, &topic));
-                if let Ok(filter) = TopicFilter::new(&text) {
-                    assert_eq!(filters.get(&filter), filter_model.get(&text));
-                    assert_eq!(filters.get_mut(&filter), filter_model.get_mut(&text));
-                }
-                if let Ok(name) = TopicName::new(&topic) {
-                    assert_eq!(names.get(&name), name_model.get(&topic));
-                    assert_eq!(names.get_mut(&name), name_model.get_mut(&topic));
+            0 | 1 => trees.insert(text, topic, steps),
+            2 => trees.get_or_insert(text, topic, steps),
+            3..=5 => {
+                let text = known(&trees.filter_model, text, step);
+                let topic = known(&trees.name_model, topic, step);
+                match step & 7 {
+                    5 => trees.get(&text, &topic),
+                    _ => trees.remove(&text, &topic),
                 }
             }
             _ => {
-                found_by_name(&filters, &filter_model, &topic);
-                found_by_filter(&names, &name_model, &text);
+                found_by_name(&trees.filters, &trees.filter_model, &topic);
+                found_by_filter(&trees.names, &trees.name_model, &text);
             }
         }
-        assert_eq!(filters.len(), filter_model.len());
-        assert_eq!(names.len(), name_model.len());
+        assert_eq!(trees.filters.len(), trees.filter_model.len());
+        assert_eq!(trees.names.len(), trees.name_model.len());
     }
-    empties(filters, filter_model, names, name_model);
+    trees.empty();
+}
+
+/// Half of what is removed or read is there.
+fn known(model: &Model, text: String, step: u8) -> String {
+    if step & 8 == 0 {
+        return text;
+    }
+    let at = usize::from(step >> 4) % model.len().max(1);
+    model.keys().nth(at).cloned().unwrap_or(text)
 }
 
 type Model = BTreeMap<String, usize>;
+
+/// Both trees, and what they hold.
+#[derive(Default)]
+struct Trees {
+    filters: FilterTree<usize>,
+    filter_model: Model,
+    names: TopicTree<usize>,
+    name_model: Model,
+}
+
+impl Trees {
+    fn insert(&mut self, text: String, topic: String, value: usize) {
+        if let Ok(filter) = TopicFilter::new(&text) {
+            let old = self.filters.insert(&filter, value);
+            assert_eq!(old, self.filter_model.insert(text, value));
+        }
+        if let Ok(name) = TopicName::new(&topic) {
+            let old = self.names.insert(&name, value);
+            assert_eq!(old, self.name_model.insert(topic, value));
+        }
+    }
+
+    fn get_or_insert(&mut self, text: String, topic: String, new: usize) {
+        if let Ok(filter) = TopicFilter::new(&text) {
+            let value = self.filters.get_or_insert_with(&filter, || new);
+            assert_eq!(value, self.filter_model.entry(text).or_insert(new));
+        }
+        if let Ok(name) = TopicName::new(&topic) {
+            let value = self.names.get_or_insert_with(&name, || new);
+            assert_eq!(value, self.name_model.entry(topic).or_insert(new));
+        }
+    }
+
+    fn remove(&mut self, text: &str, topic: &str) {
+        if let Ok(filter) = TopicFilter::new(text) {
+            assert_eq!(self.filters.remove(&filter), self.filter_model.remove(text));
+        }
+        if let Ok(name) = TopicName::new(topic) {
+            assert_eq!(self.names.remove(&name), self.name_model.remove(topic));
+        }
+    }
+
+    fn get(&mut self, text: &str, topic: &str) {
+        if let Ok(filter) = TopicFilter::new(text) {
+            let model = &mut self.filter_model;
+            assert_eq!(self.filters.get(&filter), model.get(text));
+            assert_eq!(self.filters.get_mut(&filter), model.get_mut(text));
+        }
+        if let Ok(name) = TopicName::new(topic) {
+            let model = &mut self.name_model;
+            assert_eq!(self.names.get(&name), model.get(topic));
+            assert_eq!(self.names.get_mut(&name), model.get_mut(topic));
+        }
+    }
+
+    /// Both trees hold what the models do, in their order, and nothing once that is removed.
+    fn empty(mut self) {
+        let entries: Vec<_> = self.filters.iter().collect();
+        let entries = entries
+            .iter()
+            .map(|(filter, value)| (filter.to_str(), *value));
+        let expected = self.filter_model.iter();
+        assert!(entries.eq(expected.map(|(filter, value)| (filter.as_str(), value))));
+        let entries: Vec<_> = self.names.iter().collect();
+        let entries = entries.iter().map(|(name, value)| (name.to_str(), *value));
+        let expected = self.name_model.iter();
+        assert!(entries.eq(expected.map(|(name, value)| (name.as_str(), value))));
+        for (text, value) in &self.filter_model {
+            let filter = TopicFilter::new(text).unwrap();
+            assert_eq!(self.filters.remove(&filter), Some(*value));
+        }
+        for (text, value) in &self.name_model {
+            let name = TopicName::new(text).unwrap();
+            assert_eq!(self.names.remove(&name), Some(*value));
+        }
+        assert!(self.filters.is_empty() && self.filters.iter().next().is_none());
+        assert!(self.names.is_empty() && self.names.iter().next().is_none());
+    }
+}
 
 fn found_by_name(tree: &FilterTree<usize>, model: &Model, topic: &str) {
     let Ok(name) = TopicName::new(topic) else {
@@ -251,46 +299,10 @@ fn found_by_filter(tree: &TopicTree<usize>, model: &Model, text: &str) {
         return;
     };
     let found: Vec<_> = tree.matching(&filter).collect();
-    let found = found.iter().map(|(name, value)| (name.as_str(), *value));
+    let found = found.iter().map(|(name, value)| (name.to_str(), *value));
     let matching = model.iter().filter(|(name, _)| is_match(text, name));
     let expected = matching.map(|(name, value)| (name.as_str(), value));
     assert!(found.eq(expected.clone()), "{text}");
     let values = tree.matching_values(&filter);
     assert!(values.eq(expected.map(|(_, value)| value)), "{text}");
-}
-
-/// Both trees hold what the models do, in their order, and nothing once that is removed.
-fn empties(
-    mut filters: FilterTree<usize>,
-    filter_model: Model,
-    mut names: TopicTree<usize>,
-    name_model: Model,
-) {
-    let entries: Vec<_> = filters.iter().collect();
-    let entries = entries
-        .iter()
-        .map(|(filter, value)| (filter.as_str(), *value));
-    assert!(
-        entries.eq(filter_model
-            .iter()
-            .map(|(filter, value)| (filter.as_str(), value)))
-    );
-    let entries: Vec<_> = names.iter().collect();
-    let entries = entries.iter().map(|(name, value)| (name.as_str(), *value));
-    assert!(
-        entries.eq(name_model
-            .iter()
-            .map(|(name, value)| (name.as_str(), value)))
-    );
-    for (text, value) in &filter_model {
-        assert_eq!(
-            filters.remove(&TopicFilter::new(text).unwrap()),
-            Some(*value)
-        );
-    }
-    for (text, value) in &name_model {
-        assert_eq!(names.remove(&TopicName::new(text).unwrap()), Some(*value));
-    }
-    assert!(filters.is_empty() && filters.iter().next().is_none());
-    assert!(names.is_empty() && names.iter().next().is_none());
 }

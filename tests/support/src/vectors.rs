@@ -51,6 +51,10 @@ impl Vector {
     }
 
     /// Decodes and encodes; says what is wrong with the outcome.
+    ///
+    /// # Errors
+    ///
+    /// The difference, to be printed.
     pub fn check(&self) -> Result<(), String> {
         let (decoded, unread) = check::decode_all(&self.decoder(), &self.bytes);
         let mut encoded = Vec::new();

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
+use mqtt_sansio::Message;
 use mqtt_sansio::connection::client::Connection;
-use mqtt_sansio::connection::{Event, Input};
+use mqtt_sansio::connection::{Event, Incoming};
 use support::random::Rng;
 
 use super::*;
@@ -43,8 +44,8 @@ impl Actor {
     }
 
     fn publish(&mut self, qos: QoS, payload: &str) {
-        let publish = message(QoS::AtMostOnce, 0, "chaos/t", payload);
-        self.client.publish(qos, publish).unwrap();
+        let content = Message::new("chaos/t".parse().unwrap(), payload.to_owned());
+        self.client.publish(qos, content).unwrap();
     }
 
     /// Sends up to so many packets, and reads up to so many.
@@ -70,14 +71,12 @@ impl Actor {
         let mut left = read;
         while let Some(packet) = decoder.decode_shared(&mut bytes).unwrap() {
             moved = true;
-            let judged = self.client.handle_packet(&packet).unwrap();
-            if let (Input::Deliver(topic), Packet::Publish(publish)) = (judged, packet) {
-                assert!(topic.is_none());
-                let key = format!("{} {:?}", publish.qos().level(), publish.payload);
+            let judged = self.client.handle_packet(net.now, self.version, &packet);
+            if let Some(Incoming::Message(message, token)) = judged.unwrap() {
+                let payload = Bytes::copy_from_slice(message.payload);
+                let key = format!("{} {payload:?}", token.qos().level());
                 *self.got.entry(key).or_default() += 1;
-                if let Some(id) = publish.delivery.packet_id() {
-                    self.client.acknowledge(id, ReasonCode::Success).unwrap();
-                }
+                self.client.acknowledge(token).unwrap();
             }
             left -= 1;
             if left == 0 && !bytes.is_empty() {
@@ -86,14 +85,13 @@ impl Actor {
             }
         }
         while let Some(event) = self.client.poll_event() {
-            if matches!(event, Event::Connected { .. }) && !self.subscribed {
+            if matches!(event, Event::Connected(_)) && !self.subscribed {
                 let filter = TopicFilter::new("chaos/#").unwrap();
                 let options = options(QoS::ExactlyOnce);
                 let subscriptions = Subscriptions::new([(filter, options)]).unwrap();
-                let properties = SubscribeProperties::default();
-                self.client.subscribe(subscriptions, properties).unwrap();
+                self.client.subscribe(subscriptions).unwrap();
             }
-            self.subscribed |= matches!(event, Event::Subscribed(_));
+            self.subscribed |= matches!(event, Event::Subscribed(..));
         }
         moved
     }
@@ -163,10 +161,10 @@ fn survives_garbage() {
     for packet in [
         Packet::Connect(lasting(Version::V5, "a")),
         Packet::Publish(retained(message(QoS::ExactlyOnce, 1, "t", "m"))),
-        Packet::PubRel(Ack::new(id(1)).to_owned()),
+        Packet::PubRel(Ack::new(id(1))),
         Packet::Publish(expiring(message(QoS::AtLeastOnce, 2, "t/u", "n"), 5)),
         Packet::PingReq,
-        Packet::Disconnect(Disconnect::new(ReasonCode::Success).to_owned()),
+        Packet::Disconnect(Disconnect::new(ReasonCode::Success)),
     ] {
         packet.encode(Version::V5, &mut script).unwrap();
     }

@@ -33,7 +33,7 @@ fn routes_a_message_of_qos_2_once() {
         net.send(&a, publish);
         let recs = net.receive(&mut a);
         assert!(matches!(recs[..], [Packet::PubRec(_), ..]), "{recs:?}");
-        net.send(&a, Packet::PubRel(Ack::new(id(7)).to_owned()));
+        net.send(&a, Packet::PubRel(Ack::new(id(7))));
         assert!(matches!(net.receive(&mut a)[..], [Packet::PubComp(_)]));
         assert_eq!(net.messages(&mut b), ["t=m q2"]);
         // The identifier is free again.
@@ -109,6 +109,29 @@ fn counts_message_expiry_down() {
     net.wait(seconds(30));
     let (mut b, _) = net.connect(Version::V5, lasting(Version::V5, "b"));
     assert_eq!(net.messages(&mut b), ["t=long q1 for 70s", "t=ever q1"]);
+}
+
+/// What a client does not read makes room when it has expired, at QoS 0 as well.
+#[test]
+fn counts_message_expiry_down_while_nobody_reads() {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let mut config = quiet();
+        config.max_queued = 2;
+        let mut net = Net::new(config);
+        let (mut a, mut b) = (net.join(Version::V5, "a"), net.join(Version::V5, "b"));
+        net.subscribe(&mut b, "t", qos);
+        for (payload, time) in [("long", 100), ("short", 10), ("no room", 10)] {
+            net.publish(&mut a, expiring(message(qos, 1, "t", payload), time));
+        }
+        net.wait(seconds(30));
+        net.say(&mut a, qos, "t", "ever");
+        let level = qos.level();
+        let expected = [
+            format!("t=long q{level} for 70s"),
+            format!("t=ever q{level}"),
+        ];
+        assert_eq!(net.messages(&mut b), expected);
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn bad_input_closes_that_connection_alone() {
             continue;
         }
         let last = net.last_words(&mut a);
-        let expected = Disconnect::new(reason).to_owned();
+        let expected = Disconnect::new(reason);
         assert_eq!(last, [Packet::Disconnect(expected)], "{bytes:x?}");
         net.send(&other, Packet::PingReq);
         assert_eq!(net.receive(&mut other), [Packet::PingResp]);
@@ -110,7 +110,7 @@ fn answers_come_before_the_end() {
                 panic!("{words:?}");
             };
             let reason = reason.filter(|_| version == Version::V5);
-            let told = reason.map(|reason| Packet::from(Disconnect::new(reason).to_owned()));
+            let told = reason.map(|reason| Packet::from(Disconnect::new(reason)));
             assert_eq!(last, told.as_slice());
         }
     }
@@ -123,9 +123,9 @@ fn cut_anywhere() {
     for packet in [
         Packet::Connect(connect(Version::V5, "a", true, 0)),
         Packet::Publish(retained(message(QoS::ExactlyOnce, 1, "t", "m"))),
-        Packet::PubRel(Ack::new(id(1)).to_owned()),
+        Packet::PubRel(Ack::new(id(1))),
         Packet::PingReq,
-        Packet::Disconnect(Disconnect::new(ReasonCode::Success).to_owned()),
+        Packet::Disconnect(Disconnect::new(ReasonCode::Success)),
     ] {
         packet.encode(Version::V5, &mut script).unwrap();
     }

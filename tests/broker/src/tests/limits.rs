@@ -133,7 +133,7 @@ fn messages_under_way() {
         net.say(&mut b, QoS::AtLeastOnce, "t", payload);
     }
     assert_eq!(net.receive(&mut a).len(), 2);
-    net.send(&a, Packet::PubAck(Ack::new(id(1)).to_owned()));
+    net.send(&a, Packet::PubAck(Ack::new(id(1))));
     assert_eq!(net.receive(&mut a).len(), 1);
 }
 

@@ -196,7 +196,7 @@ impl Net {
 
     /// DISCONNECT, and the end.
     fn leave(&mut self, peer: &Peer) {
-        self.send(peer, Disconnect::new(ReasonCode::Success).to_owned());
+        self.send(peer, Disconnect::new(ReasonCode::Success));
         assert!(self.broker.is_closing(peer.id));
         self.cut(peer);
     }
@@ -271,7 +271,7 @@ impl Net {
             (QoS::AtLeastOnce, [Packet::PubAck(ack)]) => Some(ack.reason),
             (QoS::ExactlyOnce, [Packet::PubRec(ack)]) => {
                 if !ack.reason.is_error() {
-                    self.send(peer, Packet::PubRel(Ack::new(packet.unwrap()).to_owned()));
+                    self.send(peer, Packet::PubRel(Ack::new(packet.unwrap())));
                     let done = self.answers(peer);
                     assert!(matches!(done[..], [Packet::PubComp(_)]), "{done:?}");
                 }
@@ -301,15 +301,15 @@ impl Net {
                         match publish.delivery {
                             Delivery::AtMostOnce => {}
                             Delivery::AtLeastOnce(id) => {
-                                self.send(peer, Packet::PubAck(Ack::new(id).to_owned()));
+                                self.send(peer, Packet::PubAck(Ack::new(id)));
                             }
                             Delivery::ExactlyOnce(id) => {
-                                self.send(peer, Packet::PubRec(Ack::new(id).to_owned()));
+                                self.send(peer, Packet::PubRec(Ack::new(id)));
                             }
                         }
                     }
                     Packet::PubRel(ack) => {
-                        self.send(peer, Packet::PubComp(Ack::new(ack.packet_id).to_owned()));
+                        self.send(peer, Packet::PubComp(Ack::new(ack.packet_id)));
                     }
                     Packet::SubAck(_) | Packet::PingResp => {}
                     other => panic!("{other:?}"),
@@ -321,7 +321,7 @@ impl Net {
 
 /// `topic=payload q1 retained dup #3 #7 for 5s`, without what does not hold.
 fn in_words(publish: &Publish) -> String {
-    let topic = publish.topic.as_ref().map_or("", |topic| topic.as_str());
+    let topic = publish.topic.as_ref().map_or("", |topic| topic.to_str());
     let payload = String::from_utf8_lossy(&publish.payload);
     let mut words = format!("{topic}={payload} q{}", publish.qos().level());
     if publish.retain {

@@ -27,9 +27,9 @@ fn receive_maximum_of_the_client() {
         .map(Packet::packet_type)
         .collect();
     assert_eq!(first.len(), 3);
-    net.send(&a, Packet::PubRec(Ack::new(id(1)).to_owned()));
+    net.send(&a, Packet::PubRec(Ack::new(id(1))));
     assert!(matches!(net.receive(&mut a)[..], [Packet::PubRel(_)]));
-    net.send(&a, Packet::PubComp(Ack::new(id(1)).to_owned()));
+    net.send(&a, Packet::PubComp(Ack::new(id(1))));
     assert!(matches!(&net.receive(&mut a)[..], [Packet::Publish(p)] if in_words(p) == "t=3 q2"));
 }
 
@@ -44,7 +44,7 @@ fn receive_maximum_of_the_broker() {
     assert!(matches!(net.receive(&mut a)[..], [Packet::PubRec(_)]));
     net.send(&a, message(QoS::ExactlyOnce, 2, "t", "m"));
     // Before: PUBREC with 0x10 does not end the exchange.
-    let last = Disconnect::new(ReasonCode::ReceiveMaximumExceeded).to_owned();
+    let last = Disconnect::new(ReasonCode::ReceiveMaximumExceeded);
     assert_eq!(net.last_words(&mut a), [Packet::Disconnect(last)]);
 }
 
@@ -80,7 +80,7 @@ fn refuses_packets_above_its_own_maximum() {
         assert_eq!(announced, (version == Version::V5).then_some(100));
         // The length alone is enough.
         net.bytes(&a, b"\x30\xFF\x7F");
-        let last = Disconnect::new(ReasonCode::PacketTooLarge).to_owned();
+        let last = Disconnect::new(ReasonCode::PacketTooLarge);
         match version {
             Version::V311 => assert_eq!(net.last_words(&mut a), []),
             Version::V5 => assert_eq!(net.last_words(&mut a), [Packet::Disconnect(last)]),
@@ -114,7 +114,7 @@ fn topic_aliases_both_ways() {
     // The second one has the alias alone.
     assert_eq!(net.messages(&mut a), ["t=m q0", "=m q0"]);
     net.send(&b, alias(message(QoS::AtMostOnce, 0, "t", "m"), 17));
-    let last = Disconnect::new(ReasonCode::TopicAliasInvalid).to_owned();
+    let last = Disconnect::new(ReasonCode::TopicAliasInvalid);
     assert_eq!(net.last_words(&mut b), [Packet::Disconnect(last)]);
 }
 
@@ -135,7 +135,7 @@ fn keep_alive_of_the_broker() {
         net.wait(seconds(held - 1));
         assert!(!net.broker.is_closing(a.id));
         net.wait(seconds(1));
-        let last = Disconnect::new(ReasonCode::KeepAliveTimeout).to_owned();
+        let last = Disconnect::new(ReasonCode::KeepAliveTimeout);
         assert_eq!(net.last_words(&mut a), [Packet::Disconnect(last)]);
     }
 }
@@ -176,7 +176,7 @@ fn refuses_who_takes_no_conn_ack() {
         small.properties = builder.maximum_packet_size(most).build();
         let mut refused = net.open(Version::V5);
         net.send(&refused, small);
-        let connack = ConnAck::new(ReasonCode::PacketTooLarge).to_owned();
+        let connack = ConnAck::new(ReasonCode::PacketTooLarge);
         let expected = told.then_some(Packet::ConnAck(connack));
         assert_eq!(net.last_words(&mut refused), Vec::from_iter(expected));
     }
@@ -206,7 +206,7 @@ fn maximum_qos() {
         net.send(&a, message(QoS::ExactlyOnce, 1, "t", "m"));
         let last = net.last_words(&mut a);
         if version == Version::V5 {
-            let why = Disconnect::new(ReasonCode::QoSNotSupported).to_owned();
+            let why = Disconnect::new(ReasonCode::QoSNotSupported);
             assert_eq!(last, [Packet::Disconnect(why)]);
         }
     }

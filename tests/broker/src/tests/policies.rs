@@ -169,14 +169,14 @@ fn enhanced_authentication() {
     let done = Packet::Auth(auth(ReasonCode::Success, b"well"));
     assert_eq!(net.receive(&mut a), [done]);
     net.send(&a, auth(ReasonCode::ReAuthenticate, b"pang"));
-    let last = Disconnect::new(ReasonCode::NotAuthorized).to_owned();
+    let last = Disconnect::new(ReasonCode::NotAuthorized);
     assert_eq!(net.last_words(&mut a), [Packet::Disconnect(last)]);
 
     let mut b = net.open(Version::V5);
     net.send(&b, with_method("ping-pong"));
     assert_eq!(net.receive(&mut b), [ping]);
     net.send(&b, auth(ReasonCode::ContinueAuthentication, b"pang"));
-    let refused = ConnAck::new(ReasonCode::NotAuthorized).to_owned();
+    let refused = ConnAck::new(ReasonCode::NotAuthorized);
     assert_eq!(net.last_words(&mut b), [Packet::ConnAck(refused)]);
     let (_, connack) = net.connect(Version::V5, with_method("other"));
     assert_eq!(connack.reason, ReasonCode::BadAuthenticationMethod);

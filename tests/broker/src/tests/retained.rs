@@ -107,7 +107,7 @@ fn are_not_available() {
     let (mut a, connack) = net.connect(Version::V5, connect(Version::V5, "a", true, 0));
     assert_eq!(connack.properties.retain_available(), Some(false));
     net.send(&a, retained(message(QoS::AtMostOnce, 1, "t", "m")));
-    let last = Disconnect::new(ReasonCode::RetainNotSupported).to_owned();
+    let last = Disconnect::new(ReasonCode::RetainNotSupported);
     assert_eq!(net.last_words(&mut a), [Packet::Disconnect(last)]);
 
     let mut old = net.join(Version::V311, "old");

@@ -61,7 +61,7 @@ fn disconnect_changes_the_expiry() {
     let mut net = Net::new(quiet());
     let version = Version::V5;
     let (a, _) = net.connect(version, connect(version, "a", true, 10));
-    let mut last = Disconnect::new(ReasonCode::Success).to_owned();
+    let mut last = Disconnect::new(ReasonCode::Success);
     let builder = mqtt_sansio::property::DisconnectProperties::builder();
     last.properties = builder.session_expiry_interval(0).build();
     net.send(&a, last);
@@ -98,7 +98,7 @@ fn takes_a_session_over() {
             match old {
                 Version::V311 => assert_eq!(last, []),
                 Version::V5 => {
-                    let taken = Disconnect::new(ReasonCode::SessionTakenOver).to_owned();
+                    let taken = Disconnect::new(ReasonCode::SessionTakenOver);
                     assert_eq!(last, [Packet::Disconnect(taken)]);
                 }
             }
@@ -125,4 +125,21 @@ fn assigns_client_identifiers() {
     assert_eq!(old.reason, ReasonCode::ClientIdentifierNotValid);
     assert_eq!(net.last_words(&mut bad), []);
     assert_eq!(net.broker.clients.len(), 3);
+}
+
+/// The old connection is told, and what it did not read waits for the new one.
+#[test]
+fn takes_over_what_was_not_read() {
+    let mut net = Net::new(quiet());
+    let version = Version::V5;
+    let mut publisher = net.join(version, "publisher");
+    let (mut first, _) = net.connect(version, lasting(version, "a"));
+    net.subscribe(&mut first, "t", QoS::ExactlyOnce);
+    for (qos, payload) in [(QoS::AtMostOnce, "0"), (QoS::ExactlyOnce, "2")] {
+        net.say(&mut publisher, qos, "t", payload);
+    }
+    let (mut second, _) = net.connect(version, lasting(version, "a"));
+    let taken = Disconnect::new(ReasonCode::SessionTakenOver);
+    assert_eq!(net.last_words(&mut first), [Packet::Disconnect(taken)]);
+    assert_eq!(net.messages(&mut second), ["t=2 q2"]);
 }

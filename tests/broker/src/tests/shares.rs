@@ -133,6 +133,27 @@ fn are_not_available() {
     let subscriptions = Subscriptions::new([(filter, options(QoS::AtMostOnce))]).unwrap();
     net.send(&a, Packet::Subscribe(Subscribe::new(id(1), subscriptions)));
     let reason = ReasonCode::SharedSubscriptionsNotSupported;
-    let last = Disconnect::new(reason).to_owned();
+    let last = Disconnect::new(reason);
     assert_eq!(net.last_words(&mut a), [Packet::Disconnect(last)]);
+}
+
+#[test]
+fn what_a_clean_session_never_got_goes_to_another_member() {
+    let mut net = Net::new(quiet());
+    let version = Version::V5;
+    let (mut a, mut b) = (net.join(version, "a"), net.join(version, "b"));
+    for member in [&mut a, &mut b] {
+        net.subscribe(member, "$share/g/t", QoS::ExactlyOnce);
+    }
+    let mut publisher = net.join(version, "publisher");
+    for (qos, payload) in [
+        (QoS::ExactlyOnce, "1"),
+        (QoS::ExactlyOnce, "2"),
+        (QoS::AtMostOnce, "3"),
+    ] {
+        net.say(&mut publisher, qos, "t", payload);
+    }
+    // `a` has read nothing. QoS 0 belongs to its connection.
+    net.cut(&a);
+    assert_eq!(net.messages(&mut b), ["t=2 q2", "t=1 q2"]);
 }

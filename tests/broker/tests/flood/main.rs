@@ -88,7 +88,7 @@ fn authentication_without_end() {
     }
     // One more, and the oldest is told.
     let more = net.broker.accept(net.now);
-    let busy = ConnAck::new(ReasonCode::ServerBusy).to_owned();
+    let busy = ConnAck::new(ReasonCode::ServerBusy);
     assert_eq!(net.receive(peers[0]), [Packet::ConnAck(busy)]);
     assert!(net.broker.is_closing(peers[0].id) && !net.broker.is_closing(more));
     net.assert_held("authentications", 20 * 55 * KIB);
@@ -329,7 +329,7 @@ fn flood_of_messages(net: &mut Net, qos: QoS, count: u32, len: usize) {
     for _ in 0..count {
         net.send(publisher, message(qos, 1, "t", len));
         if qos == QoS::ExactlyOnce {
-            net.send(publisher, Packet::PubRel(Ack::new(id(1)).to_owned()));
+            net.send(publisher, Packet::PubRel(Ack::new(id(1))));
         }
         let _ = net.receive(publisher);
     }

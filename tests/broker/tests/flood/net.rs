@@ -185,7 +185,7 @@ impl Net {
             panic!("{packets:?}");
         };
         let id = publish.delivery.packet_id().unwrap();
-        self.send(other, Packet::PubAck(Ack::new(id).to_owned()));
+        self.send(other, Packet::PubAck(Ack::new(id)));
         assert_eq!(self.ask(other, Packet::PingReq), Packet::PingResp);
     }
 

@@ -5,24 +5,27 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use arbitrary::{Result, Unstructured};
 use bytes::Bytes;
-use mqtt_sansio::connection::{Closed, Event, Input, client};
+use mqtt_sansio::connection::{Closed, Event, Incoming, client};
 use mqtt_sansio::packet::{
-    Connect, Disconnect, KeepAlive, Publish, RetainHandling, SubscriptionOptions, Subscriptions,
+    Connect, Disconnect, KeepAlive, RetainHandling, SubscriptionOptions, Subscriptions,
     TopicFilters, Will,
 };
 use mqtt_sansio::property::{
-    ConnectProperties, DisconnectProperties, PublishProperties, SubscribeProperties,
-    SubscriptionId, UnsubscribeProperties, WillProperties,
+    ConnectProperties, DisconnectProperties, MessageProperties, SubscribeProperties,
+    SubscriptionId, WillProperties,
 };
+use mqtt_sansio::session::Token;
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{Binary, Delivery, FrameDecoder, Packet, QoS, ReasonCode, Text, Version};
+use mqtt_sansio::{
+    Binary, FrameDecoder, Message as Content, Packet, QoS, ReasonCode, Text, Version,
+};
 
 use super::due::Message;
 use super::line::{Line, payload};
 use super::net::{FILTERS, Net, SHARED};
 
 /// What a client takes that takes no large packets.
-const SMALL: u32 = 100;
+pub(super) const SMALL: u32 = 100;
 
 #[derive(Debug)]
 pub(super) struct Actor {
@@ -34,7 +37,9 @@ pub(super) struct Actor {
     /// Whether the server has a new session, whose CONNACK is lost. 3.1.1 may go on with it.
     new: bool,
     /// Messages that are not acknowledged, in the order in which they came.
-    undecided: Vec<Delivery>,
+    undecided: Vec<Token>,
+    /// SUBSCRIBE and UNSUBSCRIBE without an outcome.
+    pub(super) requests: usize,
 }
 
 impl Actor {
@@ -46,6 +51,16 @@ impl Actor {
             known: false,
             new: false,
             undecided: Vec::new(),
+            requests: 0,
+        })
+    }
+
+    /// Any version, but for a client with requests that wait to be sent: they are for one version.
+    pub(super) fn draw_version(&self, u: &mut Unstructured<'_>) -> Result<Version> {
+        let drawn = u.arbitrary()?;
+        Ok(match self.requests {
+            0 => drawn,
+            _ => self.client.version(),
         })
     }
 
@@ -145,10 +160,12 @@ impl Actor {
             self.known &= !mistaken;
             self.new = line.clean && mistaken;
             self.client.handle_close();
-            while self.client.poll_event().is_some() {}
+            while let Some(event) = self.client.poll_event() {
+                self.count(&event);
+            }
             self.known &= self.client.session_expiry_interval() > 0;
             self.undecided
-                .retain(|delivery| matches!(delivery, Delivery::ExactlyOnce(_)));
+                .retain(|token| token.qos() == QoS::ExactlyOnce);
         }
     }
 
@@ -163,9 +180,9 @@ impl Actor {
     pub(super) fn publish(&mut self, message: &Message) -> bool {
         let topic = message.topic.parse().unwrap();
         let payload = Bytes::from(payload(message));
-        let mut publish = Publish::new(Delivery::AtMostOnce, topic, payload);
-        publish.retain = message.retain;
-        let mut builder = PublishProperties::builder();
+        let mut content = Content::new(topic, payload);
+        content.retain = message.retain;
+        let mut builder = MessageProperties::builder();
         if let Some(seconds) = message.expiry {
             builder = builder.message_expiry_interval(seconds);
         }
@@ -173,16 +190,16 @@ impl Actor {
             let text = Text::new("p").unwrap();
             builder = builder.user_property(text, text);
         }
-        publish.properties = builder.build();
-        self.client.publish(message.qos, publish).is_ok()
+        content.properties = builder.build();
+        self.client.publish(message.qos, content).is_ok()
     }
 
     /// Removes what is retained for a topic.
     pub(super) fn clear(&mut self, topic: &'static str) {
         let topic = topic.parse().unwrap();
-        let mut publish = Publish::new(Delivery::AtMostOnce, topic, Bytes::new());
-        publish.retain = true;
-        let _ = self.client.publish(QoS::AtMostOnce, publish);
+        let mut content = Content::new(topic, Bytes::new());
+        content.retain = true;
+        let _ = self.client.publish(QoS::AtMostOnce, content);
     }
 
     /// Any SUBSCRIBE.
@@ -213,7 +230,10 @@ impl Actor {
             properties = properties.subscription_identifier(id);
         }
         let subscriptions = Subscriptions::new(requests).unwrap();
-        let _ = self.client.subscribe(subscriptions, properties.build());
+        let asked = self
+            .client
+            .subscribe_with(subscriptions, properties.build());
+        self.requests += usize::from(asked.is_ok());
         Ok(())
     }
 
@@ -222,19 +242,19 @@ impl Actor {
         let options = SubscriptionOptions::new(QoS::ExactlyOnce);
         let request = (TopicFilter::new(filter).unwrap(), options);
         let subscriptions = Subscriptions::new([request]).unwrap();
-        let properties = SubscribeProperties::default();
-        self.client.subscribe(subscriptions, properties).unwrap();
+        self.client.subscribe(subscriptions).unwrap();
+        self.requests += 1;
     }
 
     pub(super) fn unsubscribe(&mut self, filter: &str) {
         let filters = TopicFilters::new([TopicFilter::new(filter).unwrap()]).unwrap();
-        let properties = UnsubscribeProperties::default();
-        let _ = self.client.unsubscribe(filters, properties);
+        let asked = self.client.unsubscribe(filters);
+        self.requests += usize::from(asked.is_ok());
     }
 
     /// DISCONNECT, with another Session Expiry Interval perhaps.
     pub(super) fn disconnect(&mut self, reason: ReasonCode, expiry: Option<u32>) {
-        let mut disconnect = Disconnect::new(reason).to_owned();
+        let mut disconnect = Disconnect::new(reason);
         if self.client.version() == Version::V5 {
             if let Some(seconds) = expiry {
                 let builder = DisconnectProperties::builder();
@@ -252,9 +272,9 @@ impl Actor {
 
     /// Acknowledges a message that waits for it.
     pub(super) fn acknowledge(&mut self, index: usize) {
-        let id = self.undecided.remove(index).packet_id().unwrap();
-        // A QoS 1 message of an earlier connection comes again.
-        let _ = self.client.acknowledge(id, ReasonCode::Success);
+        let token = self.undecided.remove(index);
+        // Without a connection it comes again.
+        let _ = self.client.acknowledge(token);
     }
 
     pub(super) fn acknowledge_all(&mut self) {
@@ -326,14 +346,14 @@ impl Actor {
             }
             return false;
         };
-        let judged = self.client.handle_packet(&packet);
+        let now = net.oracle.now;
+        let judged = self.client.handle_packet(now, line.version, &packet);
         let judged = judged.unwrap_or_else(|violation| panic!("{violation}: {packet:?}"));
         match (&packet, judged) {
-            (Packet::Publish(publish), Input::Deliver(topic)) => {
-                let topic = topic.or_else(|| publish.topic.clone()).unwrap();
-                line.deliver(self.index, net, &topic, publish, sent_at);
-                if publish.qos() > QoS::AtMostOnce {
-                    self.undecided.push(publish.delivery);
+            (_, Some(Incoming::Message(message, token))) => {
+                line.deliver(self.index, net, &message, token, sent_at);
+                if token.qos() > QoS::AtMostOnce {
+                    self.undecided.push(token);
                 }
             }
             (Packet::ConnAck(connack), _) if connack.reason == ReasonCode::Success => {
@@ -354,11 +374,19 @@ impl Actor {
             _ => {}
         }
         while let Some(event) = self.client.poll_event() {
-            let connected = matches!(event, Event::Connected { .. });
+            let connected = matches!(event, Event::Connected(_));
             self.known |= connected;
-            line.greeted |= connected;
+            if let Some(line) = &mut self.line {
+                line.greeted |= connected;
+            }
             assert!(!matches!(event, Event::Closed(Closed::Violated(_))));
+            self.count(&event);
         }
         true
+    }
+
+    fn count(&mut self, event: &Event) {
+        let answered = matches!(event, Event::Subscribed(..) | Event::Unsubscribed(..));
+        self.requests -= usize::from(answered);
     }
 }

@@ -94,7 +94,7 @@ impl World {
     /// Everybody connects and subscribes.
     fn introduce(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         for actor in &mut self.actors {
-            let version = u.arbitrary()?;
+            let version = actor.draw_version(u)?;
             let connect = actor.lasting(version);
             actor.connect(&mut self.net, version, connect);
         }
@@ -111,7 +111,7 @@ impl World {
         let (actor, net) = (&mut self.actors[which], &mut self.net);
         match u.int_in_range(0..=31)? {
             0..=3 if actor.line.is_none() || u.ratio(1, 4)? => {
-                let version = u.arbitrary()?;
+                let version = actor.draw_version(u)?;
                 let connect = actor.draw_connect(u, net, version)?;
                 actor.connect(net, version, connect);
             }
@@ -273,6 +273,7 @@ impl World {
         }
         for actor in &self.actors {
             assert!(actor.client.session().is_empty(), "{actor:?}");
+            assert_eq!(actor.requests, 0, "{actor:?}");
         }
     }
 

@@ -56,7 +56,7 @@ impl Policy for Fence {
         _: Option<&[u8]>,
         _: Option<&[u8]>,
     ) -> std::result::Result<(), ReasonCode> {
-        match self.0.load(Ordering::Relaxed) || !client.as_str().starts_with("actor-") {
+        match self.0.load(Ordering::Relaxed) || !client.to_str().starts_with("actor-") {
             true => Ok(()),
             false => Err(ReasonCode::NotAuthorized),
         }
@@ -67,7 +67,7 @@ impl Policy for Fence {
         _: &Text,
         filter: &TopicFilter<&[u8]>,
     ) -> std::result::Result<(), ReasonCode> {
-        match self.0.load(Ordering::Relaxed) || !filter.as_str().starts_with("$share/") {
+        match self.0.load(Ordering::Relaxed) || !filter.to_str().starts_with("$share/") {
             true => Ok(()),
             false => Err(ReasonCode::NotAuthorized),
         }
@@ -75,8 +75,8 @@ impl Policy for Fence {
 
     fn publish(&mut self, _: &Text, topic: &TopicName) -> std::result::Result<(), ReasonCode> {
         let may = match self.0.load(Ordering::Relaxed) {
-            true => topic.as_str() != DENIED,
-            false => topic.as_str().starts_with("h/"),
+            true => topic.to_str() != DENIED,
+            false => topic.to_str().starts_with("h/"),
         };
         match may {
             true => Ok(()),
@@ -244,7 +244,7 @@ impl Net {
         assert!(usage.retained_bytes <= config.max_retained_bytes);
         assert!(usage.subscriptions <= usage.sessions * config.max_subscriptions);
         assert!(usage.subscription_bytes <= usage.sessions * config.max_subscription_bytes);
-        let waiting = config.max_queued + usize::from(config.max_in_flight);
+        let waiting = config.max_queued + usize::from(config.max_in_flight.max(1));
         assert!(usage.messages <= usage.sessions * waiting);
         assert!(usage.message_bytes <= usage.sessions * config.max_queued_bytes);
     }

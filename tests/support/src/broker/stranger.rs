@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use arbitrary::{Result, Unstructured};
 use bytes::BytesMut;
 use mqtt_sansio::packet::{Connect, Subscribe};
-use mqtt_sansio::{FrameDecoder, Packet, Version};
+use mqtt_sansio::{FrameDecoder, Packet, Side, Version};
 use reference_broker::ConnectionId;
 
 use super::net::Net;
@@ -36,7 +36,7 @@ impl Stranger {
             decoder: FrameDecoder::server(),
             first: BytesMut::new(),
             maximum: None,
-            sent: Sent::default(),
+            sent: Sent::new(Side::Server),
         })
     }
 
@@ -88,12 +88,12 @@ impl Stranger {
         let bytes = net.take_output(self.id);
         let mut unread = &bytes[..];
         let Some(version) = self.spoken else {
-            assert_eq!(unread, [], "before CONNECT");
+            assert_eq!(unread, b"", "before CONNECT");
             return;
         };
         let mut decoder = FrameDecoder::client(version);
         while let Some(packet) = decoder.decode(&mut unread).unwrap() {
-            self.sent.by_server(&packet);
+            self.sent.check(&packet);
             check_size(&packet, version, self.maximum);
         }
         assert!(unread.is_empty(), "half a packet");

@@ -1,44 +1,23 @@
-use std::time::Duration;
-
-use mqtt_sansio::connection::{Event, Input, Violation, client};
+use mqtt_sansio::connection::client;
 use mqtt_sansio::packet::Connect;
-use mqtt_sansio::{FrameDecoder, Packet, ReasonCode, Version};
+use mqtt_sansio::{Packet, Version};
 
-use super::{End, Inbox, Script, connect};
-
-/// A client of the crate, to which the test speaks as its server. It acknowledges what it gets.
-#[derive(Debug)]
-pub struct ClientEnd {
-    /// The client.
-    pub connection: client::Connection,
-    /// The time.
-    pub now: Duration,
-    /// What was delivered, as `topic=payload`.
-    pub delivered: Vec<String>,
-    /// The rule that the test broke.
-    pub violation: Option<Violation>,
-    inbox: Inbox,
-}
+use super::{ClientEnd, Script, connect};
 
 impl ClientEnd {
     /// A client that has sent nothing, on a new network connection.
-    pub fn new(version: Version, connection: client::Connection) -> Script<Self> {
-        let end = Self {
-            connection,
-            now: Duration::ZERO,
-            delivered: Vec::new(),
-            violation: None,
-            inbox: Inbox::new(FrameDecoder::client(version)),
-        };
-        Script::new(version, end)
+    pub const fn new(version: Version, connection: client::Connection) -> Script<Self> {
+        Script::new(version, Self::of(connection, true))
     }
 
-    /// A client that has sent CONNECT.
+    /// A client that has sent CONNECT, with no other properties than the test says: it takes packets
+    /// of any size.
     #[track_caller]
     pub fn connecting(version: Version, connect: Connect) -> Script<Self> {
-        let mut connection = client::Connection::new();
-        connection.connect(version, connect).unwrap();
+        let connection = client::Connection::new().max_packet_size(u32::MAX);
         let mut server = Self::new(version, connection);
+        let client = &mut server.end.connection;
+        client.connect(version, connect).unwrap();
         assert!(matches!(server.receive(), Packet::Connect(_)));
         server
     }
@@ -57,60 +36,6 @@ impl ClientEnd {
     pub fn plain(version: Version) -> Script<Self> {
         Self::accepted(version, connect("c"), "20 ~ 00 00 []")
     }
-
-    /// Lets time pass.
-    pub fn wait(&mut self, seconds: u64) {
-        let until = self.now + Duration::from_secs(seconds);
-        while let Some(at) = self.connection.next_timeout().filter(|&at| at <= until) {
-            self.now = at.max(self.now);
-            self.connection.handle_timeout(self.now);
-        }
-        self.now = until;
-    }
-
-    /// What has happened.
-    pub fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.connection.poll_event()).collect()
-    }
-}
-
-impl End for ClientEnd {
-    fn handle_bytes(&mut self, bytes: &[u8]) {
-        let connection = &mut self.connection;
-        if connection.is_closed() {
-            return;
-        }
-        self.inbox.read(bytes, |_, read| {
-            match read.map(|packet| (connection.handle_packet(&packet), packet)) {
-                Ok((Ok(Input::Deliver(topic)), Packet::Publish(publish))) => {
-                    let own = publish.topic.as_ref().map(|topic| topic.to_owned());
-                    let topic = topic.or(own).unwrap();
-                    let payload = String::from_utf8_lossy(publish.payload);
-                    self.delivered.push(format!("{}={payload}", topic.as_str()));
-                    if let Some(id) = publish.packet_id() {
-                        connection.acknowledge(id, ReasonCode::Success).unwrap();
-                    }
-                }
-                Ok((Ok(_), _)) => {}
-                Ok((Err(violation), _)) => self.violation = Some(violation),
-                Err(error) => connection.handle_decode_error(error),
-            }
-            !connection.is_closed()
-        });
-    }
-
-    fn take_output(&mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let version = self.connection.version();
-        while let Some(packet) = self.connection.poll_transmit(self.now) {
-            packet.encode(version, &mut out).unwrap();
-        }
-        out
-    }
-
-    fn is_closing(&self) -> bool {
-        self.connection.is_closed()
-    }
 }
 
 impl Script<ClientEnd> {
@@ -121,12 +46,5 @@ impl Script<ClientEnd> {
         self.end.connection.connect(self.version, connect).unwrap();
         assert!(matches!(self.receive(), Packet::Connect(_)));
         self.send(connack);
-    }
-
-    /// The network connection ends without DISCONNECT.
-    pub fn lose(&mut self) {
-        self.end.connection.handle_close();
-        self.end.inbox.reset();
-        self.unread.clear();
     }
 }

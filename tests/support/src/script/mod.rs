@@ -3,20 +3,20 @@
 
 use std::fmt::Write;
 
-use mqtt_sansio::packet::{ConnAck, Connect, Publish, SubscriptionOptions, Subscriptions};
+use mqtt_sansio::packet::{ConnAck, Connect, Subscriptions};
 use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{DecodeError, Delivery, FrameDecoder, Packet, QoS, ReasonCode, Text, Version};
+use mqtt_sansio::{FrameDecoder, Message, Packet, QoS, ReasonCode, Text, Version};
 
 use crate::notation::bytes;
 
 mod broker;
 mod client;
+mod own;
 mod server;
 
 pub use broker::{Link, Net};
-pub use client::ClientEnd;
-pub use server::ServerEnd;
+pub use own::{ClientEnd, OwnEnd, ServerEnd};
 
 /// What is at the other end.
 pub trait End {
@@ -164,45 +164,6 @@ fn show(version: Version, mut bytes: &[u8]) -> String {
     lines
 }
 
-/// The stream that comes in, packet by packet.
-#[derive(Debug)]
-struct Inbox {
-    decoder: FrameDecoder,
-    input: Vec<u8>,
-}
-
-impl Inbox {
-    const fn new(decoder: FrameDecoder) -> Self {
-        let input = Vec::new();
-        Self { decoder, input }
-    }
-
-    fn reset(&mut self) {
-        self.decoder.reset();
-        self.input.clear();
-    }
-
-    /// Hands over what has come, with the version that is spoken, until that says that it is over.
-    fn read(
-        &mut self,
-        bytes: &[u8],
-        mut goes_on: impl FnMut(Version, Result<Packet<&[u8]>, DecodeError>) -> bool,
-    ) {
-        self.input.extend(bytes);
-        let mut unread = &self.input[..];
-        while let Some(read) = self.decoder.decode(&mut unread).transpose() {
-            let version = self.decoder.version().unwrap_or(Version::V5);
-            let failed = read.is_err();
-            if !goes_on(version, read) || failed {
-                unread = &[];
-                break;
-            }
-        }
-        let read = self.input.len() - unread.len();
-        self.input.drain(..read);
-    }
-}
-
 /// A plain CONNECT, for a clean session.
 pub fn connect(name: &str) -> Connect {
     Connect::new(name.parse().unwrap())
@@ -221,8 +182,7 @@ pub fn lasting(version: Version, name: &str) -> Connect {
 
 /// A filter to subscribe to.
 pub fn subscriptions(filter: &str, maximum_qos: QoS) -> Subscriptions {
-    let options = SubscriptionOptions::new(maximum_qos);
-    Subscriptions::new([(TopicFilter::new(filter).unwrap(), options)]).unwrap()
+    Subscriptions::new([(TopicFilter::new(filter).unwrap(), maximum_qos)]).unwrap()
 }
 
 /// Text for a property.
@@ -232,12 +192,12 @@ pub fn text(text: &str) -> Text<&[u8]> {
 
 /// CONNACK that accepts.
 pub fn connack(properties: ConnAckProperties) -> ConnAck {
-    let mut connack = ConnAck::new(ReasonCode::Success).to_owned();
+    let mut connack = ConnAck::new(ReasonCode::Success);
     connack.properties = properties;
     connack
 }
 
 /// A message to publish.
-pub fn message(topic: &str, payload: &'static str) -> Publish {
-    Publish::new(Delivery::AtMostOnce, topic.parse().unwrap(), payload.into())
+pub fn message(topic: &str, payload: &'static str) -> Message {
+    Message::new(topic.parse().unwrap(), payload)
 }

@@ -1,36 +1,23 @@
 use std::time::Duration;
 
-use mqtt_sansio::connection::{Input, Violation, server};
+use mqtt_sansio::connection::server;
 use mqtt_sansio::packet::ConnAck;
 use mqtt_sansio::property::ConnAckProperties;
-use mqtt_sansio::{FrameDecoder, Packet, Version};
+use mqtt_sansio::{Packet, Version};
 
-use super::{End, Inbox, Script, connack};
-
-/// A server's connection of the crate, to which the test speaks as its client. The test answers what
-/// is to be answered.
-#[derive(Debug)]
-pub struct ServerEnd {
-    /// The server.
-    pub connection: server::Connection,
-    /// The time.
-    pub now: Duration,
-    /// What came of each packet.
-    pub inputs: Vec<Result<Input, Violation>>,
-    inbox: Inbox,
-}
+use super::{End, Script, ServerEnd, connack};
 
 impl ServerEnd {
-    /// A new network connection.
+    /// A new network connection, which takes packets of any size: CONNACK has no other properties
+    /// than the test says.
     pub fn new(version: Version) -> Script<Self> {
-        let timeout = Duration::from_secs(10);
-        let end = Self {
-            connection: server::Connection::new(Duration::ZERO, timeout),
-            now: Duration::ZERO,
-            inputs: Vec::new(),
-            inbox: Inbox::new(FrameDecoder::server()),
-        };
-        Script::new(version, end)
+        let connection = server::Connection::new(Duration::ZERO, Duration::from_secs(10));
+        Self::with(version, connection.max_packet_size(u32::MAX))
+    }
+
+    /// A new network connection, with settings of the test's.
+    pub const fn with(version: Version, connection: server::Connection) -> Script<Self> {
+        Script::new(version, Self::of(connection, false))
     }
 
     /// A connection that is accepted, with nothing in CONNECT and CONNACK.
@@ -55,37 +42,7 @@ impl ServerEnd {
     pub fn accept(&mut self, connack: ConnAck) {
         let accepted = self.connection.accept(self.now, connack, &mut None);
         accepted.unwrap();
-    }
-}
-
-impl End for ServerEnd {
-    fn handle_bytes(&mut self, bytes: &[u8]) {
-        let connection = &mut self.connection;
-        if connection.is_closed() {
-            return;
-        }
-        self.inbox.read(bytes, |version, read| {
-            match read {
-                Ok(packet) => {
-                    let input = connection.handle_packet(self.now, version, &packet);
-                    self.inputs.push(input);
-                }
-                Err(error) => connection.handle_decode_error(error),
-            }
-            !connection.is_closed()
-        });
-    }
-
-    fn take_output(&mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let version = self.connection.version();
-        while let Some(packet) = self.connection.poll_transmit() {
-            packet.encode(version, &mut out).unwrap();
-        }
-        out
-    }
-
-    fn is_closing(&self) -> bool {
-        self.connection.is_closed()
+        // What came behind CONNECT.
+        self.handle_bytes(&[]);
     }
 }

@@ -1,0 +1,98 @@
+use alloc::boxed::Box;
+
+use super::limits::Limits;
+use crate::packet::{ConnAck, Connect, KeepAlive};
+use crate::property::Property;
+use crate::side::Side;
+use crate::text::Text;
+use crate::version::Version;
+
+/// The agreement of CONNECT and CONNACK for one network connection.
+#[derive(Clone, Debug)]
+pub(super) struct Agreement {
+    pub(super) version: Version,
+    /// The limits of this side, and those of the peer.
+    pub(super) own: Limits,
+    pub(super) peer: Limits,
+    pub(super) clean_start: bool,
+    pub(super) keep_alive: KeepAlive,
+    /// The Session Expiry Interval of CONNECT, and the one in force.
+    pub(super) asked_expiry: u32,
+    pub(super) session_expiry: u32,
+    /// The authentication method of CONNECT.
+    pub(super) method: Option<Box<Text>>,
+    /// Whether CONNECT left Request Problem Information on.
+    pub(super) problem_information: bool,
+    /// Whether CONNECT has Request Response Information.
+    pub(super) response_information: bool,
+}
+
+impl Agreement {
+    /// Before CONNECT.
+    pub(super) const NONE: Self = Self {
+        version: Version::V5,
+        own: Limits::DEFAULT,
+        peer: Limits::DEFAULT,
+        clean_start: true,
+        keep_alive: KeepAlive::OFF,
+        asked_expiry: 0,
+        session_expiry: 0,
+        method: None,
+        problem_information: true,
+        response_information: false,
+    };
+
+    /// The requests of `connect`, sent or received by `side`.
+    pub(super) fn asked<B: AsRef<[u8]>>(
+        side: Side,
+        version: Version,
+        connect: &Connect<B>,
+    ) -> Self {
+        let mut asked = Self {
+            version,
+            clean_start: connect.clean_start,
+            keep_alive: connect.keep_alive,
+            ..Self::NONE
+        };
+        if version == Version::V311 && !connect.clean_start {
+            asked.asked_expiry = u32::MAX;
+        }
+        for property in &connect.properties {
+            match property {
+                Property::SessionExpiryInterval(seconds) => asked.asked_expiry = seconds,
+                Property::AuthenticationMethod(method) => {
+                    asked.method = Some(Box::new(method.to_owned()));
+                }
+                Property::RequestProblemInformation(on) => asked.problem_information = on,
+                Property::RequestResponseInformation(on) => asked.response_information = on,
+                _ => {}
+            }
+        }
+        asked.session_expiry = asked.asked_expiry;
+        let limits = Limits::new(version, &connect.properties);
+        match side {
+            Side::Client => asked.own = limits,
+            Side::Server => asked.peer = limits,
+        }
+        asked
+    }
+
+    /// Completes the agreement with `connack`, sent or received by `side`.
+    pub(super) fn settle<B: AsRef<[u8]>>(&mut self, side: Side, connack: &ConnAck<B>) {
+        let limits = Limits::new(self.version, &connack.properties);
+        match side {
+            Side::Client => self.peer = limits,
+            Side::Server => self.own = limits,
+        }
+        for property in &connack.properties {
+            match property {
+                Property::SessionExpiryInterval(seconds) => self.session_expiry = seconds,
+                // The server's replaces the client's [MQTT-3.1.2-21] [MQTT-3.2.2-21].
+                Property::ServerKeepAlive(seconds) => {
+                    self.keep_alive = KeepAlive::from_secs(seconds);
+                }
+                _ => {}
+            }
+        }
+    }
+}

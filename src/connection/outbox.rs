@@ -1,0 +1,371 @@
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::BytesMut;
+
+use super::call::{Call, Request, What};
+use super::outgoing::plain;
+use crate::packet::{Ack, Packet};
+use crate::packet_id::PacketId;
+use crate::property::AckProperties;
+use crate::reason::ReasonCode;
+use crate::session::{CallId, Expiry, Owed};
+
+/// Packets that wait to be sent on a network connection, but for those of the session.
+#[derive(Clone, Debug)]
+pub(super) struct Outbox<M> {
+    /// CONNECT or CONNACK, which leaves before all else.
+    pub(super) greeting: Option<Box<Packet>>,
+    /// The number of PINGRESP to send.
+    pub(super) ping_responses: u32,
+    /// Whether PINGREQ is due.
+    pub(super) ping_request: bool,
+    /// The calls whose packets are not sent, but for messages of QoS 1 and 2, which the session has;
+    /// in front of them the message that was handed out, if one is.
+    calls: VecDeque<Call<M>>,
+    /// Whether the first of the calls is handed out. It stays there, as a message is costly to move.
+    has_handed_call: bool,
+    /// The first call whose expiry interval has not begun.
+    to_begin: Option<CallId>,
+    /// No call expires before.
+    pub(super) next_expiry: Option<Duration>,
+    /// The parts that few connections have at a time.
+    rare: Option<Box<Rare>>,
+    /// Whether there may be messages that were not checked against the peer's limits.
+    pub(super) unchecked: bool,
+    /// The packet that was returned last, while the caller may borrow it.
+    pub(super) handed: Option<Box<Packet>>,
+    /// The properties of a message that is being sent.
+    pub(super) block: Vec<u8>,
+    pub(super) owed_in_a_row: u8,
+    /// Whether an answer of the session is next, rather than one of the connection.
+    pub(super) session_is_next: bool,
+    /// Whether a ping is next of the answers of the connection, rather than SUBACK, UNSUBACK or AUTH.
+    pub(super) ping_is_next: bool,
+}
+
+/// The parts that few connections have at a time, in a box of their own so that an idle one is small.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rare {
+    /// AUTH, SUBACK and UNSUBACK.
+    pub(super) answers: VecDeque<Box<Packet>>,
+    /// The explanations of PUBACK and PUBREC that are to be sent.
+    pub(super) explanations: BTreeMap<PacketId, AckProperties>,
+    /// The requests that are sent and not answered.
+    pub(super) requests: BTreeMap<PacketId, (CallId, Request)>,
+    /// The end of a packet for which the caller's buffer had no room.
+    pub(super) rest: BytesMut,
+}
+
+impl Rare {
+    fn is_empty(&self) -> bool {
+        let owed = self.answers.is_empty() && self.explanations.is_empty();
+        owed && self.requests.is_empty() && self.rest.is_empty()
+    }
+}
+
+/// The kind of the next packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Next {
+    Greeting,
+    Answer,
+    PingResp,
+    PingReq,
+    /// Something that the session owes.
+    Owed(Owed),
+    /// The first of the calls.
+    Call,
+    /// The next message of the session.
+    Message,
+    /// The last packet of the connection, if it has one.
+    Last,
+}
+
+impl<M> Outbox<M> {
+    pub(super) fn new() -> Self {
+        Self {
+            greeting: None,
+            ping_responses: 0,
+            ping_request: false,
+            calls: VecDeque::new(),
+            has_handed_call: false,
+            to_begin: None,
+            next_expiry: None,
+            rare: None,
+            unchecked: false,
+            handed: None,
+            block: Vec::new(),
+            owed_in_a_row: 0,
+            session_is_next: false,
+            ping_is_next: false,
+        }
+    }
+
+    /// Drops what belongs to the network connection that is over, but neither the calls nor the end
+    /// of a packet that is half sent.
+    pub(super) fn clear(&mut self) {
+        let rest = self.rare.take().map(|rare| rare.rest);
+        *self = Self {
+            calls: self.take_calls(),
+            block: core::mem::take(&mut self.block),
+            ..Self::new()
+        };
+        if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
+            self.rare().rest = rest;
+        }
+    }
+
+    /// Drops the end of a packet that is half sent: there is no network connection for it.
+    pub(super) fn cut(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.rest = BytesMut::new();
+        }
+    }
+
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.drop_handed();
+        self.rare.take_if(|rare| rare.is_empty());
+        self.calls.shrink_to_fit();
+        self.block = Vec::new();
+    }
+
+    /// Returns whether no byte waits.
+    pub(super) fn is_drained(&self) -> bool {
+        self.rare.as_ref().is_none_or(|s| s.rest.is_empty())
+    }
+
+    /// The rare parts, to add to them.
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The rare parts, if there are any.
+    #[inline]
+    pub(super) fn get_rare(&mut self) -> Option<&mut Rare> {
+        self.rare.as_deref_mut()
+    }
+
+    /// Returns whether an answer waits.
+    #[inline]
+    pub(super) fn has_answers(&self) -> bool {
+        self.rare.as_ref().is_some_and(|s| !s.answers.is_empty())
+    }
+
+    /// Drops the explanation of a PUBACK or PUBREC that is not sent any more.
+    #[inline]
+    pub(super) fn forget_explanation(&mut self, packet_id: PacketId) {
+        if let Some(rare) = &mut self.rare {
+            rare.explanations.remove(&packet_id);
+        }
+    }
+
+    /// A buffer for properties that are looked at before anything is sent.
+    pub(super) const fn scratch(&mut self) -> &mut Vec<u8> {
+        &mut self.block
+    }
+
+    /// Drops the packet that was handed out, which is sent by now.
+    #[inline]
+    pub(super) fn drop_handed(&mut self) {
+        if self.has_handed_call {
+            self.pop_handed_call();
+        }
+        if self.handed.is_some() {
+            self.handed = None;
+        }
+    }
+
+    #[inline(never)]
+    fn pop_handed_call(&mut self) {
+        self.has_handed_call = false;
+        self.calls.pop_front();
+    }
+
+    /// The calls that wait.
+    #[inline]
+    pub(super) fn waiting(&self) -> usize {
+        self.calls.len() - usize::from(self.has_handed_call)
+    }
+
+    /// The first of the calls that wait.
+    #[inline]
+    pub(super) fn first(&self) -> Option<&Call<M>> {
+        self.calls.get(usize::from(self.has_handed_call))
+    }
+
+    /// Takes the first of the calls that wait.
+    pub(super) fn pop_first(&mut self) -> Option<Call<M>> {
+        self.drop_handed();
+        self.calls.pop_front()
+    }
+
+    /// Takes all calls that wait.
+    pub(super) fn take_calls(&mut self) -> VecDeque<Call<M>> {
+        self.drop_handed();
+        core::mem::take(&mut self.calls)
+    }
+
+    /// Takes a message of QoS 0 back.
+    pub(super) fn take_message(&mut self, id: CallId) -> Option<M> {
+        let handed = usize::from(self.has_handed_call);
+        let is_message = |call: &Call<M>| call.id == id && matches!(call.what, What::Publish(..));
+        let at = self.calls.iter().skip(handed).position(is_message)?;
+        match self.calls.remove(handed + at)?.what {
+            What::Publish(message) => message,
+            What::Request(_) => None,
+        }
+    }
+
+    /// Hands out the first of the calls, a message of QoS 0, with a buffer for its properties.
+    #[inline]
+    pub(super) fn hand_out(&mut self) -> Option<(CallId, &M, Expiry, &mut Vec<u8>)> {
+        let Call {
+            id,
+            expiry,
+            what: What::Publish(message),
+        } = self.calls.front()?
+        else {
+            return None;
+        };
+        self.has_handed_call = true;
+        Some((*id, message.as_ref()?, *expiry, &mut self.block))
+    }
+
+    /// Queues a call.
+    #[inline]
+    pub(super) fn push(&mut self, call: Call<M>) {
+        self.calls.push_back(call);
+    }
+
+    /// Queues a message of QoS 0.
+    #[inline]
+    pub(super) fn push_message(&mut self, id: CallId, expiry: Expiry, message: M) {
+        match expiry {
+            Expiry::Never => {}
+            Expiry::After(_) => drop(self.to_begin.get_or_insert(id)),
+            Expiry::At(at) => self.expires_next(at),
+        }
+        push_made(&mut self.calls, || Call {
+            id,
+            expiry,
+            what: What::Publish(None),
+        });
+        if let Some(What::Publish(place)) = self.calls.back_mut().map(|call| &mut call.what) {
+            // A message is long: it is moved once. Nothing was in its place that is to be dropped.
+            core::mem::forget(place.replace(message));
+        }
+    }
+
+    /// Begins the expiry intervals of the messages that were published since the last moment told.
+    #[inline]
+    pub(super) fn begin_expiry(&mut self, now: Duration) {
+        if let Some(first) = self.to_begin.take() {
+            self.begin_expiry_from(first, now);
+        }
+    }
+
+    #[cold]
+    fn begin_expiry_from(&mut self, first: CallId, now: Duration) {
+        let mut next: Option<Duration> = None;
+        let new = self
+            .calls
+            .iter_mut()
+            .rev()
+            .take_while(|call| call.id >= first);
+        for call in new {
+            call.expiry = call.expiry.begun(now);
+            next = next.into_iter().chain(call.expiry.deadline()).min();
+        }
+        if let Some(at) = next {
+            self.expires_next(at);
+        }
+    }
+
+    fn expires_next(&mut self, at: Duration) {
+        self.next_expiry = Some(self.next_expiry.map_or(at, |next| next.min(at)));
+    }
+
+    /// The moment at which to look for expired messages, if any expires.
+    pub(super) const fn next_expiry(&self) -> Option<Duration> {
+        self.next_expiry
+    }
+
+    /// Discards the messages that have expired, as [`Session::expire`](crate::session::Session::expire)
+    /// does, and hands each to `gone`.
+    pub(super) fn expire(&mut self, now: Duration, mut gone: impl FnMut(CallId, M)) {
+        if self.next_expiry.is_none_or(|at| at > now) {
+            return;
+        }
+        let mut left: Option<Duration> = None;
+        for call in self.take_calls() {
+            match call.what {
+                What::Publish(Some(message)) if call.expiry.is_over(now) => gone(call.id, message),
+                what => {
+                    left = left.into_iter().chain(call.expiry.deadline()).min();
+                    self.calls.push_back(Call { what, ..call });
+                }
+            }
+        }
+        let soonest = now.saturating_add(Duration::from_secs(1));
+        self.next_expiry = left.map(|left| left.max(soonest));
+    }
+
+    /// The first call, if it is a message that has expired.
+    pub(super) fn first_expired(&self, now: Duration) -> Option<CallId> {
+        let first = self.first()?;
+        first.expiry.is_over(now).then_some(first.id)
+    }
+
+    /// PUBACK or PUBREC, with its explanation if it has one.
+    #[inline]
+    pub(super) fn explained(&mut self, packet_id: PacketId, reason: ReasonCode) -> Ack<&[u8]> {
+        let mut ack = plain(packet_id, reason);
+        let Some(rare) = &mut self.rare else {
+            return ack;
+        };
+        if let Some(properties) = rare.explanations.remove(&packet_id) {
+            let explained = Packet::PubAck(Ack {
+                packet_id,
+                reason,
+                properties,
+            });
+            if let Packet::PubAck(explained) = &**self.handed.insert(Box::new(explained)) {
+                ack.properties = explained.properties.as_borrowed();
+            }
+        }
+        ack
+    }
+
+    /// Whose turn it is once this has left.
+    #[inline]
+    pub(super) const fn take_turns(&mut self, next: Next) {
+        self.owed_in_a_row = match next {
+            Next::Answer | Next::PingResp | Next::PingReq | Next::Owed(_) => {
+                self.owed_in_a_row.saturating_add(1)
+            }
+            _ => 0,
+        };
+        self.session_is_next = matches!(next, Next::Answer | Next::PingResp | Next::PingReq);
+        if !matches!(next, Next::Owed(_)) {
+            self.ping_is_next = matches!(next, Next::Answer);
+        }
+    }
+
+    /// Returns whether the connection has anything to send apart from calls.
+    #[inline]
+    pub(super) fn owes_something(&self) -> bool {
+        self.greeting.is_some()
+            || self.ping_responses > 0
+            || self.ping_request
+            || self.has_answers()
+    }
+}
+
+/// Appends the result of `make`, built in its place: to build it elsewhere and move it stalls on parts
+/// that were just written.
+#[inline]
+pub(super) fn push_made<T>(queue: &mut VecDeque<T>, make: impl FnOnce() -> T) {
+    queue.extend(core::iter::once(make).map(|make| make()));
+}

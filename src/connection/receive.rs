@@ -1,0 +1,203 @@
+use alloc::boxed::Box;
+
+use super::error::Violation;
+use super::event::{Event, Incoming, Outcome, RequestToken};
+use super::outbox::push_made;
+use super::sealed::Role;
+use super::{Closed, Connection, State};
+use crate::error::DecodeError;
+use crate::message::Publishable;
+use crate::packet::{Packet, Publish};
+use crate::property::{Properties, Property, TopicAlias};
+use crate::qos::QoS;
+use crate::reason::ReasonCode;
+use crate::session::{Fate, Progress, Session, Token};
+use crate::side::Side;
+use crate::topic::TopicName;
+use crate::version::Version;
+
+/// The part of a packet on which the caller has to act, if any.
+#[derive(Clone, Copy, Debug)]
+#[expect(unnameable_types, reason = "public in the sealed trait alone")]
+pub enum Verdict {
+    Done,
+    Connect,
+    Deliver,
+    Request(RequestToken),
+    Auth,
+    Early,
+    /// A message that was skipped.
+    TooLarge(DecodeError, Option<Token>),
+}
+
+impl<R: Role, M: Publishable> Connection<R, M> {
+    /// Handles a packet, and ends the connection if it breaks a rule.
+    #[inline]
+    pub(super) fn judge<B: AsRef<[u8]>>(
+        &mut self,
+        version: Version,
+        packet: &Packet<B>,
+    ) -> Result<Verdict, Violation> {
+        if self.is_over() {
+            // What the peer sent before it knew.
+            return Ok(Verdict::Done);
+        }
+        match R::judge(self, version, packet) {
+            Ok(verdict) => Ok(verdict),
+            Err(violation) => {
+                self.violate(violation);
+                Err(violation)
+            }
+        }
+    }
+
+    /// Ends the connection, as the peer broke a rule.
+    #[cold]
+    pub(super) fn violate(&mut self, violation: Violation) {
+        // Nothing is said to a peer that begins with another packet than CONNECT.
+        let last = match (&self.state, violation) {
+            (State::Idle, Violation::UnexpectedPacket(_)) => None,
+            _ => self.farewell(violation.reason_code()),
+        };
+        self.end(Closed::Violated(violation), last);
+    }
+
+    /// Handles a packet of those that both sides send, on an established connection.
+    #[inline(never)]
+    pub(super) fn handle_exchange<B: AsRef<[u8]>>(
+        &mut self,
+        packet: &Packet<B>,
+    ) -> Result<Verdict, Violation> {
+        if !self.agreement.peer.fit(ANSWER_LEN) {
+            check_unanswered(packet)?;
+        }
+        match packet {
+            Packet::Publish(publish) => self.handle_publish(publish),
+            Packet::PubRel(ack) => {
+                self.check_problem_information(&ack.properties)?;
+                self.session.handle_pub_rel(ack.packet_id)?;
+                self.outbox.forget_explanation(ack.packet_id);
+                Ok(Verdict::Done)
+            }
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
+                self.check_problem_information(&ack.properties)?;
+                let (packet, reason) = (packet.packet_type(), ack.reason);
+                let take = |message: &mut Option<M>| message.take().map(Box::new);
+                let progress = self
+                    .session
+                    .handle_ack(packet, ack.packet_id, reason, take)?;
+                if let Progress::Completed {
+                    call,
+                    fate,
+                    message,
+                } = progress
+                {
+                    let outcome = || match fate {
+                        Fate::Accepted => Outcome::Accepted(reason),
+                        Fate::Refused => Outcome::Refused(reason, message),
+                        Fate::Uncertain => Outcome::Uncertain(Some(reason)),
+                    };
+                    push_made(&mut self.events, || Event::Published(call, outcome()));
+                }
+                Ok(Verdict::Done)
+            }
+            _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
+        }
+    }
+
+    #[inline]
+    fn handle_publish<B: AsRef<[u8]>>(
+        &mut self,
+        publish: &Publish<B>,
+    ) -> Result<Verdict, Violation> {
+        let sender = match R::SIDE {
+            Side::Client => Side::Server,
+            Side::Server => Side::Client,
+        };
+        if sender == Side::Client {
+            let checked = self
+                .agreement
+                .own
+                .check_publish(publish.qos(), publish.retain);
+            checked.map_err(Violation::NotSupported)?;
+        }
+        self.peer_aliases.note(sender, publish)?;
+        if !self.session.take_publish(publish.delivery)? {
+            return Ok(Verdict::Done);
+        }
+        if let Some(id) = publish.delivery.packet_id() {
+            self.outbox.forget_explanation(id);
+        }
+        Ok(Verdict::Deliver)
+    }
+
+    /// Succeeds if the server was asked for problem information or sent none [MQTT-3.1.2-29].
+    #[inline]
+    pub(super) fn check_problem_information<K, B: AsRef<[u8]>>(
+        &self,
+        properties: &Properties<K, B>,
+    ) -> Result<(), Violation> {
+        if properties.is_empty() || R::SIDE == Side::Server || self.agreement.problem_information {
+            return Ok(());
+        }
+        let explains = |property| {
+            matches!(
+                property,
+                Property::ReasonString(_) | Property::UserProperty(_)
+            )
+        };
+        match properties.iter().any(explains) {
+            true => Err(Violation::ProblemInformation),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Builds the value on which the caller has to act. `aliased` finds the topic of a topic alias.
+#[inline]
+pub(super) fn incoming<M, B: AsRef<[u8]>>(
+    verdict: Verdict,
+    session: &Session<M>,
+    packet: Packet<B>,
+    aliased: impl FnOnce(TopicAlias) -> Option<TopicName<B>>,
+) -> Option<Incoming<B>> {
+    Some(match (verdict, packet) {
+        (Verdict::Deliver, Packet::Publish(mut publish)) => {
+            let mut token = session.latest_token(publish.delivery);
+            token.dup = publish.dup;
+            let topic = match publish.topic.take() {
+                Some(topic) => topic,
+                None => aliased(publish.properties.topic_alias()?)?,
+            };
+            Incoming::Message(publish.into_message(topic), token)
+        }
+        (Verdict::Connect, Packet::Connect(connect)) => Incoming::Connect(Box::new(connect)),
+        (Verdict::Request(token), Packet::Subscribe(request)) => {
+            Incoming::Subscribe(request, token)
+        }
+        (Verdict::Request(token), Packet::Unsubscribe(request)) => {
+            Incoming::Unsubscribe(request, token)
+        }
+        (Verdict::Auth, Packet::Auth(auth)) => Incoming::Auth(auth),
+        (Verdict::Early, _) => Incoming::Early,
+        (Verdict::TooLarge(error, token), _) => Incoming::TooLarge(error, token),
+        _ => return None,
+    })
+}
+
+/// The length of PUBACK, PUBREC, PUBREL or PUBCOMP with a code.
+const ANSWER_LEN: usize = 5;
+
+/// A peer that supports no packet of the length of an acknowledgement cannot be answered
+/// [MQTT-3.2.2-15].
+#[cold]
+fn check_unanswered<B>(packet: &Packet<B>) -> Result<(), Violation> {
+    let answered = match packet {
+        Packet::Publish(publish) => publish.qos() > QoS::AtMostOnce,
+        _ => matches!(packet, Packet::PubRec(_) | Packet::PubRel(_)),
+    };
+    match answered {
+        true => Err(Violation::NotSupported(ReasonCode::PacketTooLarge)),
+        false => Ok(()),
+    }
+}

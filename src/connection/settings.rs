@@ -1,0 +1,130 @@
+use core::num::NonZeroU16;
+use core::time::Duration;
+
+use super::{Connection, Role};
+use crate::frame::FrameDecoder;
+use crate::message::Publishable;
+
+/// The time that a packet may take to arrive.
+pub(super) const PACKET_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The settings of the caller, chosen once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) max_queued: usize,
+    pub(super) max_in_flight: NonZeroU16,
+    pub(super) max_packet_size: u32,
+    pub(super) skip_too_large: bool,
+    pub(super) calls_before_conn_ack: bool,
+    pub(super) record_changes: bool,
+}
+
+impl Settings {
+    pub(super) const DEFAULT: Self = Self {
+        max_queued: 1_024,
+        max_in_flight: NonZeroU16::new(100).expect("it is not zero"),
+        max_packet_size: FrameDecoder::DEFAULT_MAX_PACKET_SIZE,
+        skip_too_large: false,
+        calls_before_conn_ack: false,
+        record_changes: false,
+    };
+}
+
+/// Settings, chosen before the connection begins.
+impl<R: Role, M: Publishable> Connection<R, M> {
+    /// The default of [`max_queued`](Self::max_queued).
+    pub const DEFAULT_MAX_QUEUED: usize = Settings::DEFAULT.max_queued;
+
+    /// The default of [`max_in_flight`](Self::max_in_flight).
+    ///
+    /// Some brokers accept no more than 20 (mosquitto) to 100 (EMQ X) messages from a 3.1.1 client,
+    /// cannot say so in that version, and queue, drop or disconnect above that. A hundred fill a link
+    /// with a round trip of 100 ms at a thousand messages a second.
+    pub const DEFAULT_MAX_IN_FLIGHT: NonZeroU16 = Settings::DEFAULT.max_in_flight;
+
+    /// The default of [`packet_timeout`](Self::packet_timeout): two minutes.
+    pub const DEFAULT_PACKET_TIMEOUT: Duration = PACKET_TIMEOUT;
+
+    /// Limits the number of calls whose outcome has not been polled.
+    #[must_use]
+    pub const fn max_queued(mut self, calls: usize) -> Self {
+        self.settings.max_queued = calls;
+        self
+    }
+
+    /// Limits the messages of QoS 1 and 2 that are sent and not acknowledged. A lower Receive Maximum
+    /// of the peer takes precedence. In 3.1.1 this is the only limit.
+    #[must_use]
+    pub const fn max_in_flight(mut self, messages: NonZeroU16) -> Self {
+        self.settings.max_in_flight = messages;
+        self
+    }
+
+    /// Limits the size of the peer's packets, in bytes with the fixed header.
+    ///
+    /// In 5.0 the limit is announced as Maximum Packet Size, unless it is `u32::MAX`. A Maximum Packet
+    /// Size that the caller put into CONNECT or CONNACK replaces it.
+    #[must_use]
+    pub const fn max_packet_size(mut self, bytes: u32) -> Self {
+        self.settings.max_packet_size = bytes;
+        self.decoder = self.decoder.max_packet_size(bytes);
+        self
+    }
+
+    /// Skips a PUBLISH that is larger than the limit, instead of ending the connection: see
+    /// [`Incoming::TooLarge`](super::Incoming::TooLarge). None of its bytes are kept.
+    ///
+    /// A 3.1.1 client cannot announce a limit. Without this, one such message ends each connection on
+    /// which the server sends it again.
+    #[must_use]
+    pub const fn skip_too_large(mut self) -> Self {
+        self.settings.skip_too_large = true;
+        self.decoder = self.decoder.skip_too_large();
+        self
+    }
+
+    /// Limits the time that a packet may take to arrive, from its first byte to its last.
+    #[must_use]
+    pub const fn packet_timeout(mut self, timeout: Duration) -> Self {
+        self.arrival.set_timeout(timeout);
+        self
+    }
+
+    /// Assigns up to `aliases` topic aliases automatically, and reassigns the least recently used. A
+    /// new topic costs a walk over all of them, so some tens are a sensible number.
+    #[must_use]
+    pub const fn automatic_aliases(mut self, aliases: u16) -> Self {
+        self.own_aliases.set_automatic(aliases);
+        self
+    }
+
+    /// Records the changes of the session, for [`poll_change`](Self::poll_change).
+    ///
+    /// A message of QoS 1 or 2 is then sent only after its [`Change::Sent`](crate::session::Change::Sent)
+    /// was polled.
+    ///
+    /// ```
+    /// use mqtt_sansio::connection::client::Connection;
+    /// use mqtt_sansio::session::Session;
+    /// use mqtt_sansio::{Message, QoS};
+    ///
+    /// let mut journal = Vec::new(); // rather a file
+    /// let mut mqtt = Connection::new().changes();
+    /// mqtt.publish(QoS::AtLeastOnce, Message::new("orders/17".parse()?, "2 pears"))?;
+    /// while let Some(change) = mqtt.poll_change() {
+    ///     journal.push(change.map(Message::clone)); // before poll_bytes
+    /// }
+    ///
+    /// // after a crash
+    /// let session = Session::restore(Session::new().snapshot(), journal)?;
+    /// let mqtt = Connection::with_session(session);
+    /// assert_eq!(mqtt.session().messages().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn changes(mut self) -> Self {
+        self.settings.record_changes = true;
+        self.session.record_changes();
+        self
+    }
+}

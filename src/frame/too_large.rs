@@ -1,0 +1,85 @@
+//! Packets above the limit.
+
+use super::decoder::{FrameDecoder, State};
+use crate::error::{DecodeError, DecodeErrorKind, Field};
+use crate::header::Header;
+use crate::packet_id::PacketId;
+use crate::packet_type::PacketType;
+use crate::qos::{Delivery, QoS};
+
+impl FrameDecoder {
+    /// The size of the largest packet that may come next.
+    fn limit(&self) -> usize {
+        let limit = match self.expected.version {
+            None => self.max_connect_size.min(self.max_packet_size),
+            Some(_) => self.max_packet_size,
+        };
+        limit as usize
+    }
+
+    pub(super) fn check_size(&mut self, header: Header) -> Result<State, DecodeError> {
+        if header.packet_len() <= self.limit() {
+            return Ok(State::Body(header));
+        }
+        match self.skips_too_large && header.packet == PacketType::Publish {
+            true => Ok(State::TooLarge(header)),
+            false => {
+                let error = self.too_large(header);
+                Err(self.fail(error))
+            }
+        }
+    }
+
+    #[cold]
+    pub(super) fn too_large(&self, header: Header) -> DecodeError {
+        let len = u32::try_from(header.packet_len()).unwrap_or(u32::MAX);
+        let kind = DecodeErrorKind::PacketTooLarge(len);
+        let (field, packet) = (Field::RemainingLength, Some(header.packet));
+        self.expected.error(kind, field, packet, 1)
+    }
+
+    /// Reads the delivery from the beginning of a PUBLISH: `None` if the beginning alone is too large or
+    /// has none. The error is the number of bytes that are missing.
+    #[cold]
+    pub(super) fn read_delivery(
+        &self,
+        header: Header,
+        input: &[u8],
+    ) -> Result<Option<Delivery>, usize> {
+        let qos = QoS::new(header.first >> 1 & 0b11);
+        if let None | Some(QoS::AtMostOnce) = qos {
+            return Ok(qos.map(|_| Delivery::AtMostOnce));
+        }
+        let body = header.body(input);
+        let Some((&topic_len, rest)) = body.split_first_chunk::<2>() else {
+            return Err(2 - body.len());
+        };
+        let topic_len = usize::from(u16::from_be_bytes(topic_len));
+        let needed = topic_len + 2;
+        if header.body_len() < needed + 2 || needed > self.limit() {
+            return Ok(None);
+        }
+        let Some(&id) = rest.get(topic_len..).and_then(<[u8]>::first_chunk::<2>) else {
+            return Err(needed - rest.len());
+        };
+        let id = PacketId::new(u16::from_be_bytes(id));
+        Ok(id.map(|id| match qos {
+            Some(QoS::ExactlyOnce) => Delivery::ExactlyOnce(id),
+            _ => Delivery::AtLeastOnce(id),
+        }))
+    }
+
+    /// The number of bytes, of those available, that belong to a packet that is skipped.
+    pub(super) fn skip(&mut self, available: usize) -> usize {
+        let State::Skip(left) = &mut self.state else {
+            return 0;
+        };
+        let skipped = available.min(*left);
+        *left -= skipped;
+        self.missing = *left;
+        if *left == 0 {
+            self.reset();
+        }
+        skipped
+    }
+}

@@ -1,0 +1,272 @@
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use crate::binary::Escaped;
+use crate::property::{MessageProperties, Properties, PropertyId, SubscriptionId};
+use crate::topic::TopicName;
+use crate::version::Version;
+
+/// An application message: the argument of `publish`, the content of a will, and the part of a
+/// PUBLISH that a session keeps.
+///
+/// A PUBLISH packet also has a QoS, DUP, a packet identifier and perhaps a topic alias. They belong to
+/// one delivery on one connection, and are therefore not part of a message.
+///
+/// The properties that can be set are those that the receiver of a message gets unchanged. A received
+/// message may also have a Topic Alias and Subscription Identifiers. They can be read, and
+/// [`forwarded`](Self::forwarded) removes them, so that the message can be published again.
+///
+/// ```
+/// use mqtt_sansio::Message;
+/// use mqtt_sansio::property::MessageProperties;
+///
+/// let mut message = Message::new("press/12".parse()?, "15:0");
+/// message.properties = MessageProperties::builder().message_expiry_interval(60).build();
+/// assert_eq!(message.payload, "15:0");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(
+        deny_unknown_fields,
+        bound(
+            serialize = "B: AsRef<[u8]>",
+            deserialize = "B: Default + serde::Deserialize<'de>, TopicName<B>: serde::Deserialize<'de>, \
+                           MessageProperties<B>: serde::Deserialize<'de>",
+        )
+    )
+)]
+#[non_exhaustive]
+pub struct Message<B = Bytes> {
+    /// The topic.
+    pub topic: TopicName<B>,
+    /// The payload.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serialize::bytes"))]
+    pub payload: B,
+    /// The RETAIN flag: the server retains the message for later subscribers, or has retained it
+    /// (section 3.3.1.3).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub retain: bool,
+    /// The properties, which 3.1.1 does not have.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub properties: MessageProperties<B>,
+}
+
+impl Message {
+    /// Makes a message without properties that is not retained.
+    pub fn new(topic: TopicName, payload: impl Into<Bytes>) -> Self {
+        Self {
+            topic,
+            payload: payload.into(),
+            retain: false,
+            properties: Properties::default(),
+        }
+    }
+}
+
+impl<B> Message<B> {
+    pub(crate) fn map<'a, C>(&'a self, f: impl Fn(&'a B) -> C) -> Message<C> {
+        Message {
+            topic: self.topic.map(&f),
+            payload: f(&self.payload),
+            retain: self.retain,
+            properties: self.properties.map(&f),
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> Message<B> {
+    /// The same message, borrowed.
+    pub fn as_borrowed(&self) -> Message<&[u8]> {
+        self.map(AsRef::as_ref)
+    }
+
+    /// The same message in buffers of its own.
+    pub fn to_owned(&self) -> Message {
+        self.map(|field| Bytes::copy_from_slice(field.as_ref()))
+    }
+
+    /// Returns whether the message has a Topic Alias or a Subscription Identifier, which the argument of
+    /// `publish` may not have.
+    pub(crate) fn is_of_a_delivery(&self) -> bool {
+        self.properties.iter().any(|property| {
+            matches!(
+                property.id(),
+                PropertyId::TopicAlias | PropertyId::SubscriptionIdentifier
+            )
+        })
+    }
+}
+
+impl Message {
+    /// The message in a form that can be published again: without the Topic Alias and the Subscription
+    /// Identifiers of its delivery. Topic and payload are shared, not copied; to
+    /// let go of the buffer that was read, take [`to_owned`](Self::to_owned) before.
+    ///
+    /// The other properties are kept. 3.1.1 has no properties: [`forwarded_in`](Self::forwarded_in)
+    /// removes them, and a [`Shared`] message is sent without them.
+    #[must_use]
+    pub fn forwarded(&self) -> Self {
+        let mut message = self.clone();
+        if self.is_of_a_delivery() {
+            let builder = self.properties.to_builder();
+            let builder = builder.without(PropertyId::TopicAlias);
+            let builder = builder.without(PropertyId::SubscriptionIdentifier);
+            message.properties = builder.build();
+        }
+        message
+    }
+
+    /// As [`forwarded`](Self::forwarded), without the properties if `version` has none.
+    #[must_use]
+    pub fn forwarded_in(&self, version: Version) -> Self {
+        match version {
+            Version::V311 => Self {
+                properties: Properties::default(),
+                ..self.clone()
+            },
+            Version::V5 => self.forwarded(),
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for Message<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &self.topic)
+            .field("payload", &Escaped(self.payload.as_ref()))
+            .field("retain", &self.retain)
+            .field("properties", &self.properties)
+            .finish()
+    }
+}
+
+/// A type of messages that a connection can keep until they are acknowledged.
+///
+/// [`Message`] and [`Shared`] implement it. A server or a device can implement it for its own type, such
+/// as a key of its store together with the bytes.
+pub trait Publishable {
+    /// The message to send in `version`.
+    ///
+    /// It has to stay the same while it is kept, as a PUBLISH is repeated unchanged.
+    fn message(&self, version: Version) -> Message<&[u8]>;
+
+    /// The Subscription Identifiers to send with the message, at a server [MQTT-3.3.4-6].
+    fn subscription_ids(&self) -> &[SubscriptionId] {
+        &[]
+    }
+
+    /// The time at which the message expires, on the clock of the connection. It replaces the Message
+    /// Expiry Interval, which would begin when the message is published.
+    ///
+    /// Use it for a message that waited before, so that only a part of its interval is left
+    /// [MQTT-3.3.2-6].
+    fn expires(&self) -> Option<Duration> {
+        None
+    }
+}
+
+impl Publishable for Message {
+    fn message(&self, _: Version) -> Message<&[u8]> {
+        self.as_borrowed()
+    }
+}
+
+impl<T: Publishable + ?Sized> Publishable for Arc<T> {
+    fn message(&self, version: Version) -> Message<&[u8]> {
+        (**self).message(version)
+    }
+
+    fn subscription_ids(&self) -> &[SubscriptionId] {
+        (**self).subscription_ids()
+    }
+
+    fn expires(&self) -> Option<Duration> {
+        (**self).expires()
+    }
+}
+
+/// One message for many subscribers, each with its own Subscription Identifiers and RETAIN flag. To
+/// clone it does not copy the message.
+///
+/// It is sent without properties in 3.1.1.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Shared {
+    message: Arc<Message>,
+    retain: bool,
+    ids: Ids,
+}
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Ids {
+    /// No or one identifier, as nearly all subscriptions have.
+    Few(Option<SubscriptionId>),
+    Many(Arc<[SubscriptionId]>),
+}
+
+impl Shared {
+    /// Makes a message to share.
+    pub fn new(message: Message) -> Self {
+        Self {
+            retain: message.retain,
+            message: Arc::new(message),
+            ids: Ids::Few(None),
+        }
+    }
+
+    /// Replaces the Subscription Identifiers. Does not allocate for one.
+    #[must_use]
+    pub fn with_ids(mut self, ids: impl IntoIterator<Item = SubscriptionId>) -> Self {
+        let mut ids = ids.into_iter();
+        let first = ids.next();
+        self.ids = match (first, ids.next()) {
+            (Some(first), Some(second)) => Ids::Many(
+                [first, second]
+                    .into_iter()
+                    .chain(ids)
+                    .collect::<Vec<_>>()
+                    .into(),
+            ),
+            _ => Ids::Few(first),
+        };
+        self
+    }
+
+    /// Sets the RETAIN flag, for subscriptions without Retain As Published and for retained messages
+    /// (section 3.3.1.3).
+    #[must_use]
+    pub const fn with_retain(mut self, retain: bool) -> Self {
+        self.retain = retain;
+        self
+    }
+}
+
+impl From<Message> for Shared {
+    fn from(message: Message) -> Self {
+        Self::new(message)
+    }
+}
+
+impl Publishable for Shared {
+    fn message(&self, version: Version) -> Message<&[u8]> {
+        let mut message = self.message.as_borrowed();
+        message.retain = self.retain;
+        if version == Version::V311 {
+            message.properties = Properties::EMPTY;
+        }
+        message
+    }
+
+    fn subscription_ids(&self) -> &[SubscriptionId] {
+        match &self.ids {
+            Ids::Few(id) => id.as_slice(),
+            Ids::Many(ids) => ids,
+        }
+    }
+}
