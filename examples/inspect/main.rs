@@ -28,11 +28,11 @@ mod topics;
 use std::env;
 use std::fmt;
 use std::fs;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write as _};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::process::ExitCode;
 
 use fields::fields;
-use mqtt_sansio::{DecodeError, FrameDecoder, Side, Version};
+use mqtt_sansio::{DecodeError, DecodeErrorKind, FrameDecoder, Side, Version};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -151,9 +151,13 @@ fn file(options: &Options) -> Result<bool, Failure> {
         Err(NotHex::Odd) => return Err(format!("{}: {}", options.file, NotHex::Odd).into()),
         Err(NotHex::Byte(_)) => bytes,
     };
-    let mut out = io::stdout().lock();
-    let mut decoder = decoder(options.version, &bytes);
-    let (mut unread, mut good) = (&bytes[..], true);
+    packets(options.version, &bytes, &mut io::stdout().lock())
+}
+
+/// Writes a line for each packet. Whether all of it was packets.
+fn packets(version: Option<Version>, bytes: &[u8], out: &mut impl Write) -> Result<bool, Failure> {
+    let mut decoder = decoder(version, bytes);
+    let (mut unread, mut good) = (bytes, true);
     while !unread.is_empty() && !decoder.has_failed() {
         let offset = bytes.len() - unread.len();
         match decoder.decode(&mut unread) {
@@ -175,13 +179,19 @@ fn file(options: &Options) -> Result<bool, Failure> {
                 good = false;
                 let at = offset + error.offset();
                 let code = error.reason_code();
+                let hint = match (version, error.kind()) {
+                    (None, DecodeErrorKind::NotConnect(_)) => {
+                        ". Bytes from the middle of a stream need --version 3.1.1 or 5.0"
+                    }
+                    _ => "",
+                };
                 writeln!(
                     out,
-                    "{offset:6}         error at {at}: {error}; answer {code}"
+                    "{offset:6}         error at {at}: {error}; answer {code}{hint}"
                 )?;
                 // A server has to stop at such a CONNECT; what else the client sent is worth a look.
                 if decoder.version().is_none() && !decoder.has_failed() {
-                    decoder = self::decoder(Some(error.version()), &bytes);
+                    decoder = self::decoder(Some(error.version()), bytes);
                 }
             }
         }
@@ -289,5 +299,25 @@ fn unhex(text: &[u8]) -> Result<Vec<u8>, NotHex> {
     match digits.len() % 2 {
         0 => Ok(digits.chunks(2).map(byte).collect()),
         _ => Err(NotHex::Odd),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FIELD A15: a capture that begins in the middle of a stream.
+    #[test]
+    fn begins_in_the_middle() -> Result<(), Failure> {
+        let publish = b"\x30\x05\x00\x01thi";
+        let mut out = Vec::new();
+        assert!(!packets(None, publish, &mut out)?);
+        let line = String::from_utf8(out)?;
+        assert!(line.contains("--version 3.1.1 or 5.0"), "{line}");
+
+        let mut out = Vec::new();
+        assert!(packets(Some(Version::V311), publish, &mut out)?);
+        assert!(String::from_utf8(out)?.contains("PUBLISH"));
+        Ok(())
     }
 }
