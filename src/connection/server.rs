@@ -53,13 +53,15 @@ use crate::version::Version;
 /// # use mqtt_sansio::packet::ConnAck;
 /// # use mqtt_sansio::session::Session;
 /// # use mqtt_sansio::topic::FilterTree;
+/// # use mqtt_sansio::property::SubscriptionId;
 /// # use mqtt_sansio::{QoS, ReasonCode, Shared, Text};
 /// # type Failure = Box<dyn std::error::Error>;
+/// # struct Subscriber { client: usize, qos: QoS, id: Option<SubscriptionId> }
 /// fn handle(
 ///     connections: &mut [Connection<Shared>],
 ///     me: usize,
 ///     sessions: &mut HashMap<Text, Option<Session<Shared>>>,
-///     tree: &mut FilterTree<Vec<usize>>,
+///     tree: &mut FilterTree<Vec<Subscriber>>,
 ///     now: Duration,
 ///     input: &mut BytesMut,
 /// ) -> Result<(), Failure> {
@@ -70,20 +72,22 @@ use crate::version::Version;
 ///                 connections[me].accept(now, ConnAck::new(ReasonCode::Success), session)?;
 ///             }
 ///             Incoming::Subscribe(subscribe, token) => {
-///                 let subscriptions = subscribe.subscriptions.iter();
-///                 let codes: Vec<_> = subscriptions
-///                     .map(|subscription| {
-///                         tree.get_or_insert_with(&subscription.filter, Vec::new).push(me);
-///                         ReasonCode::Success // QoS 0 is granted
-///                     })
-///                     .collect();
+///                 let id = subscribe.properties.subscription_identifier();
+///                 let mut codes = Vec::new();
+///                 for subscription in &subscribe.subscriptions {
+///                     let qos = subscription.options.maximum_qos;
+///                     let subscribers = tree.get_or_insert_with(&subscription.filter, Vec::new);
+///                     subscribers.push(Subscriber { client: me, qos, id });
+///                     codes.push(ReasonCode::try_from(qos.level())?);
+///                 }
 ///                 connections[me].sub_ack(token, codes)?;
 ///             }
 ///             Incoming::Message(message, token) => {
 ///                 let shared = Shared::new(message.forwarded());
-///                 for &subscriber in tree.matches(&message.topic).flatten() {
-///                     // What is refused is given back: the client does not take it.
-///                     let _ = connections[subscriber].publish(QoS::AtMostOnce, shared.clone());
+///                 for Subscriber { client, qos, id } in tree.matches(&message.topic).flatten() {
+///                     let (qos, shared) = (token.qos().min(*qos), shared.clone().with_ids(*id));
+///                     // A message that is refused comes back: this client does not get it.
+///                     let _ = connections[*client].publish(qos, shared);
 ///                 }
 ///                 connections[me].acknowledge(token)?;
 ///             }
@@ -97,8 +101,8 @@ use crate::version::Version;
 /// # let mut input = BytesMut::new();
 /// # for bytes in [
 /// #     &b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x3C\x00\x01a"[..],
-/// #     b"\x82\x06\x00\x01\x00\x01x\x00",
-/// #     b"\x30\x03\x00\x01x",
+/// #     b"\x82\x06\x00\x01\x00\x01x\x01",
+/// #     b"\x34\x05\x00\x01x\x00\x07",
 /// # ] {
 /// #     input.extend_from_slice(bytes);
 /// # }
@@ -106,7 +110,8 @@ use crate::version::Version;
 /// # handle(&mut connections, 0, &mut sessions, &mut tree, now, &mut input)?;
 /// # let mut output = BytesMut::new();
 /// # connections[0].poll_bytes(now, &mut output);
-/// # assert_eq!(output, b"\x20\x02\x00\x00\x90\x03\x00\x01\x00\x30\x03\x00\x01x"[..]);
+/// # let expected = b"\x20\x02\0\0\x90\x03\0\x01\x01\x50\x02\0\x07\x32\x05\0\x01x\0\x01";
+/// # assert_eq!(output, expected[..]);
 /// # Ok::<(), Failure>(())
 /// ```
 pub type Connection<M = Message> = super::Connection<Server, M>;
