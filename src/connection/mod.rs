@@ -1,4 +1,4 @@
-//! One network connection, for either end: its life cycle, what CONNECT and CONNACK agreed, flow
+//! One network connection, for either end: its life cycle, the limits from CONNECT and CONNACK, flow
 //! control, topic aliases, keep alive and authentication.
 //!
 //! [`client::Connection`] and [`server::Connection`] are one type, [`Connection`], with two roles. It
