@@ -70,6 +70,12 @@ impl OurLink {
         }
     }
 
+    /// Announces no limit, so that CONNECT has no properties.
+    pub(crate) fn without_properties(mut self) -> Self {
+        self.connection = Connection::new().max_packet_size(u32::MAX);
+        self
+    }
+
     /// Connects, and tells why the connection is over if it is not accepted.
     pub(crate) fn connect(&mut self, opening: &Opening) -> Result<(), Closed> {
         self.begin(opening);

@@ -333,7 +333,7 @@ fn redelivery(setting: &Setting) {
 
 /// CONNECT has no properties: amqtt takes their length for that of the client identifier, and waits.
 fn refused_version(setting: &Setting) {
-    let mut link = OurLink::new(setting.broker.port(), setting.version);
+    let mut link = OurLink::new(setting.broker.port(), setting.version).without_properties();
     let refusal = ConnAck::new(ReasonCode::UnsupportedProtocolVersion);
     let refused = Closed::Refused(Box::new(refusal));
     assert_eq!(link.connect(&setting.opening("client")), Err(refused));
