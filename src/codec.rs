@@ -12,10 +12,10 @@ use crate::version::Version;
 
 /// A [`FrameDecoder`] and the version to encode in, for `tokio_util::codec::Framed`.
 ///
-/// An item is a packet or, where only the body of a packet is wrong, its error: the next item is the
-/// packet behind it. A [`FramedError::Decode`] says that the decoder
-/// [has failed](FrameDecoder::has_failed) and that no packet can follow; `Framed` then returns
-/// `None`. Pass both errors to `handle_decode_error` of a connection.
+/// An item is a packet or, where only the body of a packet is wrong, its error: the next item is
+/// the packet behind it. A [`FramedError::Decode`] says that the decoder [has
+/// failed](FrameDecoder::has_failed) and that no packet can follow; `Framed` then returns `None`.
+/// Pass both errors to `handle_decode_error` of a connection.
 ///
 /// ```
 /// use bytes::BytesMut;

@@ -18,8 +18,8 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads the header of the one packet of `version` that `bytes` are, of any size, sent by either
-    /// side.
+    /// Reads the header of the one packet of `version` that `bytes` are, of any size, sent by
+    /// either side.
     #[inline]
     pub(crate) fn only(version: Version, bytes: &[u8]) -> Result<Self, DecodeError> {
         let expected = Expected::new(Some(version), None);

@@ -29,8 +29,8 @@
 //! * [`connection`]: one network connection, for either end. Most users begin here.
 //! * [`Message`], [`Shared`] and [`Publishable`]: application messages.
 //! * [`session`]: the state that outlives a network connection, and how to store it.
-//! * [`Packet`] and [`packet`]: the fifteen packets, borrowed or owned. [`FrameDecoder`] finds them in
-//!   a stream. A [`Frame`] holds the bytes of one packet, to queue, store and send it to many.
+//! * [`Packet`] and [`packet`]: the fifteen packets, borrowed or owned. [`FrameDecoder`] finds them
+//!   in a stream. A [`Frame`] holds the bytes of one packet, to queue, store and send it to many.
 //! * [`property`]: the properties of 5.0, typed by the packet that carries them.
 //! * [`topic`]: names and filters, and trees that find subscriptions by topic and retained messages
 //!   by filter.

@@ -13,11 +13,11 @@ use crate::version::Version;
 /// An application message: the argument of `publish`, the content of a will, and the part of a
 /// PUBLISH that a session keeps.
 ///
-/// A PUBLISH packet also has a QoS, DUP, a packet identifier and perhaps a topic alias. They belong to
-/// one delivery on one connection, and are therefore not part of a message.
+/// A PUBLISH packet also has a QoS, DUP, a packet identifier and perhaps a topic alias. They belong
+/// to one delivery on one connection, and are therefore not part of a message.
 ///
-/// The properties that can be set are those that the receiver of a message gets unchanged. A received
-/// message may also have a Topic Alias and Subscription Identifiers. They can be read, and
+/// The properties that can be set are those that the receiver of a message gets unchanged. A
+/// received message may also have a Topic Alias and Subscription Identifiers. They can be read, and
 /// [`forwarded`](Self::forwarded) removes them, so that the message can be published again.
 ///
 /// ```
@@ -92,8 +92,8 @@ impl<B: AsRef<[u8]>> Message<B> {
         self.map(|field| Bytes::copy_from_slice(field.as_ref()))
     }
 
-    /// Returns whether the message has a Topic Alias or a Subscription Identifier, which the argument of
-    /// `publish` may not have.
+    /// Returns whether the message has a Topic Alias or a Subscription Identifier, which the
+    /// argument of `publish` may not have.
     pub(crate) fn is_of_a_delivery(&self) -> bool {
         self.properties.iter().any(|property| {
             matches!(
@@ -105,9 +105,9 @@ impl<B: AsRef<[u8]>> Message<B> {
 }
 
 impl Message {
-    /// The message in a form that can be published again: without the Topic Alias and the Subscription
-    /// Identifiers of its delivery. Topic and payload are shared, not copied; to
-    /// let go of the buffer that was read, take [`to_owned`](Self::to_owned) before.
+    /// The message in a form that can be published again: without the Topic Alias and the
+    /// Subscription Identifiers of its delivery. Topic and payload are shared, not copied; to let
+    /// go of the buffer that was read, take [`to_owned`](Self::to_owned) before.
     ///
     /// The other properties are kept. 3.1.1 has no properties: [`forwarded_in`](Self::forwarded_in)
     /// removes them, and a [`Shared`] message is sent without them.
@@ -149,8 +149,8 @@ impl<B: AsRef<[u8]>> fmt::Debug for Message<B> {
 
 /// A type of messages that a connection can keep until they are acknowledged.
 ///
-/// [`Message`] and [`Shared`] implement it. A server or a device can implement it for its own type, such
-/// as a key of its store together with the bytes.
+/// [`Message`] and [`Shared`] implement it. A server or a device can implement it for its own type,
+/// such as a key of its store together with the bytes.
 pub trait Publishable {
     /// The message to send in `version`.
     ///
@@ -162,8 +162,8 @@ pub trait Publishable {
         &[]
     }
 
-    /// The time at which the message expires, on the clock of the connection. It replaces the Message
-    /// Expiry Interval, which would begin when the message is published.
+    /// The time at which the message expires, on the clock of the connection. It replaces the
+    /// Message Expiry Interval, which would begin when the message is published.
     ///
     /// Use it for a message that waited before, so that only a part of its interval is left
     /// [MQTT-3.3.2-6].
@@ -238,8 +238,8 @@ impl Shared {
         self
     }
 
-    /// Sets the RETAIN flag, for subscriptions without Retain As Published and for retained messages
-    /// (section 3.3.1.3).
+    /// Sets the RETAIN flag, for subscriptions without Retain As Published and for retained
+    /// messages (section 3.3.1.3).
     #[must_use]
     pub const fn with_retain(mut self, retain: bool) -> Self {
         self.retain = retain;

@@ -1,7 +1,7 @@
 //! The quick check of text that is ASCII, as nearly all of it is.
 
-/// Returns whether all bytes are ASCII and none is U+0000 or, with `NAME`, a wildcard. Nearly all text
-/// is, and is checked in one pass.
+/// Returns whether all bytes are ASCII and none is U+0000 or, with `NAME`, a wildcard. Nearly all
+/// text is, and is checked in one pass.
 ///
 /// The last block or word overlaps the one before it, so that no byte is left for a loop. Each arm
 /// was the quickest for its lengths.

@@ -1,12 +1,12 @@
 //! The feature `serde`: values, packets and frames to and from any data format.
 //!
-//! Values that are read pass the same checks as values that are built or decoded, and an error names
-//! the rule that is broken. A packet that no version can encode is rejected as well. Both forms are
-//! written alike; the owned one is read.
+//! Values that are read pass the same checks as values that are built or decoded, and an error
+//! names the rule that is broken. A packet that no version can encode is rejected as well. Both
+//! forms are written alike; the owned one is read.
 //!
 //! Names are the specification's words in snake case: fields (`client_id`), properties
-//! (`topic_alias`), reason codes (`not_authorized`), choices (`at_least_once`, `send_if_new`). Those
-//! of packets are written in one (`puback`). In JSON this is:
+//! (`topic_alias`), reason codes (`not_authorized`), choices (`at_least_once`, `send_if_new`).
+//! Those of packets are written in one (`puback`). In JSON this is:
 //!
 //! | type | form | example |
 //! |---|---|---|
@@ -22,9 +22,9 @@
 //! | [`Packet`] | name and packet; the name alone of what is empty | `{"puback":{...}}`, `"pingreq"` |
 //! | [`Frame`] | version and bytes | `{"version":"5.0","bytes":[192,0]}` |
 //!
-//! A neutral field may be absent: then flags are false (but Clean Start true), the keep alive is off,
-//! the QoS of a will is 0, the reason is success, properties are empty, and subscription options are
-//! those of QoS 0.
+//! A neutral field may be absent: then flags are false (but Clean Start true), the keep alive is
+//! off, the QoS of a will is 0, the reason is success, properties are empty, and subscription
+//! options are those of QoS 0.
 //!
 //! Formats without names, such as postcard, put fields in the order of declaration and number names
 //! in it: 0, 1 and so on.

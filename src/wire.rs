@@ -17,7 +17,7 @@ pub(crate) const fn fail<T>(at: &[u8], kind: DecodeErrorKind, field: Field) -> P
     Err(Err::Failure(Fault::new(at, kind, field)))
 }
 
-/// Where in `whole` the slice `part` of it begins.
+/// The offset at which `part`, a slice of `whole`, begins.
 pub(crate) fn offset(whole: &[u8], part: &[u8]) -> usize {
     let offset = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
     offset.min(whole.len())

@@ -21,9 +21,9 @@ pub(super) struct Agreement {
     pub(super) session_expiry: u32,
     /// The authentication method of CONNECT.
     pub(super) method: Option<Box<Text>>,
-    /// Whether CONNECT left Request Problem Information on.
+    /// True if CONNECT left Request Problem Information on.
     pub(super) problem_information: bool,
-    /// Whether CONNECT has Request Response Information.
+    /// True if CONNECT has Request Response Information.
     pub(super) response_information: bool,
 }
 

@@ -68,8 +68,8 @@ impl PeerAliases {
 
 /// The aliases that stand for this side's topics, on this network connection alone.
 ///
-/// An alias replaces the topic only while a message is sent, so that a message that is sent again has
-/// its topic.
+/// An alias replaces the topic only while a message is sent, so that a message that is sent again
+/// has its topic.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OwnAliases {
     /// The number of aliases to assign automatically.
@@ -84,7 +84,7 @@ pub(super) struct OwnAliases {
 #[derive(Clone, Copy, Debug)]
 struct Assigned {
     alias: TopicAlias,
-    /// Whether the peer knows the alias.
+    /// True if the peer knows the alias.
     sent: bool,
     used: u64,
 }

@@ -9,7 +9,7 @@ use crate::reason::ReasonCode;
 use crate::side::Side;
 use crate::text::Text;
 
-/// Which side sends the next AUTH.
+/// The side that sends the next AUTH.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Turn {
     Nobody,
@@ -21,9 +21,9 @@ pub(super) enum Turn {
 impl<R: Role, M: Publishable> Connection<R, M> {
     /// Sends AUTH with the authentication method of CONNECT.
     ///
-    /// It is a further step of the authentication. On an established connection, a client begins a new
-    /// authentication with [`ReAuthenticate`](ReasonCode::ReAuthenticate) [MQTT-4.12.1-1], and a server
-    /// completes it with [`Success`](ReasonCode::Success).
+    /// It is a further step of the authentication. On an established connection, a client begins a
+    /// new authentication with [`ReAuthenticate`](ReasonCode::ReAuthenticate) [MQTT-4.12.1-1], and
+    /// a server completes it with [`Success`](ReasonCode::Success).
     ///
     /// # Errors
     ///

@@ -91,7 +91,7 @@ pub type Connection<M = Message> = super::Connection<Client, M>;
 #[derive(Clone, Debug)]
 pub struct Client {
     pinger: Pinger,
-    /// Whether the server is expected to have this session.
+    /// True if the server is expected to have this session.
     known: bool,
     /// The client identifier of CONNECT, and of the session once it has one [MQTT-3.1.3-2].
     client_id: Text,
@@ -129,8 +129,8 @@ impl<M: Publishable> Connection<M> {
     /// The default of [`response_timeout`](Self::response_timeout): 20 seconds.
     pub const DEFAULT_RESPONSE_TIMEOUT: Duration = DEFAULT_RESPONSE_TIMEOUT;
 
-    /// Makes a client with the session of an earlier connection, for example restored from a snapshot;
-    /// or with a new session, for another type of messages than [`Message`].
+    /// Makes a client with the session of an earlier connection, for example restored from a
+    /// snapshot; or with a new session, for another type of messages than [`Message`].
     pub fn with_session(mut session: Session<M>) -> Self {
         // It may be a copy of that of a connection.
         session.disconnect();
@@ -139,35 +139,36 @@ impl<M: Publishable> Connection<M> {
         connection
     }
 
-    /// Limits the time that CONNACK, PINGRESP and each AUTH may take. While other bytes arrive, PINGRESP
-    /// has that time again.
+    /// Limits the time that CONNACK, PINGRESP and each AUTH may take. While other bytes arrive,
+    /// PINGRESP has that time again.
     #[must_use]
     pub const fn response_timeout(mut self, timeout: Duration) -> Self {
         self.role.pinger.set_response_timeout(timeout);
         self
     }
 
-    /// Sends messages of QoS 0 and requests right behind CONNECT, without waiting for CONNACK, which
-    /// saves a round trip (section 3.1.4). They cannot be checked against the server's limits, and are
-    /// lost if the server refuses the connection.
+    /// Sends messages of QoS 0 and requests right behind CONNECT, without waiting for CONNACK,
+    /// which saves a round trip (section 3.1.4). They cannot be checked against the server's
+    /// limits, and are lost if the server refuses the connection.
     #[must_use]
     pub const fn send_before_conn_ack(mut self) -> Self {
         self.settings.calls_before_conn_ack = true;
         self
     }
 
-    /// Begins a connection. CONNECT is the first packet on the network connection [MQTT-3.1.0-1], which
-    /// may be open or about to be opened.
+    /// Begins a connection. CONNECT is the first packet on the network connection [MQTT-3.1.0-1],
+    /// which may be open or about to be opened.
     ///
     /// May be called again once the previous connection is over. What that still had to send is
     /// discarded.
     ///
     /// The session belongs to its client identifier: another client identifier discards unfinished
     /// exchanges. So does a clean start, immediately: until a connection is accepted, each further
-    /// attempt has to be a clean start as well. Each discarded message is returned with its outcome.
+    /// attempt has to be a clean start as well. Each discarded message is returned with its
+    /// outcome.
     ///
-    /// The limits in CONNECT are enforced on all packets of the server: see [`Limits`](super::Limits).
-    /// In 5.0, Maximum Packet Size is added if it is absent: see
+    /// The limits in CONNECT are enforced on all packets of the server: see
+    /// [`Limits`](super::Limits). In 5.0, Maximum Packet Size is added if it is absent: see
     /// [`max_packet_size`](super::Connection::max_packet_size).
     ///
     /// # Errors

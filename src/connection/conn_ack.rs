@@ -20,12 +20,12 @@ impl<M: Publishable> Connection<M> {
     /// Accepts CONNECT, with the session that the server has for the client, if any.
     ///
     /// `session` is taken unless the call fails. If the client requests a clean start
-    /// [MQTT-3.1.2-4], the messages in it are discarded, each with its outcome. Session Present and the
-    /// authentication method are set accordingly, and Response Information is removed unless the client
-    /// requested it [MQTT-3.1.2-28]. The limits in the properties of `connack` are enforced on the
-    /// client: see [`Limits`](super::Limits). In 5.0, Maximum Packet Size is added if it is absent: see
-    /// [`max_packet_size`](super::Connection::max_packet_size). Server Keep Alive and Session Expiry
-    /// Interval replace those of the client.
+    /// [MQTT-3.1.2-4], the messages in it are discarded, each with its outcome. Session Present and
+    /// the authentication method are set accordingly, and Response Information is removed unless
+    /// the client requested it [MQTT-3.1.2-28]. The limits in the properties of `connack` are
+    /// enforced on the client: see [`Limits`](super::Limits). In 5.0, Maximum Packet Size is added
+    /// if it is absent: see [`max_packet_size`](super::Connection::max_packet_size). Server Keep
+    /// Alive and Session Expiry Interval replace those of the client.
     ///
     /// Call [`handle_bytes`](super::Connection::handle_bytes) afterwards: the client may have sent
     /// packets right behind CONNECT.
@@ -102,7 +102,8 @@ impl<M: Publishable> Connection<M> {
         Ok(())
     }
 
-    /// CONNACK with Maximum Packet Size, or without if the client does not support a packet of that size.
+    /// CONNACK with Maximum Packet Size, or without if the client does not support a packet of that
+    /// size.
     fn fit_conn_ack(&self, connack: ConnAck) -> Result<Packet, ConnectionError> {
         let maximum = NonZeroU32::new(self.settings.max_packet_size);
         let maximum = maximum.filter(|maximum| maximum.get() < u32::MAX);
@@ -121,8 +122,8 @@ impl<M: Publishable> Connection<M> {
 
     /// Refuses CONNECT, with a code of 0x80 or above, and ends the connection [MQTT-3.2.2-7].
     ///
-    /// Properties are left out if the client does not support a packet of that size. In 3.1.1, a code
-    /// that has no return code there is not sent: the connection ends without CONNACK.
+    /// Properties are left out if the client does not support a packet of that size. In 3.1.1, a
+    /// code that has no return code there is not sent: the connection ends without CONNACK.
     ///
     /// # Errors
     ///

@@ -30,12 +30,12 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
-    /// Takes the session, if the connection is over and the session is to be kept [MQTT-3.1.2-23]. A
-    /// server that has not accepted the connection has none.
+    /// Takes the session, if the connection is over and the session is to be kept [MQTT-3.1.2-23].
+    /// A server that has not accepted the connection has none.
     ///
-    /// Messages and acknowledgements are not sent on this connection any more. Answers such as SUBACK,
-    /// and the last packet, still are: a server can give the session to a new connection while it tells
-    /// the client on the old one.
+    /// Messages and acknowledgements are not sent on this connection any more. Answers such as
+    /// SUBACK, and the last packet, still are: a server can give the session to a new connection
+    /// while it tells the client on the old one.
     pub fn take_session(&mut self) -> Option<Session<M>> {
         if let State::Closing { calls, .. } = &mut self.state {
             *calls = false;
@@ -122,8 +122,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         self.events.push_back(Event::Published(call, outcome));
     }
 
-    /// The packet that tells the peer why the connection ends, if there is one in this version and state
-    /// [MQTT-4.13.1-1].
+    /// The packet that tells the peer why the connection ends, if there is one in this version and
+    /// state [MQTT-4.13.1-1].
     pub(super) fn farewell(&self, reason: ReasonCode) -> Option<Packet> {
         let packet = match (R::SIDE, &self.state) {
             (Side::Server, State::Idle | State::Connecting { .. }) => PacketType::ConnAck,

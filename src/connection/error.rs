@@ -10,8 +10,8 @@ use crate::version::Version;
 
 /// A well-formed packet from the peer that breaks a rule of the exchange.
 ///
-/// The connection has ended itself, and sends the peer the reason where the version has a packet for
-/// it.
+/// The connection has ended itself, and sends the peer the reason where the version has a packet
+/// for it.
 #[derive(Clone, Copy, Debug, Eq, Error, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Violation {
@@ -36,8 +36,8 @@ pub enum Violation {
     /// A topic alias that was not assigned to a topic.
     #[error("the topic alias is not assigned to a topic")]
     UnknownTopicAlias,
-    /// A packet that uses what CONNACK excluded, or whose answer would be too large for the peer. The
-    /// value is the code that says so.
+    /// A packet that uses what CONNACK excluded, or whose answer would be too large for the peer.
+    /// The value is the code that says so.
     #[error("the packet uses what is not supported: {0}")]
     NotSupported(ReasonCode),
     /// An authentication method other than that of CONNECT, or none where CONNECT has one.

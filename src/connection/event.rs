@@ -29,13 +29,13 @@ pub enum Incoming<B = Bytes> {
     Unsubscribe(Unsubscribe<B>, RequestToken),
     /// AUTH: answer it with `auth`, or at a server with `accept` or `refuse`.
     Auth(Auth<B>),
-    /// A PUBLISH above the size limit, which was skipped. The token acknowledges it; it is `None` if the
-    /// packet identifier could not be read. Only the bytes door returns this, with
+    /// A PUBLISH above the size limit, which was skipped. The token acknowledges it; it is `None`
+    /// if the packet identifier could not be read. Only the bytes door returns this, with
     /// [`skip_too_large`](super::Connection::skip_too_large).
     TooLarge(DecodeError, Option<Token>),
-    /// A packet that arrived before CONNECT was answered, as it may [MQTT-3.1.4-6]. It was not handled:
-    /// pass it to `handle_packet` again after `accept`, or discard it after `refuse`. The bytes door
-    /// keeps such packets by itself.
+    /// A packet that arrived before CONNECT was answered, as it may [MQTT-3.1.4-6]. It was not
+    /// handled: pass it to `handle_packet` again after `accept`, or discard it after `refuse`. The
+    /// bytes door keeps such packets by itself.
     Early,
 }
 
@@ -76,8 +76,8 @@ impl RequestToken {
 pub enum Event<M = Message> {
     /// The server accepted the connection, with this CONNACK.
     ///
-    /// If no session is present at the server, every exchange that had begun is over, and an event for
-    /// each comes first.
+    /// If no session is present at the server, every exchange that had begun is over, and an event
+    /// for each comes first.
     Connected(Box<ConnAck>),
     /// The server accepted a new authentication.
     Reauthenticated,
@@ -131,12 +131,12 @@ pub enum Outcome<M = Message> {
     Sent,
     /// The peer accepted the message, with this code of PUBACK or PUBCOMP.
     Accepted(ReasonCode),
-    /// The peer refused the message, with this code of PUBACK or PUBREC. The message is `None` if it was
-    /// returned to the caller before.
+    /// The peer refused the message, with this code of PUBACK or PUBREC. The message is `None` if
+    /// it was returned to the caller before.
     Refused(ReasonCode, Option<Box<M>>),
-    /// The peer may have the message. Either it answered a message that was sent again with this code,
-    /// which may refer to the first copy, or its session was lost after PUBREC. To publish the message
-    /// again may duplicate it.
+    /// The peer may have the message. Either it answered a message that was sent again with this
+    /// code, which may refer to the first copy, or its session was lost after PUBREC. To publish
+    /// the message again may duplicate it.
     Uncertain(Option<ReasonCode>),
     /// The message was abandoned. It is `None` if it was returned to the caller before.
     GivenUp(GivenUp, Option<Box<M>>),
@@ -156,8 +156,8 @@ pub enum GivenUp {
     /// arrived.
     #[error("the session is lost")]
     SessionLost,
-    /// The connection ended before the message was sent, and no session keeps it: it has QoS 0, or the
-    /// session ended with the connection.
+    /// The connection ended before the message was sent, and no session keeps it: it has QoS 0, or
+    /// the session ended with the connection.
     #[error("the connection ended before the message was sent")]
     ConnectionLost,
     /// The peer of the new connection does not support the message [MQTT-3.1.2-25].
@@ -171,8 +171,8 @@ pub enum GivenUp {
 pub enum Answer<T> {
     /// SUBACK or UNSUBACK, with one code for each topic filter; UNSUBACK of 3.1.1 has none.
     Codes(Box<SubAck>),
-    /// No answer: the connection ended after the request was sent, or the server of the new connection
-    /// does not support the request, which is returned.
+    /// No answer: the connection ended after the request was sent, or the server of the new
+    /// connection does not support the request, which is returned.
     GivenUp(Box<T>),
 }
 
@@ -185,8 +185,8 @@ pub enum Closed {
     Local,
     /// The server refused the connection with this CONNACK.
     ///
-    /// A server that supports 3.1.1 only answers a CONNECT of 5.0 with a CONNACK of 3.1.1. That is a
-    /// refusal as well, with the code that corresponds to its return code and without properties.
+    /// A server that supports 3.1.1 only answers a CONNECT of 5.0 with a CONNACK of 3.1.1. That is
+    /// a refusal as well, with the code that corresponds to its return code and without properties.
     #[error("the server refused the connection: {}", .0.reason)]
     Refused(Box<ConnAck>),
     /// The peer ended the connection with this DISCONNECT.

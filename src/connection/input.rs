@@ -16,13 +16,14 @@ use crate::version::Version;
 
 /// The bytes door for input.
 impl<R: Role, M: Publishable> Connection<R, M> {
-    /// Handles bytes from the peer, and returns the next packet on which the caller has to act. `None`
-    /// means that more bytes have to be read.
+    /// Handles bytes from the peer, and returns the next packet on which the caller has to act.
+    /// `None` means that more bytes have to be read.
     ///
-    /// Call it until it returns `None`, and again after `accept`: packets behind a CONNECT wait until it
-    /// is answered. An incomplete packet is kept here, and `input` is left empty. If the peer breaks a
-    /// rule, the connection ends and this returns `None`: [`poll_bytes`](Self::poll_bytes) writes the
-    /// last packet, and [`ended`](Self::ended) returns the reason.
+    /// Call it until it returns `None`, and again after `accept`: packets behind a CONNECT wait
+    /// until it is answered. An incomplete packet is kept here, and `input` is left empty. If the
+    /// peer breaks a rule, the connection ends and this returns `None`:
+    /// [`poll_bytes`](Self::poll_bytes) writes the last packet, and [`ended`](Self::ended) returns
+    /// the reason.
     ///
     /// The values share the allocation of `input` and keep all of it alive. To borrow instead, use
     /// [`handle_slice`](Self::handle_slice).
@@ -72,13 +73,13 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
-    /// Handles bytes from the peer as [`handle_bytes`](Self::handle_bytes) does, and returns values that
-    /// borrow from them.
+    /// Handles bytes from the peer as [`handle_bytes`](Self::handle_bytes) does, and returns values
+    /// that borrow from them.
     ///
     /// Handled bytes are removed from the front of `input`. The caller keeps the rest and passes it
     /// again, in front of the bytes that are read next; it discards the rest when the network
-    /// connection ends. The values borrow from the connection as well, which keeps the topic for which
-    /// a topic alias stands.
+    /// connection ends. The values borrow from the connection as well, which keeps the topic for
+    /// which a topic alias stands.
     pub fn handle_slice<'s, 'i: 's>(
         &'s mut self,
         now: Duration,
@@ -112,7 +113,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         })
     }
 
-    /// Handles the result of the decoder. `None` if there is no whole packet, or the connection is over.
+    /// Handles the result of the decoder. `None` if there is no whole packet, or the connection is
+    /// over.
     #[inline]
     fn take_in<B: AsRef<[u8]>>(
         &mut self,
@@ -161,8 +163,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
-    /// Returns whether `len` bytes of input have to wait for the answer to CONNECT. The peer may send as
-    /// many bytes ahead as one packet may have.
+    /// Returns whether `len` bytes of input have to wait for the answer to CONNECT. The peer may
+    /// send as many bytes ahead as one packet may have.
     fn holds_input(&mut self, len: usize) -> bool {
         if !self.is_holding() {
             return false;
@@ -174,8 +176,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         true
     }
 
-    /// Returns whether packets have to wait: at a server, between CONNECT and its answer, unless AUTH is
-    /// awaited or authentication forbids other packets [MQTT-3.1.2-30].
+    /// Returns whether packets have to wait: at a server, between CONNECT and its answer, unless
+    /// AUTH is awaited or authentication forbids other packets [MQTT-3.1.2-30].
     pub(super) fn is_holding(&self) -> bool {
         R::SIDE == Side::Server
             && matches!(self.state, State::Connecting { .. })

@@ -1,6 +1,7 @@
 use core::time::Duration;
 
-/// The timer for the rest of a packet whose beginning has arrived, and whether this side reads at all.
+/// The timer for the rest of a packet whose beginning has arrived, and whether this side reads at
+/// all.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
     /// The time at which the incomplete packet began.

@@ -19,13 +19,13 @@ pub struct Limits {
     pub topic_alias_maximum: u16,
     /// The highest QoS of a PUBLISH. Only a server sets this and the fields below.
     pub maximum_qos: QoS,
-    /// Whether a PUBLISH may be retained.
+    /// True if a PUBLISH may be retained.
     pub retain_available: bool,
-    /// Whether a topic filter may contain wildcards.
+    /// True if a topic filter may contain wildcards.
     pub wildcard_subscriptions: bool,
-    /// Whether subscription identifiers are available.
+    /// True if subscription identifiers are available.
     pub subscription_identifiers: bool,
-    /// Whether shared subscriptions are available.
+    /// True if shared subscriptions are available.
     pub shared_subscriptions: bool,
 }
 

@@ -1,47 +1,49 @@
-//! One network connection, for either end: its life cycle, the limits from CONNECT and CONNACK, flow
-//! control, topic aliases, keep alive and authentication.
+//! One network connection, for either end: its life cycle, the limits from CONNECT and CONNACK,
+//! flow control, topic aliases, keep alive and authentication.
 //!
-//! [`client::Connection`] and [`server::Connection`] are one type, [`Connection`], with two roles. It
-//! performs no I/O and has no clock. Bytes from the network go in, bytes for the network come out, and
-//! events tell the caller what happened.
+//! [`client::Connection`] and [`server::Connection`] are one type, [`Connection`], with two roles.
+//! It performs no I/O and has no clock. Bytes from the network go in, bytes for the network come
+//! out, and events tell the caller what happened.
 //!
 //! # Kinds of calls
 //!
 //! * *Getters* take `&self`.
 //! * *Handlers*, `handle_*`, take input from the network and from the clock.
 //! * *Commands* are requests of the application: `connect`, `publish`, `subscribe`, `acknowledge`,
-//!   `accept`, `disconnect` and so on. A command that fails changes nothing and returns its argument.
+//!   `accept`, `disconnect` and so on. A command that fails changes nothing and returns its
+//!   argument.
 //! * *Polls*, `poll_*`, return the work to do: bytes to send, events, changes to store.
 //!
 //! # The loop
 //!
-//! 1. Call [`poll_change`](Connection::poll_change) until `None` and store each change, if changes are
-//!    recorded.
+//! 1. Call [`poll_change`](Connection::poll_change) until `None` and store each change, if changes
+//!    are recorded.
 //! 2. Call [`poll_bytes`](Connection::poll_bytes) and write the bytes to the network.
 //! 3. Read from the network, for at most the time that [`wait`](Connection::wait) returns.
-//! 4. Pass the bytes to [`handle_bytes`](Connection::handle_bytes) until it returns `None`, and act on
-//!    each result. At the end of the stream, call [`handle_close`](Connection::handle_close).
-//! 5. Call [`handle_timeout`](Connection::handle_timeout). It comes after the bytes, so that a process
-//!    that was suspended handles what has arrived before it decides that the peer was silent.
+//! 4. Pass the bytes to [`handle_bytes`](Connection::handle_bytes) until it returns `None`, and act
+//!    on each result. At the end of the stream, call [`handle_close`](Connection::handle_close).
+//! 5. Call [`handle_timeout`](Connection::handle_timeout). It comes after the bytes, so that a
+//!    process that was suspended handles what has arrived before it decides that the peer was
+//!    silent.
 //! 6. Call [`poll_event`](Connection::poll_event) until `None`.
 //!
-//! Repeat until [`is_closed`](Connection::is_closed). Commands may be given anywhere in the loop. No
-//! mistake of the peer makes it end early: the connection ends itself, the loop sends the last packet,
-//! and [`ended`](Connection::ended) returns the reason.
+//! Repeat until [`is_closed`](Connection::is_closed). Commands may be given anywhere in the loop.
+//! No mistake of the peer makes it end early: the connection ends itself, the loop sends the last
+//! packet, and [`ended`](Connection::ended) returns the reason.
 //!
 //! # Time
 //!
 //! Every `now` is the time since a fixed moment that the caller chooses. Time never goes back: the
-//! greatest value seen so far counts. The Message Expiry Interval of a message begins with the first
-//! `now` after it was published.
+//! greatest value seen so far counts. The Message Expiry Interval of a message begins with the
+//! first `now` after it was published.
 //!
 //! # Order
 //!
 //! Packets are handled in the order in which they arrive. Packets behind a CONNECT wait until it is
 //! answered. Answers to the packets in front of a DISCONNECT, or in front of malformed bytes, are
-//! still sent. Answers that the protocol requires (acknowledgements, PINGRESP, SUBACK and so on) are
-//! sent before messages and requests, which are sent in the order of the calls as far as the peer's
-//! quota allows. Nothing starves: at most 16 answers are sent in a row while a call waits.
+//! still sent. Answers that the protocol requires (acknowledgements, PINGRESP, SUBACK and so on)
+//! are sent before messages and requests, which are sent in the order of the calls as far as the
+//! peer's quota allows. Nothing starves: at most 16 answers are sent in a row while a call waits.
 //!
 //! # Limits
 //!
@@ -56,8 +58,8 @@
 //!
 //! # Two doors
 //!
-//! The loop above uses the bytes door, which decodes and encodes by itself. A caller with a codec of
-//! its own uses [`handle_packet`](Connection::handle_packet),
+//! The loop above uses the bytes door, which decodes and encodes by itself. A caller with a codec
+//! of its own uses [`handle_packet`](Connection::handle_packet),
 //! [`handle_decode_error`](Connection::handle_decode_error) and
 //! [`poll_transmit`](Connection::poll_transmit) instead.
 
@@ -242,8 +244,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
-    /// Handles a packet from the peer, for a caller with a decoder of its own. `version` is the version
-    /// in which the packet was decoded; it matters for CONNECT.
+    /// Handles a packet from the peer, for a caller with a decoder of its own. `version` is the
+    /// version in which the packet was decoded; it matters for CONNECT.
     ///
     /// # Errors
     ///
@@ -336,8 +338,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         &self.agreement.peer
     }
 
-    /// The seconds for which the session is kept after the connection; `u32::MAX` means that it does
-    /// not expire.
+    /// The seconds for which the session is kept after the connection; `u32::MAX` means that it
+    /// does not expire.
     pub const fn session_expiry_interval(&self) -> u32 {
         self.agreement.session_expiry
     }

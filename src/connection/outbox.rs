@@ -20,12 +20,13 @@ pub(super) struct Outbox<M> {
     pub(super) greeting: Option<Box<Packet>>,
     /// The number of PINGRESP to send.
     pub(super) ping_responses: u32,
-    /// Whether PINGREQ is due.
+    /// True if PINGREQ is due.
     pub(super) ping_request: bool,
-    /// The calls whose packets are not sent, but for messages of QoS 1 and 2, which the session has;
-    /// in front of them the message that was handed out, if one is.
+    /// The calls whose packets are not sent, but for messages of QoS 1 and 2, which the session
+    /// has; in front of them the message that was handed out, if one is.
     calls: VecDeque<Call<M>>,
-    /// Whether the first of the calls is handed out. It stays there, as a message is costly to move.
+    /// True if the first of the calls is handed out. It stays there, as a message is costly to
+    /// move.
     has_handed_call: bool,
     /// The first call whose expiry interval has not begun.
     to_begin: Option<CallId>,
@@ -33,20 +34,22 @@ pub(super) struct Outbox<M> {
     pub(super) next_expiry: Option<Duration>,
     /// The parts that few connections have at a time.
     rare: Option<Box<Rare>>,
-    /// Whether there may be messages that were not checked against the peer's limits.
+    /// True if there may be messages that were not checked against the peer's limits.
     pub(super) unchecked: bool,
     /// The packet that was returned last, while the caller may borrow it.
     pub(super) handed: Option<Box<Packet>>,
     /// The properties of a message that is being sent.
     pub(super) block: Vec<u8>,
     pub(super) owed_in_a_row: u8,
-    /// Whether an answer of the session is next, rather than one of the connection.
+    /// True if an answer of the session is next, rather than one of the connection.
     pub(super) session_is_next: bool,
-    /// Whether a ping is next of the answers of the connection, rather than SUBACK, UNSUBACK or AUTH.
+    /// True if a ping is next of the answers of the connection, rather than SUBACK, UNSUBACK or
+    /// AUTH.
     pub(super) ping_is_next: bool,
 }
 
-/// The parts that few connections have at a time, in a box of their own so that an idle one is small.
+/// The parts that few connections have at a time, in a box of their own so that an idle one is
+/// small.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rare {
     /// AUTH, SUBACK and UNSUBACK.
@@ -292,8 +295,8 @@ impl<M> Outbox<M> {
         self.next_expiry
     }
 
-    /// Discards the messages that have expired, as [`Session::expire`](crate::session::Session::expire)
-    /// does, and hands each to `gone`.
+    /// Discards the messages that have expired, as
+    /// [`Session::expire`](crate::session::Session::expire) does, and hands each to `gone`.
     pub(super) fn expire(&mut self, now: Duration, mut gone: impl FnMut(CallId, M)) {
         if self.next_expiry.is_none_or(|at| at > now) {
             return;
@@ -338,7 +341,7 @@ impl<M> Outbox<M> {
         ack
     }
 
-    /// Whose turn it is once this has left.
+    /// Notes that this is sent, which decides the next turn.
     #[inline]
     pub(super) const fn take_turns(&mut self, next: Next) {
         self.owed_in_a_row = match next {
@@ -363,8 +366,8 @@ impl<M> Outbox<M> {
     }
 }
 
-/// Appends the result of `make`, built in its place: to build it elsewhere and move it stalls on parts
-/// that were just written.
+/// Appends the result of `make`, built in its place: to build it elsewhere and move it stalls on
+/// parts that were just written.
 #[inline]
 pub(super) fn push_made<T>(queue: &mut VecDeque<T>, make: impl FnOnce() -> T) {
     queue.extend(core::iter::once(make).map(|make| make()));

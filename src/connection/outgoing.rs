@@ -22,9 +22,9 @@ pub(super) struct How {
     pub(super) now: Duration,
 }
 
-/// The PUBLISH of a message: with the rest of its expiry interval, its Subscription Identifiers, and a
-/// topic alias in place of its topic if there is one. Not inlined, so that it is built where it is
-/// returned.
+/// The PUBLISH of a message: with the rest of its expiry interval, its Subscription Identifiers,
+/// and a topic alias in place of its topic if there is one. Not inlined, so that it is built where
+/// it is returned.
 #[inline(never)]
 pub(super) fn outgoing<'a, M: Publishable>(
     message: &'a M,

@@ -22,9 +22,10 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Publishes a message. [`Event::Published`](super::Event::Published) has its outcome, with the
     /// identifier that is returned here.
     ///
-    /// At QoS 1 and 2 a client may publish without a connection. If the server of the next connection
-    /// does not support the message, it is returned with the outcome. The Message Expiry Interval
-    /// begins with the first `now` after this call and is counted down while the message waits.
+    /// At QoS 1 and 2 a client may publish without a connection. If the server of the next
+    /// connection does not support the message, it is returned with the outcome. The Message Expiry
+    /// Interval begins with the first `now` after this call and is counted down while the message
+    /// waits.
     ///
     /// # Errors
     ///
@@ -32,8 +33,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// [`WrongState`](ConnectionError::WrongState) (a server before `accept`, or QoS 0 without a
     /// connection), [`NotForwarded`](ConnectionError::NotForwarded), a limit of the peer that the
     /// message breaks, or [`Encode`](ConnectionError::Encode) if this version cannot express it. A
-    /// server treats [`PacketTooLarge`](ConnectionError::PacketTooLarge) as if the message were sent
-    /// [MQTT-3.1.2-25].
+    /// server treats [`PacketTooLarge`](ConnectionError::PacketTooLarge) as if the message were
+    /// sent [MQTT-3.1.2-25].
     #[inline]
     pub fn publish(&mut self, qos: QoS, message: impl Into<M>) -> Result<CallId, Refused<M>> {
         let message = message.into();
@@ -116,8 +117,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
-    /// Discards the next messages if they have expired, or if they were queued before the peer's limits
-    /// were known and break them [MQTT-3.1.2-25].
+    /// Discards the next messages if they have expired, or if they were queued before the peer's
+    /// limits were known and break them [MQTT-3.1.2-25].
     #[cold]
     pub(super) fn drop_unsendable(&mut self) {
         while let Some(id) = self.outbox.first_expired(self.now) {
@@ -168,30 +169,30 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Acknowledges a message that was delivered, and so accepts ownership of it. Without effect at
     /// QoS 0.
     ///
-    /// Acknowledgements are sent in the order of the messages, whatever the order of these calls. To
-    /// slow the peer down, acknowledge a message only after it is processed: the peer may have at most
-    /// Receive Maximum messages unacknowledged.
+    /// Acknowledgements are sent in the order of the messages, whatever the order of these calls.
+    /// To slow the peer down, acknowledge a message only after it is processed: the peer may have
+    /// at most Receive Maximum messages unacknowledged.
     ///
     /// # Errors
     ///
-    /// [`DeliveryOver`](SessionError::DeliveryOver) if the message was acknowledged before, or if its
-    /// network connection has ended, so that the peer sends it again.
+    /// [`DeliveryOver`](SessionError::DeliveryOver) if the message was acknowledged before, or if
+    /// its network connection has ended, so that the peer sends it again.
     #[inline]
     pub fn acknowledge(&mut self, token: Token) -> Result<(), ConnectionError> {
         Ok(self.session.acknowledge(token, ReasonCode::Success)?)
     }
 
-    /// Acknowledges a message with a reason code and properties. A code of 0x80 or above refuses the
-    /// message.
+    /// Acknowledges a message with a reason code and properties. A code of 0x80 or above refuses
+    /// the message.
     ///
-    /// The properties are left out if the peer does not support a packet of that size, or requested no
-    /// problem information [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.1.2-29].
+    /// The properties are left out if the peer does not support a packet of that size, or requested
+    /// no problem information [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.1.2-29].
     ///
     /// # Errors
     ///
     /// As [`acknowledge`](Self::acknowledge), and
-    /// [`InvalidReasonCode`](SessionError::InvalidReasonCode) for a code that the packet cannot have. In
-    /// 3.1.1 no message can be refused.
+    /// [`InvalidReasonCode`](SessionError::InvalidReasonCode) for a code that the packet cannot
+    /// have. In 3.1.1 no message can be refused.
     pub fn acknowledge_with(
         &mut self,
         token: Token,
@@ -220,10 +221,10 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     /// Takes back a message that has no outcome yet, so that it is not sent again.
     ///
-    /// Its outcome follows: [`GivenUp::Abandoned`] immediately if the message
-    /// was never sent, or else the outcome of its exchange, which goes on as
-    /// [`Session::abandon`](crate::session::Session::abandon) describes. Returns `None` if the message
-    /// is not kept any more. Costs a walk over all messages.
+    /// Its outcome follows: [`GivenUp::Abandoned`] immediately if the message was never sent, or
+    /// else the outcome of its exchange, which goes on as
+    /// [`Session::abandon`](crate::session::Session::abandon) describes. Returns `None` if the
+    /// message is not kept any more. Costs a walk over all messages.
     pub fn abandon(&mut self, call: CallId) -> Option<M> {
         if let Some(message) = self.outbox.take_message(call) {
             self.give_up(call, GivenUp::Abandoned, None);
@@ -256,19 +257,19 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
-    /// Ends the connection with DISCONNECT. A server of 3.1.1 ends it without, as that version has no
-    /// such packet from a server.
+    /// Ends the connection with DISCONNECT. A server of 3.1.1 ends it without, as that version has
+    /// no such packet from a server.
     ///
-    /// Required answers and earlier calls are sent first, messages of QoS 1 and 2 as far as the quota
-    /// allows. The others stay in the session, or have an outcome that says they were not sent. A server
-    /// leaves out properties if the client does not support a packet of that size.
+    /// Required answers and earlier calls are sent first, messages of QoS 1 and 2 as far as the
+    /// quota allows. The others stay in the session, or have an outcome that says they were not
+    /// sent. A server leaves out properties if the client does not support a packet of that size.
     ///
     /// # Errors
     ///
     /// [`WrongState`](ConnectionError::WrongState), also for a server before `accept`, which has to
-    /// `refuse` instead [MQTT-3.14.0-1]; [`InvalidReasonCode`](ConnectionError::InvalidReasonCode) if
-    /// this side may not send the code; [`SessionExpiry`](ConnectionError::SessionExpiry) if the interval
-    /// of CONNECT was zero, or if a server sends one [MQTT-3.14.2-2].
+    /// `refuse` instead [MQTT-3.14.0-1]; [`InvalidReasonCode`](ConnectionError::InvalidReasonCode)
+    /// if this side may not send the code; [`SessionExpiry`](ConnectionError::SessionExpiry) if the
+    /// interval of CONNECT was zero, or if a server sends one [MQTT-3.14.2-2].
     pub fn disconnect(&mut self, disconnect: Disconnect) -> Result<(), ConnectionError> {
         match (R::SIDE, &self.state) {
             (_, State::Connected { .. }) | (Side::Client, State::Connecting { .. }) => {}
@@ -300,8 +301,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         Ok(())
     }
 
-    /// Returns whether the version is known. Until the peer has sent its limits, the defaults of the
-    /// specification hold.
+    /// Returns whether the version is known. Until the peer has sent its limits, the defaults of
+    /// the specification hold.
     pub(super) const fn has_version(&self) -> bool {
         matches!(
             self.state,
@@ -326,8 +327,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
-    /// The packet in a form that the peer supports: without Reason String and User Properties if it is
-    /// too large with them, or if the client requested no problem information.
+    /// The packet in a form that the peer supports: without Reason String and User Properties if it
+    /// is too large with them, or if the client requested no problem information.
     pub(super) fn fit(&self, mut packet: Packet) -> Result<Packet, ConnectionError> {
         let fits = self.fits(&packet)?;
         let wanted = R::SIDE == Side::Client || self.agreement.problem_information;
@@ -349,8 +350,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
-    /// The packet that ends the connection: without properties if it is too large with them, or none
-    /// if it still is.
+    /// The packet that ends the connection: without properties if it is too large with them, or
+    /// none if it still is.
     pub(super) fn fit_last(&self, mut packet: Packet) -> Result<Option<Packet>, ConnectionError> {
         let fitting = self.fit(packet.clone());
         if fitting != Err(ConnectionError::PacketTooLarge) {

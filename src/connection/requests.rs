@@ -20,10 +20,12 @@ use crate::session::{CallId, Expiry};
 
 /// SUBSCRIBE and UNSUBSCRIBE of a client.
 impl<M: Publishable> client::Connection<M> {
-    /// Subscribes. [`Event::Subscribed`] has the outcome, with the identifier that is returned here.
+    /// Subscribes. [`Event::Subscribed`] has the outcome, with the identifier that is returned
+    /// here.
     ///
-    /// May be called at any time: SUBSCRIBE is sent once the server has accepted a connection. A request
-    /// that was sent ends with its connection; one that was not sent waits for the next connection.
+    /// May be called at any time: SUBSCRIBE is sent once the server has accepted a connection. A
+    /// request that was sent ends with its connection; one that was not sent waits for the next
+    /// connection.
     ///
     /// # Errors
     ///
@@ -118,8 +120,8 @@ impl<M: Publishable> client::Connection<M> {
         }
     }
 
-    /// Discards calls that were queued before the version and the server's limits were known, and that
-    /// break them.
+    /// Discards calls that were queued before the version and the server's limits were known, and
+    /// that break them.
     pub(super) fn discard_unsupported(&mut self) {
         for call in self.outbox.take_calls() {
             let supported = match &call.what {
@@ -181,8 +183,8 @@ impl<M: Publishable> server::Connection<M> {
         self.sub_ack_with(token, codes, AckProperties::default())
     }
 
-    /// As [`sub_ack`](Self::sub_ack), with properties. They are left out if the client does not support
-    /// a packet of that size, or requested no problem information.
+    /// As [`sub_ack`](Self::sub_ack), with properties. They are left out if the client does not
+    /// support a packet of that size, or requested no problem information.
     ///
     /// # Errors
     ///

@@ -120,7 +120,7 @@ pub type Connection<M = Message> = super::Connection<Server, M>;
 #[derive(Clone, Debug)]
 pub struct Server {
     pub(super) watch: Watch,
-    /// Whether CONNECT was accepted.
+    /// True if CONNECT was accepted.
     pub(super) accepted: bool,
     will: Option<Box<Will>>,
     /// SUBSCRIBE and UNSUBSCRIBE that are not answered.
@@ -139,8 +139,8 @@ pub(super) struct PeerRequest {
 }
 
 impl Connection {
-    /// Makes the connection for a network connection that was opened at `now`. CONNECT, and each AUTH
-    /// before CONNACK, may take `connect_timeout`.
+    /// Makes the connection for a network connection that was opened at `now`. CONNECT, and each
+    /// AUTH before CONNACK, may take `connect_timeout`.
     pub fn new(now: Duration, connect_timeout: Duration) -> Self {
         Self::keeping(now, connect_timeout)
     }
@@ -161,9 +161,9 @@ impl<M: Publishable> Connection<M> {
         connection
     }
 
-    /// Takes the will, if the accepted connection ended in a way that requires it to be published: any
-    /// end except a DISCONNECT with [`ReasonCode::Success`], or any DISCONNECT in 3.1.1 (section
-    /// 3.1.2.5).
+    /// Takes the will, if the accepted connection ended in a way that requires it to be published:
+    /// any end except a DISCONNECT with [`ReasonCode::Success`], or any DISCONNECT in 3.1.1
+    /// (section 3.1.2.5).
     pub fn take_will(&mut self) -> Option<Will> {
         let over = self.is_over();
         let accepted = self.role.accepted;

@@ -38,8 +38,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// The default of [`max_in_flight`](Self::max_in_flight).
     ///
     /// Some brokers accept no more than 20 (mosquitto) to 100 (EMQ X) messages from a 3.1.1 client,
-    /// cannot say so in that version, and queue, drop or disconnect above that. A hundred fill a link
-    /// with a round trip of 100 ms at a thousand messages a second.
+    /// cannot say so in that version, and queue, drop or disconnect above that. A hundred fill a
+    /// link with a round trip of 100 ms at a thousand messages a second.
     pub const DEFAULT_MAX_IN_FLIGHT: NonZeroU16 = Settings::DEFAULT.max_in_flight;
 
     /// The default of [`packet_timeout`](Self::packet_timeout): two minutes.
@@ -52,8 +52,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         self
     }
 
-    /// Limits the messages of QoS 1 and 2 that are sent and not acknowledged. A lower Receive Maximum
-    /// of the peer takes precedence. In 3.1.1 this is the only limit.
+    /// Limits the messages of QoS 1 and 2 that are sent and not acknowledged. A lower Receive
+    /// Maximum of the peer takes precedence. In 3.1.1 this is the only limit.
     #[must_use]
     pub const fn max_in_flight(mut self, messages: NonZeroU16) -> Self {
         self.settings.max_in_flight = messages;
@@ -62,8 +62,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     /// Limits the size of the peer's packets, in bytes with the fixed header.
     ///
-    /// In 5.0 the limit is announced as Maximum Packet Size, unless it is `u32::MAX`. A Maximum Packet
-    /// Size that the caller put into CONNECT or CONNACK replaces it.
+    /// In 5.0 the limit is announced as Maximum Packet Size, unless it is `u32::MAX`. A Maximum
+    /// Packet Size that the caller put into CONNECT or CONNACK replaces it.
     #[must_use]
     pub const fn max_packet_size(mut self, bytes: u32) -> Self {
         self.settings.max_packet_size = bytes;
@@ -74,8 +74,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Skips a PUBLISH that is larger than the limit, instead of ending the connection: see
     /// [`Incoming::TooLarge`](super::Incoming::TooLarge). None of its bytes are kept.
     ///
-    /// A 3.1.1 client cannot announce a limit. Without this, one such message ends each connection on
-    /// which the server sends it again.
+    /// A 3.1.1 client cannot announce a limit. Without this, one such message ends each connection
+    /// on which the server sends it again.
     #[must_use]
     pub const fn skip_too_large(mut self) -> Self {
         self.settings.skip_too_large = true;
@@ -90,8 +90,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         self
     }
 
-    /// Assigns up to `aliases` topic aliases automatically, and reassigns the least recently used. A
-    /// new topic costs a walk over all of them, so some tens are a sensible number.
+    /// Assigns up to `aliases` topic aliases automatically, and reassigns the least recently used.
+    /// A new topic costs a walk over all of them, so some tens are a sensible number.
     #[must_use]
     pub const fn automatic_aliases(mut self, aliases: u16) -> Self {
         self.own_aliases.set_automatic(aliases);
@@ -100,8 +100,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     /// Records the changes of the session, for [`poll_change`](Self::poll_change).
     ///
-    /// A message of QoS 1 or 2 is then sent only after its [`Change::Sent`](crate::session::Change::Sent)
-    /// was polled.
+    /// A message of QoS 1 or 2 is then sent only after its
+    /// [`Change::Sent`](crate::session::Change::Sent) was polled.
     ///
     /// ```
     /// use mqtt_sansio::connection::client::Connection;

@@ -33,14 +33,15 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
-    /// Stops the timers that watch the peer, for a caller that does not read for a while. Without this
-    /// a peer whose bytes wait unread would time out.
+    /// Stops the timers that watch the peer, for a caller that does not read for a while. Without
+    /// this a peer whose bytes wait unread would time out.
     pub fn pause_reading(&mut self, now: Duration) {
         self.advance(now);
         self.arrival.set_paused(true);
     }
 
-    /// Restarts the timers that [`pause_reading`](Self::pause_reading) stopped, from their beginning.
+    /// Restarts the timers that [`pause_reading`](Self::pause_reading) stopped, from their
+    /// beginning.
     pub fn resume_reading(&mut self, now: Duration) {
         let now = self.advance(now);
         self.arrival.set_paused(false);
@@ -62,8 +63,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     /// The time to wait for bytes before the next round of the loop. `None` means without limit.
     ///
-    /// It is never zero, which sockets understand as no timeout, and never `None` once the connection
-    /// is closed.
+    /// It is never zero, which sockets understand as no timeout, and never `None` once the
+    /// connection is closed.
     #[must_use]
     pub fn wait(&self, now: Duration) -> Option<Duration> {
         const LEAST: Duration = Duration::from_millis(1);

@@ -14,8 +14,8 @@ use crate::qos::Delivery;
 use crate::session::{Owed, Transmit};
 use crate::side::Side;
 
-/// The number of required answers that may be sent in a row while a call waits. The kinds of answers
-/// take turns, so that none waits behind more than three of others.
+/// The number of required answers that may be sent in a row while a call waits. The kinds of
+/// answers take turns, so that none waits behind more than three of others.
 const MOST_OWED_IN_A_ROW: u8 = 16;
 
 impl<R: Role, M: Publishable> Connection<R, M> {
@@ -273,7 +273,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 }
 
 impl<M> Outbox<M> {
-    /// Which packet that is owed leaves next, apart from those of the session.
+    /// The next ping to send, if any.
     const fn next_ping(&self) -> Option<Next> {
         match self {
             Self {

@@ -84,8 +84,8 @@ impl DecodeError {
     /// The version whose rule is broken, and in which the peer understands an answer.
     ///
     /// For [`UnsupportedProtocolLevel`](DecodeErrorKind::UnsupportedProtocolLevel) it is 5.0 if the
-    /// client requested a level above 4, so that it is sent 0x84, and 3.1.1 otherwise, where the same
-    /// code is 0x01.
+    /// client requested a level above 4, so that it is sent 0x84, and 3.1.1 otherwise, where the
+    /// same code is 0x01.
     pub const fn version(&self) -> Version {
         self.version
     }

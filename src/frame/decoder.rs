@@ -11,9 +11,9 @@ use crate::wire;
 
 /// Splits a byte stream into packets without buffering.
 ///
-/// The caller keeps the bytes that it has received and passes all that are unread. A complete packet
-/// is removed from the front. `Ok(None)` means that [`missing`](Self::missing) more bytes are
-/// needed; the next call has to begin with the same bytes.
+/// The caller keeps the bytes that it has received and passes all that are unread. A complete
+/// packet is removed from the front. `Ok(None)` means that [`missing`](Self::missing) more bytes
+/// are needed; the next call has to begin with the same bytes.
 ///
 /// A packet with an error in its body is removed as well, and the next call reads the packet behind
 /// it. After an error in the fixed header, or before the version is known, the packet boundary is
@@ -59,8 +59,8 @@ impl FrameDecoder {
     /// The default of [`max_packet_size`](Self::max_packet_size): 1 MiB.
     pub const DEFAULT_MAX_PACKET_SIZE: u32 = 1 << 20;
 
-    /// The default of [`max_connect_size`](Self::max_connect_size): 128 KiB, as CONNECT comes from an
-    /// unknown client.
+    /// The default of [`max_connect_size`](Self::max_connect_size): 128 KiB, as CONNECT comes from
+    /// an unknown client.
     pub const DEFAULT_MAX_CONNECT_SIZE: u32 = 1 << 17;
 
     /// Makes a decoder for the packets that either side sends in `version`.
@@ -108,8 +108,8 @@ impl FrameDecoder {
         self
     }
 
-    /// Skips a PUBLISH that is too large, instead of failing. The decoder returns the error, then removes
-    /// the bytes of the packet as they arrive, and continues with the next packet.
+    /// Skips a PUBLISH that is too large, instead of failing. The decoder returns the error, then
+    /// removes the bytes of the packet as they arrive, and continues with the next packet.
     ///
     /// The error is returned as soon as the packet identifier is read, so that the message can be
     /// acknowledged: see [`skipped`](Self::skipped).
@@ -136,8 +136,8 @@ impl FrameDecoder {
         self.expected.version
     }
 
-    /// The number of bytes that the next packet still needs, at least; exact once its fixed header is
-    /// known.
+    /// The number of bytes that the next packet still needs, at least; exact once its fixed header
+    /// is known.
     pub const fn missing(&self) -> usize {
         self.missing
     }
@@ -148,8 +148,8 @@ impl FrameDecoder {
         matches!(self.state, State::Failed(_))
     }
 
-    /// The delivery of the PUBLISH that was [skipped](Self::skip_too_large) last. `None` if there was
-    /// none, or if its topic alone is above the limit.
+    /// The delivery of the PUBLISH that was [skipped](Self::skip_too_large) last. `None` if there
+    /// was none, or if its topic alone is above the limit.
     pub const fn skipped(&self) -> Option<Delivery> {
         self.skipped
     }
@@ -170,8 +170,8 @@ impl FrameDecoder {
     ///
     /// # Errors
     ///
-    /// If the bytes in front are no packet that the sender may send. [`has_failed`](Self::has_failed)
-    /// returns whether more packets can be decoded.
+    /// If the bytes in front are no packet that the sender may send.
+    /// [`has_failed`](Self::has_failed) returns whether more packets can be decoded.
     #[inline]
     pub fn decode<'a>(
         &mut self,
@@ -210,8 +210,8 @@ impl FrameDecoder {
         Packet::parse(self.context(header, frame)?, header, frame)
     }
 
-    /// Takes a packet from the front of `input` without converting it. The bytes share the allocation of
-    /// `input` and keep all of it alive.
+    /// Takes a packet from the front of `input` without converting it. The bytes share the
+    /// allocation of `input` and keep all of it alive.
     ///
     /// # Errors
     ///
@@ -227,8 +227,8 @@ impl FrameDecoder {
         Ok(Some(Frame { bytes, version }))
     }
 
-    /// Takes a packet from the front of `input`. All its fields share the allocation of `input`, and
-    /// keep all of it alive.
+    /// Takes a packet from the front of `input`. All its fields share the allocation of `input`,
+    /// and keep all of it alive.
     ///
     /// # Errors
     ///
@@ -266,8 +266,8 @@ impl FrameDecoder {
         self.header(input)
     }
 
-    /// The next packet, if it is of the common form: complete, allowed, with a fixed header of two or
-    /// three bytes, and not the first one on a server.
+    /// The next packet, if it is of the common form: complete, allowed, with a fixed header of two
+    /// or three bytes, and not the first one on a server.
     #[inline]
     fn whole<'a>(&self, input: &'a [u8]) -> Option<(Context, Header, &'a [u8], &'a [u8])> {
         let (State::Start, Some(version)) = (&self.state, self.expected.version) else {

@@ -38,8 +38,8 @@ impl FrameDecoder {
         self.expected.error(kind, field, packet, 1)
     }
 
-    /// Reads the delivery from the beginning of a PUBLISH: `None` if the beginning alone is too large or
-    /// has none. The error is the number of bytes that are missing.
+    /// Reads the delivery from the beginning of a PUBLISH: `None` if the beginning alone is too
+    /// large or has none. The error is the number of bytes that are missing.
     #[cold]
     pub(super) fn read_delivery(
         &self,

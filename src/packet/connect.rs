@@ -144,7 +144,8 @@ pub(crate) fn protocol_level(body: &[u8]) -> ParseResult<'_, u8> {
 }
 
 impl<B: Default> Connect<B> {
-    /// Makes a CONNECT with a clean start, without keep alive, will, user name, password and properties.
+    /// Makes a CONNECT with a clean start, without keep alive, will, user name, password and
+    /// properties.
     pub fn new(client_id: Text<B>) -> Self {
         Self {
             clean_start: true,
@@ -267,8 +268,8 @@ impl<B> Connect<B> {
 }
 
 impl<B: AsRef<[u8]>> Will<B> {
-    /// Returns the message to publish for the will, in buffers of its own: its topic, payload, Retain
-    /// and properties except the delay (section 3.1.3.2). Publish it at the QoS of the will.
+    /// Returns the message to publish for the will, in buffers of its own: its topic, payload,
+    /// Retain and properties except the delay (section 3.1.3.2). Publish it at the QoS of the will.
     ///
     /// ```
     /// use bytes::Bytes;

@@ -47,8 +47,9 @@ pub use unsubscribe::{InvalidTopicFilters, TopicFilterIter, TopicFilters, Unsubs
 
 /// An MQTT control packet of either version.
 ///
-/// `Packet<&[u8]>` borrows the received bytes: it is `Copy` and costs no allocation. `Packet<Bytes>`
-/// shares them. The parts that 3.1.1 lacks (properties, most reason codes) are empty there.
+/// `Packet<&[u8]>` borrows the received bytes: it is `Copy` and costs no allocation.
+/// `Packet<Bytes>` shares them. The parts that 3.1.1 lacks (properties, most reason codes) are
+/// empty there.
 ///
 /// ```
 /// use mqtt_sansio::packet::{Packet, Publish};

@@ -77,8 +77,8 @@ impl<B> Publish<B> {
         }
     }
 
-    /// Returns the message of the packet. `topic` is the topic of the packet, or the one for which its
-    /// topic alias stands.
+    /// Returns the message of the packet. `topic` is the topic of the packet, or the one for which
+    /// its topic alias stands.
     pub fn into_message(self, topic: TopicName<B>) -> Message<B> {
         Message {
             topic,

@@ -24,9 +24,9 @@ impl<M> Session<M> {
         self.handle_ack(PacketType::PubAck, id, reason, Option::take)
     }
 
-    /// Handles PUBREC. PUBREC for an unknown identifier is answered with PUBREL as well, in 5.0 with
-    /// [`PacketIdentifierNotFound`](ReasonCode::PacketIdentifierNotFound), and the identifier is in
-    /// use until PUBCOMP.
+    /// Handles PUBREC. PUBREC for an unknown identifier is answered with PUBREL as well, in 5.0
+    /// with [`PacketIdentifierNotFound`](ReasonCode::PacketIdentifierNotFound), and the identifier
+    /// is in use until PUBCOMP.
     ///
     /// # Errors
     ///
@@ -39,7 +39,8 @@ impl<M> Session<M> {
         self.handle_ack(PacketType::PubRec, id, reason, Option::take)
     }
 
-    /// Handles PUBCOMP. PUBCOMP for an unknown identifier is ignored: it may answer a repeated PUBREL.
+    /// Handles PUBCOMP. PUBCOMP for an unknown identifier is ignored: it may answer a repeated
+    /// PUBREL.
     ///
     /// # Errors
     ///
@@ -70,8 +71,8 @@ impl<M> Session<M> {
         self.handle_answer(PacketType::UnsubAck, id, codes)
     }
 
-    /// Handles PUBACK, PUBREC or PUBCOMP. A message that was refused is returned as `take` converts it;
-    /// any other message is dropped in its slot.
+    /// Handles PUBACK, PUBREC or PUBCOMP. A message that was refused is returned as `take` converts
+    /// it; any other message is dropped in its slot.
     #[inline]
     pub(crate) fn handle_ack<R>(
         &mut self,

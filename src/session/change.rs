@@ -7,8 +7,8 @@ use crate::qos::Delivery;
 
 /// A change of the session state that outlives a network connection, to be stored as it happens.
 ///
-/// Changes applied in order to an older [`Snapshot`](super::Snapshot) produce the newer one. A session
-/// records them after [`Session::record_changes`](super::Session::record_changes) or
+/// Changes applied in order to an older [`Snapshot`](super::Snapshot) produce the newer one. A
+/// session records them after [`Session::record_changes`](super::Session::record_changes) or
 /// [`Connection::changes`](crate::connection::Connection::changes).
 ///
 /// Store the changes that [`Session::poll_change`](super::Session::poll_change) returns, in order,
@@ -34,7 +34,8 @@ pub enum Change<M> {
         /// The message.
         message: M,
     },
-    /// The Message Expiry Interval of a message has begun. It ends at this time, on the caller's clock.
+    /// The Message Expiry Interval of a message has begun. It ends at this time, on the caller's
+    /// clock.
     Expires(PacketId, Duration),
     /// A message is about to be sent, so that the peer may have it from now on.
     Sent(PacketId),

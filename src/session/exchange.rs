@@ -15,13 +15,14 @@ pub(super) struct Sent<M> {
     /// The call that published it; `None` for a request, and where an unknown PUBREC is answered.
     pub(super) call: Option<CallId>,
     pub(super) expiry: Expiry,
-    /// Whether the packet was sent, or is stored as sent.
+    /// True if the packet was sent, or is stored as sent.
     pub(super) sent: bool,
-    /// Whether it was sent on an earlier network connection, so that a PUBLISH has DUP [MQTT-3.3.1-1].
+    /// True if it was sent on an earlier network connection, so that a PUBLISH has DUP
+    /// [MQTT-3.3.1-1].
     pub(super) dup: bool,
-    /// Whether it counts against the send quota.
+    /// True if it counts against the send quota.
     pub(super) counted: bool,
-    /// Whether PUBREL takes the place of a PUBLISH that the caller took back.
+    /// True if PUBREL takes the place of a PUBLISH that the caller took back.
     pub(super) abandoned: bool,
     /// Topic filters in a request.
     pub(super) filters: usize,
@@ -91,10 +92,10 @@ pub(super) struct Received {
     pub(super) state: Inbound,
     /// The code of the answer, if it is decided and not yet sent.
     pub(super) reason: Option<ReasonCode>,
-    /// Whether the PUBLISH arrived on this network connection, and so counts against the quota.
+    /// True if the PUBLISH arrived on this network connection, and so counts against the quota.
     pub(super) counted: bool,
-    /// The number of the delivery, which its token has too. Stored as bytes, as a peer may cause 65,535
-    /// of these and padding would double their size.
+    /// The number of the delivery, which its token has too. Stored as bytes, as a peer may cause
+    /// 65,535 of these and padding would double their size.
     number: [u8; 8],
 }
 

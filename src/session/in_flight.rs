@@ -5,9 +5,9 @@ use crate::packet_id::PacketId;
 
 /// The exchanges in flight, found by packet identifier and kept in order.
 ///
-/// Each entry is in one of three lanes. In a lane, the entries that were sent come first, followed by
-/// those that are yet to be sent, in order. Every operation on one entry takes constant time, and none
-/// allocates once there is room.
+/// Each entry is in one of three lanes. In a lane, the entries that were sent come first, followed
+/// by those that are yet to be sent, in order. Every operation on one entry takes constant time,
+/// and none allocates once there is room.
 #[derive(Clone, Debug)]
 pub(super) struct InFlight<T> {
     ids: PacketIds,

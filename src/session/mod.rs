@@ -1,8 +1,9 @@
 //! The state that outlives a network connection: packet identifiers, messages in flight, and the
 //! exchanges of QoS 1 and QoS 2 (sections 4.3, 4.4, 4.6 and 4.9).
 //!
-//! [`Outbound`] and [`Inbound`] are single exchanges, and [`Session`] is the whole state of one side.
-//! None of them handles bytes: they take packet identifiers and reason codes, and return what to send.
+//! [`Outbound`] and [`Inbound`] are single exchanges, and [`Session`] is the whole state of one
+//! side. None of them handles bytes: they take packet identifiers and reason codes, and return what
+//! to send.
 
 use core::num::NonZeroU16;
 use core::time::Duration;
@@ -43,12 +44,12 @@ use store::Changes;
 
 /// The session state of one side, client or server: the exchanges it began and those of its peer.
 ///
-/// `M` is what the caller keeps of a message to send it again, such as a [`Frame`](crate::Frame) or a
-/// key of its own store. Packet identifiers of the two directions are independent of each other.
+/// `M` is what the caller keeps of a message to send it again, such as a [`Frame`](crate::Frame) or
+/// a key of its own store. Packet identifiers of the two directions are independent of each other.
 ///
-/// After each `handle_*` and each command, call [`poll_transmit`](Self::poll_transmit) until it returns
-/// `None`. A new session holds no memory on the heap. It grows with the messages in flight, and
-/// [`shrink_to_fit`](Self::shrink_to_fit) frees what is unused.
+/// After each `handle_*` and each command, call [`poll_transmit`](Self::poll_transmit) until it
+/// returns `None`. A new session holds no memory on the heap. It grows with the messages in flight,
+/// and [`shrink_to_fit`](Self::shrink_to_fit) frees what is unused.
 ///
 /// ```
 /// use mqtt_sansio::session::{Link, Receipt, Session, Transmit};
@@ -131,8 +132,8 @@ impl<M> Session<M> {
     /// Begins a network connection, once CONNACK is received or sent.
     ///
     /// Unacknowledged packets are sent again [MQTT-4.4.0-1], each kind in its order [MQTT-4.6.0-1]
-    /// [MQTT-4.6.0-4]: PUBREL first, then PUBLISH as the new quota allows. If the peer has no session,
-    /// call [`reset`](Self::reset) first.
+    /// [MQTT-4.6.0-4]: PUBREL first, then PUBLISH as the new quota allows. If the peer has no
+    /// session, call [`reset`](Self::reset) first.
     pub fn connect(&mut self, link: Link) {
         // Requests may be sent before CONNACK, and then they are of this connection.
         let early = self.link.is_none();
@@ -142,8 +143,9 @@ impl<M> Session<M> {
 
     /// Ends the network connection.
     ///
-    /// Unanswered SUBSCRIBE and UNSUBSCRIBE are discarded, as they are not part of a session. So are
-    /// received messages of QoS 1 that this side has not acknowledged, which the peer sends again.
+    /// Unanswered SUBSCRIBE and UNSUBSCRIBE are discarded, as they are not part of a session. So
+    /// are received messages of QoS 1 that this side has not acknowledged, which the peer sends
+    /// again.
     pub fn disconnect(&mut self) {
         self.disconnect_with(&mut |_, _| ());
     }
@@ -166,8 +168,8 @@ impl<M> Session<M> {
 
     /// Discards every exchange that had begun, as the peer has no session [MQTT-3.2.2-5].
     ///
-    /// Messages that were never sent stay, in order and with their packet identifiers. To discard them
-    /// as well, make a [`new`](Self::new) session.
+    /// Messages that were never sent stay, in order and with their packet identifiers. To discard
+    /// them as well, make a [`new`](Self::new) session.
     pub fn reset(&mut self) {
         self.reset_with(&mut |_, _| ());
     }
@@ -204,8 +206,8 @@ impl<M> Session<M> {
         }
     }
 
-    /// The kind of the next required answer. Kinds take turns, so that none waits behind more than two
-    /// of others.
+    /// The kind of the next required answer. Kinds take turns, so that none waits behind more than
+    /// two of others.
     #[inline]
     pub(crate) fn next_owed(&self) -> Option<Owed> {
         let waiting = self.inbound.unsent_slot(Lane::Message)
@@ -256,8 +258,8 @@ impl<M> Session<M> {
         }
     }
 
-    /// The number of packet identifiers that this side uses: one for each of its messages and requests,
-    /// waiting or sent.
+    /// The number of packet identifiers that this side uses: one for each of its messages and
+    /// requests, waiting or sent.
     pub const fn packet_ids_in_use(&self) -> u16 {
         self.outbound.ids().len()
     }
@@ -294,8 +296,9 @@ impl<M> Default for Session<M> {
 pub struct Link {
     /// The version of the connection.
     pub version: Version,
-    /// The number of PUBLISH of QoS 1 and 2 that this side may have unacknowledged: the peer's Receive
-    /// Maximum or less [MQTT-4.9.0-1]. Also used in 3.1.1, where the peer has no such limit.
+    /// The number of PUBLISH of QoS 1 and 2 that this side may have unacknowledged: the peer's
+    /// Receive Maximum or less [MQTT-4.9.0-1]. Also used in 3.1.1, where the peer has no such
+    /// limit.
     pub send_maximum: NonZeroU16,
     /// The Receive Maximum of this side. Without effect in 3.1.1, where it cannot be announced.
     pub receive_maximum: NonZeroU16,
@@ -320,10 +323,10 @@ pub enum Transmit<'a, M> {
     Publish {
         /// The QoS, 1 or 2, and packet identifier.
         delivery: Delivery,
-        /// Whether the message may have been sent on an earlier network connection [MQTT-3.3.1-1].
+        /// True if the message may have been sent on an earlier network connection [MQTT-3.3.1-1].
         dup: bool,
-        /// The time at which the message expires, on the caller's clock. The rest of the interval is
-        /// sent with it [MQTT-3.3.2-6].
+        /// The time at which the message expires, on the caller's clock. The rest of the interval
+        /// is sent with it [MQTT-3.3.2-6].
         expires: Option<Duration>,
         /// The message that the caller stored.
         message: &'a M,
@@ -366,8 +369,8 @@ pub enum Fate {
     Accepted,
     /// The peer refused the message.
     Refused,
-    /// The peer may have the message: a code of 0x80 or above answered a message that was sent again and
-    /// may refer to the first copy, or answered PUBREL.
+    /// The peer may have the message: a code of 0x80 or above answered a message that was sent
+    /// again and may refer to the first copy, or answered PUBREL.
     Uncertain,
 }
 

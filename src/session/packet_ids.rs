@@ -4,15 +4,15 @@ use crate::packet_id::PacketId;
 
 /// The packet identifiers in use, and the next one.
 ///
-/// All 65,535 can be in use. A new identifier is never zero and never in use. Identifiers rotate, so
-/// that one just released is used last. Every operation takes constant time. Memory on the heap grows
-/// with the identifiers in use: none for up to eight, 148,546 bytes at most.
+/// All 65,535 can be in use. A new identifier is never zero and never in use. Identifiers rotate,
+/// so that one just released is used last. Every operation takes constant time. Memory on the heap
+/// grows with the identifiers in use: none for up to eight, 148,546 bytes at most.
 #[derive(Clone, Debug, Default)]
 pub struct PacketIds {
-    /// What is in use, each with its slot, in no order, and behind that what is not; while it is so
-    /// few that a search is quicker than a tree.
+    /// The identifiers in use, each with its slot, in no order, and behind them unused ones; while
+    /// they are so few that a search is quicker than a tree.
     few: [(u16, u16); FEW],
-    /// What is in use, once it was more than that and until it is none; else empty.
+    /// The identifiers in use, once they were more than that and until there are none; else empty.
     tree: Tree,
     last: u16,
     len: u16,

@@ -54,8 +54,8 @@ impl Inbound {
         }
     }
 
-    /// Advances when the caller answers the message with this code, in PUBACK or PUBREC. Returns the
-    /// state after that packet. Without effect in a state that owes neither.
+    /// Advances when the caller answers the message with this code, in PUBACK or PUBREC. Returns
+    /// the state after that packet. Without effect in a state that owes neither.
     pub const fn acknowledged(self, reason: ReasonCode) -> Option<Self> {
         match self {
             Self::OwePubAck => None,
@@ -80,7 +80,8 @@ impl Inbound {
         }
     }
 
-    /// Returns the state on a new network connection, on which the peer sends unanswered packets again.
+    /// Returns the state on a new network connection, on which the peer sends unanswered packets
+    /// again.
     pub const fn reconnected(self) -> Option<Self> {
         match self {
             Self::OwePubRec | Self::AwaitPubRel => Some(self),

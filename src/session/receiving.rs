@@ -28,8 +28,8 @@ pub enum Receipt {
 
 /// Identifies one delivery of a message, to acknowledge it.
 ///
-/// A packet identifier would not suffice, as the peer may use it again for another message. To drop a
-/// token acknowledges nothing.
+/// A packet identifier would not suffice, as the peer may use it again for another message. To drop
+/// a token acknowledges nothing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Token {
     number: u64,
@@ -60,10 +60,10 @@ impl<M> Session<M> {
     ///
     /// # Errors
     ///
-    /// [`ReceiveMaximumExceeded`](Violation::ReceiveMaximumExceeded) for a message above the Receive
-    /// Maximum of this side. The messages that count are those of QoS 1 and 2 whose PUBACK, PUBCOMP or
-    /// failing PUBREC is not sent yet. [`PacketIdInUse`](Violation::PacketIdInUse) for the packet
-    /// identifier of another message in flight.
+    /// [`ReceiveMaximumExceeded`](Violation::ReceiveMaximumExceeded) for a message above the
+    /// Receive Maximum of this side. The messages that count are those of QoS 1 and 2 whose PUBACK,
+    /// PUBCOMP or failing PUBREC is not sent yet. [`PacketIdInUse`](Violation::PacketIdInUse) for
+    /// the packet identifier of another message in flight.
     #[inline]
     pub fn handle_publish(&mut self, delivery: Delivery) -> Result<Receipt, Violation> {
         Ok(match self.take_publish(delivery)? {
@@ -126,19 +126,20 @@ impl<M> Session<M> {
         Ok(false)
     }
 
-    /// Answers a message with PUBACK or PUBREC. A code below 0x80 accepts ownership of the message; any
-    /// other refuses it. Without effect at QoS 0.
+    /// Answers a message with PUBACK or PUBREC. A code below 0x80 accepts ownership of the message;
+    /// any other refuses it. Without effect at QoS 0.
     ///
     /// The packets are sent in the order of the messages, whatever the order of these calls
-    /// [MQTT-4.6.0-2] [MQTT-4.6.0-3]. A QoS 2 message may be answered after its network connection has
-    /// ended: once accepted, it is not delivered again. 3.1.1 has no codes: a code below 0x80 is left
-    /// out, and no message can be refused.
+    /// [MQTT-4.6.0-2] [MQTT-4.6.0-3]. A QoS 2 message may be answered after its network connection
+    /// has ended: once accepted, it is not delivered again. 3.1.1 has no codes: a code below 0x80
+    /// is left out, and no message can be refused.
     ///
     /// # Errors
     ///
-    /// [`DeliveryOver`](SessionError::DeliveryOver) if the delivery was answered before, or if it has
-    /// QoS 1 and its network connection has ended: the peer sends the message again, with another token.
-    /// [`InvalidReasonCode`](SessionError::InvalidReasonCode) if the packet cannot have `reason`.
+    /// [`DeliveryOver`](SessionError::DeliveryOver) if the delivery was answered before, or if it
+    /// has QoS 1 and its network connection has ended: the peer sends the message again, with
+    /// another token. [`InvalidReasonCode`](SessionError::InvalidReasonCode) if the packet cannot
+    /// have `reason`.
     pub fn acknowledge(&mut self, token: Token, reason: ReasonCode) -> Result<(), SessionError> {
         let Some(id) = token.packet_id else {
             return Ok(());
@@ -176,8 +177,8 @@ impl<M> Session<M> {
         Ok(())
     }
 
-    /// Handles PUBREL. PUBREL for an unknown identifier is answered with PUBCOMP as well, in 5.0 with
-    /// [`PacketIdentifierNotFound`](ReasonCode::PacketIdentifierNotFound).
+    /// Handles PUBREL. PUBREL for an unknown identifier is answered with PUBCOMP as well, in 5.0
+    /// with [`PacketIdentifierNotFound`](ReasonCode::PacketIdentifierNotFound).
     ///
     /// # Errors
     ///
@@ -205,8 +206,8 @@ impl<M> Session<M> {
         Ok(())
     }
 
-    /// Numbers deliveries from the nanoseconds of `now` on, so that no token of another connection of
-    /// the same client is valid here. A server handles fewer messages than one in a nanosecond.
+    /// Numbers deliveries from the nanoseconds of `now` on, so that no token of another connection
+    /// of the same client is valid here. A server handles fewer messages than one in a nanosecond.
     ///
     /// Returns that number, for tokens that are not those of the session.
     pub(crate) fn number_deliveries(&mut self, now: Duration) -> u64 {
@@ -215,8 +216,8 @@ impl<M> Session<M> {
         moment
     }
 
-    /// The number of PUBLISH of QoS 1 and 2 that the peer may still send on this connection before the
-    /// next acknowledgement.
+    /// The number of PUBLISH of QoS 1 and 2 that the peer may still send on this connection before
+    /// the next acknowledgement.
     pub fn receive_quota(&self) -> u16 {
         self.receive_maximum() - self.receiving
     }

@@ -50,7 +50,8 @@ impl Outbound {
         }
     }
 
-    /// Advances on an acknowledgement from the peer. The codes of SUBACK and UNSUBACK do not matter.
+    /// Advances on an acknowledgement from the peer. The codes of SUBACK and UNSUBACK do not
+    /// matter.
     ///
     /// # Errors
     ///
@@ -73,8 +74,8 @@ impl Outbound {
         }
     }
 
-    /// Returns the packet that is sent again at the beginning of a new network connection, and only then
-    /// [MQTT-4.4.0-1]. `None` if the exchange ended with the old one.
+    /// Returns the packet that is sent again at the beginning of a new network connection, and only
+    /// then [MQTT-4.4.0-1]. `None` if the exchange ended with the old one.
     pub const fn reconnected(self) -> Option<PacketType> {
         match self {
             Self::AwaitPubAck | Self::AwaitPubRec => Some(PacketType::Publish),

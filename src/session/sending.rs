@@ -15,8 +15,8 @@ use crate::version::Version;
 
 /// Messages and requests of this side.
 impl<M> Session<M> {
-    /// Queues a message of QoS 1 or 2. [`poll_transmit`](Self::poll_transmit) returns it once the send
-    /// quota allows.
+    /// Queues a message of QoS 1 or 2. [`poll_transmit`](Self::poll_transmit) returns it once the
+    /// send quota allows.
     ///
     /// # Errors
     ///
@@ -26,8 +26,8 @@ impl<M> Session<M> {
         self.publish_with(qos, Expiry::Never, message)
     }
 
-    /// Queues a message as [`publish`](Self::publish) does. It is discarded if it was not sent before
-    /// `deadline`, the end of its Message Expiry Interval on the caller's clock.
+    /// Queues a message as [`publish`](Self::publish) does. It is discarded if it was not sent
+    /// before `deadline`, the end of its Message Expiry Interval on the caller's clock.
     ///
     /// # Errors
     ///
@@ -113,7 +113,8 @@ impl<M> Session<M> {
         call
     }
 
-    /// Takes the packet identifier for a SUBSCRIBE with `filters` topic filters, to be sent immediately.
+    /// Takes the packet identifier for a SUBSCRIBE with `filters` topic filters, to be sent
+    /// immediately.
     ///
     /// It is in use until SUBACK or the end of the network connection.
     ///
@@ -133,8 +134,8 @@ impl<M> Session<M> {
         self.request(Outbound::AwaitUnsubAck, filters)
     }
 
-    /// The packet identifier of the next [`publish`](Self::publish), [`subscribe`](Self::subscribe) or
-    /// [`unsubscribe`](Self::unsubscribe), or `None` if all are in use.
+    /// The packet identifier of the next [`publish`](Self::publish), [`subscribe`](Self::subscribe)
+    /// or [`unsubscribe`](Self::unsubscribe), or `None` if all are in use.
     pub fn next_packet_id(&self) -> Option<PacketId> {
         self.outbound.ids().next()
     }
@@ -142,10 +143,10 @@ impl<M> Session<M> {
     /// Takes back a message so that it is not sent again, even if it was sent.
     ///
     /// A message that was never sent is removed, and its packet identifier is free. To take back a
-    /// message that was sent breaks [MQTT-4.4.0-1], but neither the exchange nor the peer: on the same
-    /// network connection its acknowledgement is still awaited. On the next one, a QoS 1 exchange is
-    /// over, and at QoS 2 a PUBREL is sent in place of PUBLISH, so that the peer releases the packet
-    /// identifier before it is used again.
+    /// message that was sent breaks [MQTT-4.4.0-1], but neither the exchange nor the peer: on the
+    /// same network connection its acknowledgement is still awaited. On the next one, a QoS 1
+    /// exchange is over, and at QoS 2 a PUBREL is sent in place of PUBLISH, so that the peer
+    /// releases the packet identifier before it is used again.
     ///
     /// # Errors
     ///
@@ -209,8 +210,8 @@ impl<M> Session<M> {
         sent.is_some_and(|sent| sent.call == Some(call))
     }
 
-    /// The number of PUBLISH of QoS 1 and 2 that may still be sent on this connection before the next
-    /// acknowledgement (section 4.9): the maximum minus the unacknowledged ones.
+    /// The number of PUBLISH of QoS 1 and 2 that may still be sent on this connection before the
+    /// next acknowledgement (section 4.9): the maximum minus the unacknowledged ones.
     pub const fn send_quota(&self) -> u16 {
         match &self.link {
             Some(link) => link.send_maximum.get() - self.sending,

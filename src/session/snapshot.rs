@@ -8,11 +8,11 @@ use crate::qos::Delivery;
 ///
 /// [`Session::snapshot`](super::Session::snapshot) takes it at any time, and
 /// [`Session::restore`](super::Session::restore) checks it. It has no quotas, requests and answers,
-/// which belong to a network connection, and no received message that is not acknowledged, which the
-/// peer sends again.
+/// which belong to a network connection, and no received message that is not acknowledged, which
+/// the peer sends again.
 ///
-/// Times in it are on the caller's clock. For messages to expire while no process runs, that clock has
-/// to continue across a restart, such as the time since the Unix epoch.
+/// Times in it are on the caller's clock. For messages to expire while no process runs, that clock
+/// has to continue across a restart, such as the time since the Unix epoch.
 ///
 /// ```
 /// use mqtt_sansio::QoS;
@@ -43,8 +43,8 @@ pub struct Snapshot<M> {
     pub messages: Vec<StoredMessage<M>>,
     /// The QoS 2 messages for which PUBREL is to be sent again, in order.
     pub releases: Vec<StoredRelease>,
-    /// The QoS 2 messages that were taken back after they were sent, so that PUBREL is sent in place of
-    /// PUBLISH.
+    /// The QoS 2 messages that were taken back after they were sent, so that PUBREL is sent in
+    /// place of PUBLISH.
     pub abandoned: Vec<StoredRelease>,
     /// The packet identifiers of the QoS 2 messages from the peer, until it sends PUBREL.
     pub received: Vec<PacketId>,
@@ -60,7 +60,7 @@ pub struct Snapshot<M> {
 pub struct StoredMessage<M> {
     /// The QoS, 1 or 2, and the packet identifier.
     pub delivery: Delivery,
-    /// Whether the peer may have the message, so that it is sent again with DUP.
+    /// True if the peer may have the message, so that it is sent again with DUP.
     #[cfg_attr(feature = "serde", serde(default))]
     pub sent: bool,
     /// The call that published it.

@@ -16,8 +16,8 @@ use crate::qos::Delivery;
 impl<M> Session<M> {
     /// Records changes from now on, for [`poll_change`](Self::poll_change).
     ///
-    /// A message is then sent only after its [`Change::Sent`] was polled. A restored session does not
-    /// record changes until this is called.
+    /// A message is then sent only after its [`Change::Sent`] was polled. A restored session does
+    /// not record changes until this is called.
     pub fn record_changes(&mut self) {
         if self.changes.is_none() {
             self.changes = Some(Box::default());
@@ -188,13 +188,13 @@ impl<M> Session<M> {
 
     /// Restores a session from a snapshot and the changes since, without a network connection.
     ///
-    /// The changes have to be in the order in which they were polled. Any other order produces another
-    /// session, but a valid one.
+    /// The changes have to be in the order in which they were polled. Any other order produces
+    /// another session, but a valid one.
     ///
     /// # Errors
     ///
-    /// If the snapshot has an unknown layout, a stored message has QoS 0, or a packet identifier occurs
-    /// twice.
+    /// If the snapshot has an unknown layout, a stored message has QoS 0, or a packet identifier
+    /// occurs twice.
     pub fn restore(
         snapshot: Snapshot<M>,
         changes: impl IntoIterator<Item = Change<M>>,

@@ -27,8 +27,8 @@ use super::{TextMap, TopicFilter, TopicName};
 ///
 /// # Cost
 ///
-/// A look-up neither allocates nor recurses. It visits each prefix of a stored filter that matches a
-/// prefix of the name, once, and filters share their prefixes. Its cost therefore depends on the
+/// A look-up neither allocates nor recurses. It visits each prefix of a stored filter that matches
+/// a prefix of the name, once, and filters share their prefixes. Its cost therefore depends on the
 /// levels and the matches, not on the number of filters. A prefix may match where no whole filter
 /// does, however: a client that may store any number of filters, such as `a/+/a/x` with `a` and `+`
 /// in all combinations, can make one look-up visit them all. Limit the filters of a client.
@@ -44,7 +44,8 @@ use super::{TextMap, TopicFilter, TopicName};
 pub type FilterTree<V> = TextMap<TopicFilter, V>;
 
 impl<V> FilterTree<V> {
-    /// Iterates over the values whose filter [matches](TopicFilter::matches) `name`, in no particular order.
+    /// Iterates over the values whose filter [matches](TopicFilter::matches) `name`, in no
+    /// particular order.
     pub fn matches<'a, B: AsRef<[u8]>>(&'a self, name: &'a TopicName<B>) -> Matches<'a, V> {
         Matches {
             tree: &self.tree,
@@ -64,7 +65,7 @@ impl<V> FilterTree<V> {
 pub struct Matches<'a, V> {
     tree: &'a Radix<V>,
     name: &'a [u8],
-    /// Where the walk is. All text down to the end of this node matches ...
+    /// The node of the walk. All text down to the end of this node matches ...
     node: u32,
     /// ... this much of the name. One past its end stands for a further `/`, which
     /// only `/#` may match.
@@ -80,7 +81,7 @@ pub struct Matches<'a, V> {
 #[derive(Clone, Copy, Default)]
 struct Detours {
     open: usize,
-    /// How many of the open ones `latest` has.
+    /// The number of open ones in `latest`.
     known: usize,
     /// The child, and how much of the name matches above it. The `n`th to be open is at `n`, modulo
     /// the length.
@@ -104,7 +105,7 @@ impl Detours {
     }
 }
 
-/// What the walk looks at next.
+/// The next step of the walk.
 #[derive(Clone, Copy)]
 enum Step {
     /// The node itself, just entered.
@@ -115,7 +116,7 @@ enum Step {
     Up,
 }
 
-/// How the text of a node compares with the name.
+/// The result of comparing the text of a node with the name.
 enum Fit {
     /// Equal up to here.
     To(usize),
@@ -136,7 +137,7 @@ impl<'a, V> Matches<'a, V> {
         self.tree.child_of(node, first)
     }
 
-    /// Whether a level of the name starts here that a wildcard may match.
+    /// Returns whether a level of the name starts here that a wildcard may match.
     #[inline]
     fn level_starts(&self) -> bool {
         match self.at.checked_sub(1) {
@@ -298,7 +299,7 @@ fn fit(text: &[u8], name: &[u8], at: usize) -> Fit {
     }
 }
 
-/// Where the text of a node started to match the name, if it did up to `at`.
+/// The offset at which the text of a node started to match the name, if it did up to `at`.
 fn unfit(text: &[u8], name: &[u8], at: usize) -> usize {
     // What is equal holds no wildcard.
     let equal = at.checked_sub(text.len());

@@ -29,7 +29,7 @@ impl<'a> Iterator for Levels<'a> {
 
 impl FusedIterator for Levels<'_> {}
 
-/// How many bytes both start with, eight at a time.
+/// The length of the common prefix, compared eight bytes at a time.
 #[inline]
 pub(super) fn equal_bytes(left: &[u8], right: &[u8]) -> usize {
     let (mut left, mut right) = (left, right);
@@ -63,7 +63,7 @@ fn padded(bytes: &[u8]) -> u64 {
     byte(0) | byte(1) | byte(2)
 }
 
-/// How many bytes there are before the first `/`, eight at a time.
+/// The number of bytes before the first `/`, searched eight at a time.
 #[inline]
 pub(super) fn level_len(topic: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);

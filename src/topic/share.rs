@@ -49,8 +49,8 @@ impl<B: AsRef<[u8]>> TopicFilter<B> {
         self.as_bytes().starts_with(PREFIX)
     }
 
-    /// Returns the share name and the inner filter, if this starts with `$share/`, as MQTT 5.0 reads it
-    /// (section 4.8.2).
+    /// Returns the share name and the inner filter, if this starts with `$share/`, as MQTT 5.0
+    /// reads it (section 4.8.2).
     ///
     /// # Errors
     ///

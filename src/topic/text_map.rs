@@ -6,7 +6,8 @@ use super::radix::Radix;
 use super::{TopicFilter, TopicName};
 
 /// A map from topic filters or topic names, `K`, to values: the common part of
-/// [`FilterTree`](super::FilterTree) and [`TopicTree`](super::TopicTree). Their pages state its cost.
+/// [`FilterTree`](super::FilterTree) and [`TopicTree`](super::TopicTree). Their pages state its
+/// cost.
 #[derive(Clone)]
 pub struct TextMap<K, V> {
     pub(super) tree: Radix<V>,
@@ -36,10 +37,10 @@ impl<K, V> TextMap<K, V> {
         }
     }
 
-    /// Rebuilds the tree so that a look-up finds its next node nearby in memory: among a million keys
-    /// of which most differ in one level, look-ups take half as long. Useful after many insertions,
-    /// as at the start of a server. Costs less than a microsecond for each key, and meanwhile as
-    /// much memory again.
+    /// Rebuilds the tree so that a look-up finds its next node nearby in memory: among a million
+    /// keys of which most differ in one level, look-ups take half as long. Useful after many
+    /// insertions, as at the start of a server. Costs less than a microsecond for each key, and
+    /// meanwhile as much memory again.
     pub fn compact(&mut self) {
         self.tree.compact();
     }
@@ -75,7 +76,8 @@ impl<K: TextKey, V> TextMap<K, V> {
         self.tree.get_mut(key.as_ref())
     }
 
-    /// Removes and returns the value under exactly this key, and frees the memory that it alone used.
+    /// Removes and returns the value under exactly this key, and frees the memory that it alone
+    /// used.
     pub fn remove<B: AsRef<[u8]>>(&mut self, key: &K::In<B>) -> Option<V> {
         self.tree.remove(key.as_ref())
     }

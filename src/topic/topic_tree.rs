@@ -29,8 +29,8 @@ use super::{TextMap, TopicFilter, TopicName};
 pub type TopicTree<V> = TextMap<TopicName, V>;
 
 impl<V> TopicTree<V> {
-    /// Iterates over the names that `filter` [matches](TopicFilter::matches) with their values, in the order of
-    /// the names' bytes.
+    /// Iterates over the names that `filter` [matches](TopicFilter::matches) with their values, in
+    /// the order of the names' bytes.
     ///
     /// The tree holds the names in pieces: each is put together when its turn comes, which
     /// allocates. [`matching_values`](Self::matching_values) does not.
@@ -43,8 +43,8 @@ impl<V> TopicTree<V> {
             .filter_map(|node| Some((TopicName(tree.key(node).into()), tree.value(node)?)))
     }
 
-    /// Iterates over the values whose name `filter` [matches](TopicFilter::matches), in the order of the names'
-    /// bytes. Does not allocate.
+    /// Iterates over the values whose name `filter` [matches](TopicFilter::matches), in the order
+    /// of the names' bytes. Does not allocate.
     pub fn matching_values<'a, B: AsRef<[u8]>>(
         &'a self,
         filter: &'a TopicFilter<B>,
@@ -67,23 +67,23 @@ impl<V> TopicTree<V> {
 struct Matching<'a, V> {
     tree: &'a Radix<V>,
     filter: &'a [u8],
-    /// Where the walk is. All text down to the end of this node matches ...
+    /// The node of the walk. All text down to the end of this node matches ...
     node: u32,
     /// ... this much of the filter. A `+` counts only when its level has ended.
     at: usize,
     step: Step,
 }
 
-/// What the walk looks at next.
+/// The next step of the walk.
 enum Step {
     Value,
     /// The children that start with this byte or a greater one.
     Down(usize),
-    /// What is below the first node, from the second on: all of it matches.
+    /// The nodes below the first one, from the second on. All of them match.
     All(u32, u32),
 }
 
-/// How the text of a node compares with the filter.
+/// The result of comparing the text of a node with the filter.
 enum Fit {
     /// Equal up to here.
     To(usize),
@@ -186,7 +186,7 @@ fn fit(text: &[u8], filter: &[u8], at: usize) -> Fit {
     }
 }
 
-/// Where the text of a node started to match the filter, if it did up to `at`.
+/// The offset at which the text of a node started to match the filter, if it did up to `at`.
 fn unfit(text: &[u8], filter: &[u8], at: usize) -> usize {
     let is_plus = |at: usize| filter.get(at) == Some(&b'+');
     text.iter().rev().fold(at, |at, &byte| match byte {

@@ -1,4 +1,4 @@
-//! How the tree below both trees changes its shape: nodes come, part, join and go.
+//! Changes of the shape of the tree: nodes are added, split, joined and removed.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -192,8 +192,8 @@ impl<V> Radix<V> {
         Some((moved.follow(child), moved))
     }
 
-    /// Puts the nodes in the order of their keys, each before those below it, so that what a look-up
-    /// needs next is near; and gives back all memory that is not used.
+    /// Puts the nodes in the order of their keys, each before those below it, so that what a
+    /// look-up needs next is near; and gives back all memory that is not used.
     pub(in crate::topic) fn compact(&mut self) {
         let all = self.nodes.len();
         let mut order = Vec::with_capacity(all);

@@ -28,8 +28,8 @@ pub(super) use node::{Node, ROOT};
 pub(super) struct Radix<V> {
     pub(super) nodes: Vec<Node>,
     pub(super) tables: Vec<Table>,
-    /// The value of the key that ends at each node. Beside the nodes, so that a look-up need not wait
-    /// for the one to know where the other is.
+    /// The value of the key that ends at each node. Beside the nodes, so that a look-up need not
+    /// wait for the one to know where the other is.
     pub(super) values: Vec<Option<V>>,
     len: usize,
 }

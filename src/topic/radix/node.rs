@@ -78,7 +78,7 @@ impl Node {
         self.has_table().then_some(place as usize)
     }
 
-    /// Whether a child may start with `#` or `+`: the lowest first byte is not above them.
+    /// Returns whether a child may start with `#` or `+`: the lowest first byte is not above them.
     #[inline]
     pub(in crate::topic) fn may_branch(&self) -> bool {
         let [.., lowest] = self.data;
@@ -146,7 +146,7 @@ impl Node {
     }
 }
 
-/// Which byte of `word` is `byte`; 8 if none is.
+/// The index of `byte` in `word`, or 8 if it is not there.
 #[inline]
 fn find(word: u64, byte: u8) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
