@@ -88,8 +88,6 @@ pub struct Session<M> {
     to_begin: Option<PacketId>,
     /// The first message of which is not stored that it is sent.
     to_announce: Option<PacketId>,
-    /// The number of messages that were announced on this network connection and are not sent.
-    announced: u16,
     /// The time before which no message expires.
     next_expiry: Option<Duration>,
     changes: Changes,
@@ -122,7 +120,6 @@ impl<M> Session<M> {
             last_stored: None,
             to_begin: None,
             to_announce: None,
-            announced: 0,
             next_expiry: None,
             changes: None,
             served: Owed::Release,

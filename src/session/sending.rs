@@ -221,7 +221,7 @@ impl<M> Session<M> {
 
     /// Ends what cannot outlive the network connection, and prepares the rest to be sent again.
     pub(super) fn disconnect_sender(&mut self, gone: &mut impl FnMut(CallId, Loss<M>)) {
-        (self.sending, self.announced) = (0, 0);
+        self.sending = 0;
         for lane in [Lane::Release, Lane::Message] {
             let mut at = self.outbound.first(lane).map(|(id, _)| id);
             while let Some(id) = at {
@@ -287,7 +287,6 @@ impl<M> Session<M> {
             if !sent.sent {
                 return None;
             }
-            self.announced = self.announced.saturating_sub(1);
         }
         let (id, sent) = self.outbound.advance(Lane::Message)?;
         self.sending += 1;
@@ -326,10 +325,6 @@ impl<M> Session<M> {
                 *first = self.outbound.after(id).map(|(id, _)| id);
             }
         }
-        let sent = self.outbound.remove(id)?;
-        if sent.sent && !sent.has_left() {
-            self.announced = self.announced.saturating_sub(1);
-        }
-        Some(sent)
+        self.outbound.remove(id)
     }
 }

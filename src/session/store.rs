@@ -119,13 +119,10 @@ impl<M> Session<M> {
         sent.is_some_and(|sent| sent.call == Some(call) && sent.message.is_some())
     }
 
-    /// Marks the next message that is about to be sent, which needs a network connection and quota.
+    /// Marks the next message that is about to be sent, which needs a network connection.
     fn announce(&mut self) -> Option<PacketId> {
-        if self.announced >= self.send_quota() {
-            return None;
-        }
+        self.link?;
         let id = self.to_announce?;
-        self.announced += 1;
         self.to_announce = self.outbound.after(id).map(|(id, _)| id);
         self.outbound.get_mut(id)?.sent = true;
         Some(id)
@@ -281,13 +278,11 @@ impl<'de, M: serde::Deserialize<'de>> serde::Deserialize<'de> for Session<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qos::QoS;
     use crate::reason::ReasonCode;
     use crate::session::Link;
-    use crate::session::tests::{Wire, drain, id, link};
+    use crate::session::tests::{Wire, drain, id};
     use crate::version::Version;
     use alloc::vec;
-    use alloc::vec::Vec;
 
     fn call(number: u64) -> CallId {
         let mut calls = Calls::after(number - 1);
@@ -407,39 +402,5 @@ mod tests {
             assert!(json.contains(good), "{json}");
             assert!(!read(&json.replace(good, bad)), "{bad}");
         }
-    }
-
-    /// No more messages are stored as sent than the quota allows to be sent.
-    #[test]
-    fn announces_what_the_quota_allows() {
-        fn sent(session: &mut Session<u32>) -> Vec<PacketId> {
-            let mut sent = Vec::new();
-            while let Some(change) = session.poll_change() {
-                if let Change::Sent(id) = change {
-                    sent.push(id);
-                }
-            }
-            sent
-        }
-        let mut session = Session::new();
-        session.record_changes();
-        for message in 1..=5 {
-            session.publish(QoS::AtLeastOnce, message).unwrap();
-        }
-        assert_eq!(sent(&mut session), []);
-        session.connect(link(Version::V5, 2, 1));
-        assert_eq!(sent(&mut session), [id(1), id(2)]);
-        // One that is taken back makes room for the next.
-        assert_eq!(session.abandon(id(1)), Ok(1));
-        assert_eq!(sent(&mut session), [id(3)]);
-        assert_eq!(drain(&mut session).len(), 2);
-        assert_eq!(sent(&mut session), []);
-        let _ = session.handle_pub_ack(id(2), ReasonCode::Success).unwrap();
-        assert_eq!(sent(&mut session), [id(4)]);
-        session.disconnect();
-        assert_eq!(sent(&mut session), []);
-        session.connect(link(Version::V5, 3, 1));
-        assert_eq!(drain(&mut session).len(), 2);
-        assert_eq!(sent(&mut session), [id(5)]);
     }
 }
