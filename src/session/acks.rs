@@ -306,7 +306,7 @@ mod tests {
         }
     }
 
-    /// What fails leaves everything as it was.
+    /// A call or packet that fails changes nothing.
     #[test]
     fn errors_change_nothing() {
         let mut session = connected(1);

@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(drain(&mut session), [Wire::PubRec(id(5), OK)]);
     }
 
-    /// What counts are QoS 1 and 2 together, and not QoS 0; an excess changes nothing.
+    /// Messages of QoS 1 and 2 count together, those of QoS 0 do not. An excess changes nothing.
     #[test]
     fn receive_maximum() {
         let mut session = connected(Version::V5, 2);
@@ -505,7 +505,7 @@ mod tests {
         }
     }
 
-    /// What fails leaves everything as it was, for the receiver.
+    /// A call or packet that fails changes nothing at the receiver.
     #[test]
     fn errors_change_nothing() {
         let mut session = connected(Version::V5, 3);
