@@ -8,6 +8,7 @@ use tokio_util::codec::{Decoder, Encoder};
 use crate::error::{DecodeError, EncodeError};
 use crate::frame::FrameDecoder;
 use crate::packet::Packet;
+use crate::rules::Rule;
 use crate::version::Version;
 
 /// A [`FrameDecoder`] and the version to encode in, for `tokio_util::codec::Framed`.
@@ -57,6 +58,12 @@ impl PacketCodec {
     /// Returns the decoder: its version, limits and state.
     pub const fn decoder(&self) -> &FrameDecoder {
         &self.decoder
+    }
+
+    /// The next of the rules that packets broke and that were let go: see
+    /// [`FrameDecoder::poll_let_go`].
+    pub fn poll_let_go(&mut self) -> Option<Rule> {
+        self.decoder.poll_let_go()
     }
 
     fn version(&self) -> Version {

@@ -1,10 +1,12 @@
 //! The fixed header (section 2.1 of 5.0, 2.2 of 3.1.1): the one place that knows its flags and its
 //! length.
 
+use alloc::vec::Vec;
+
 use crate::error::{DecodeError, DecodeErrorKind, Field, TLS_HANDSHAKE};
 use crate::packet_type::{PacketType, accepted};
 use crate::side::Side;
-use crate::varint::{InvalidVarInt, PartialVarInt};
+use crate::varint::{InvalidVarInt, PartialVarInt, VarInt};
 use crate::version::Version;
 
 /// A fixed header.
@@ -103,6 +105,34 @@ impl Header {
         frame.get(usize::from(self.len)..).unwrap_or_default()
     }
 
+    /// The length of the header.
+    pub(crate) const fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// The packet with this first byte and another body, of at most two bytes more, and its header.
+    pub(crate) fn with_body(self, body: &[u8]) -> (Self, Vec<u8>) {
+        let body_len = VarInt::try_from(body.len()).unwrap_or(VarInt::MAX);
+        let mut bytes = Vec::with_capacity(body.len() + 5);
+        bytes.push(self.first);
+        body_len.encode(&mut bytes);
+        let len = bytes.len();
+        bytes.extend_from_slice(body);
+        let header = Self {
+            len: u8::try_from(len).unwrap_or(5),
+            body_len: body_len.get(),
+            ..self
+        };
+        (header, bytes)
+    }
+
+    /// Returns whether this is the header at the front of `frame`, without anything that was let
+    /// go.
+    #[inline]
+    pub(crate) fn is_that_of(self, version: Version, frame: &[u8]) -> bool {
+        frame.first() == Some(&self.first) && (version == Version::V311 || self.is_shortest())
+    }
+
     /// Returns whether the length is in its shortest form.
     pub(crate) const fn is_shortest(self) -> bool {
         self.len <= 2 || self.body_len >> (7 * (self.len - 2)) != 0
@@ -127,6 +157,15 @@ impl PartialHeader {
         })
     }
 
+    /// Begins with a first byte whose packet type or flags are not expected and are let go.
+    pub(crate) const fn let_go(packet: PacketType) -> Self {
+        Self {
+            packet,
+            first: packet.first_byte(),
+            body_len: PartialVarInt::NONE,
+        }
+    }
+
     /// Adds the next byte; the header is complete when that byte was its last one.
     pub(crate) fn push(
         &mut self,
@@ -134,7 +173,10 @@ impl PartialHeader {
         byte: u8,
     ) -> Result<Option<Header>, DecodeError> {
         // Before CONNECT is read, the rule of the laxer version holds.
-        let version = expected.version.unwrap_or(Version::V311);
+        let version = match expected.version {
+            Some(version) if !expected.padded => version,
+            _ => Version::V311,
+        };
         let kind = match self.body_len.push(version, byte) {
             Ok(None) => return Ok(None),
             Ok(Some(body_len)) => {
@@ -166,6 +208,8 @@ pub(crate) struct Expected {
     pub(crate) sender: Option<Side>,
     /// The packet types that are expected, one bit each: follows from version and sender.
     accepted: u16,
+    /// True if lengths may be padded in 5.0 as well.
+    pub(crate) padded: bool,
 }
 
 impl Expected {
@@ -174,6 +218,15 @@ impl Expected {
             version,
             sender,
             accepted: accepted(version, sender),
+            padded: false,
+        }
+    }
+
+    /// As `self`, for a stream whose version is known.
+    pub(crate) const fn of(self, version: Version) -> Self {
+        Self {
+            padded: self.padded,
+            ..Self::new(Some(version), self.sender)
         }
     }
 
@@ -222,8 +275,6 @@ impl Expected {
     ) -> DecodeError {
         let version = match (self.version, kind) {
             (Some(version), _) => version,
-            // A client that asks for more than 5.0 reads a CONNACK of 5.0.
-            (None, DecodeErrorKind::UnsupportedProtocolLevel(6..)) => Version::V5,
             // 3.1.1 accepts such a length.
             (None, DecodeErrorKind::VarIntNotMinimal) => Version::V5,
             (None, _) => Version::V311,

@@ -121,6 +121,7 @@ pub mod property;
 mod property_id;
 mod qos;
 mod reason;
+mod rules;
 #[cfg(feature = "serde")]
 mod serde;
 #[cfg(feature = "serde")]
@@ -149,6 +150,7 @@ pub use packet_id::PacketId;
 pub use packet_type::PacketType;
 pub use qos::{Delivery, QoS};
 pub use reason::ReasonCode;
+pub use rules::{Replaced, Rule, Rules, UnknownRule};
 pub use side::Side;
 #[cfg(feature = "proptest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]

@@ -141,6 +141,9 @@ pub(crate) struct PartialVarInt {
 }
 
 impl PartialVarInt {
+    /// No byte has arrived.
+    pub(crate) const NONE: Self = Self { value: 0, len: 0 };
+
     /// Takes the next byte; the value is complete when that byte was the last one.
     #[inline]
     pub(crate) fn push(

@@ -74,9 +74,11 @@ impl<M: Publishable> Connection<M> {
         // No token of another connection of this client names anything on this one.
         self.role.next_request = self.session.number_deliveries(now);
         self.establish();
-        self.role
-            .watch
-            .keep_alive(now, self.agreement.keep_alive.interval());
+        self.role.watch.keep_alive(
+            now,
+            self.agreement.keep_alive.interval(),
+            self.settings.rules,
+        );
         self.role.accepted = true;
         Ok(())
     }

@@ -1,8 +1,11 @@
+use core::fmt;
+
 use thiserror::Error;
 
 use crate::error::EncodeError;
 use crate::packet_type::PacketType;
 use crate::reason::ReasonCode;
+use crate::rules::Rule;
 use crate::session;
 use crate::session::SessionError;
 use crate::side::Side;
@@ -19,7 +22,7 @@ pub enum Violation {
     #[error(transparent)]
     Session(#[from] session::Violation),
     /// A packet at the wrong time, or from the wrong side.
-    #[error("{0} is not expected now")]
+    #[error("{0} is not expected now{tail}", tail = Tail(self.rule()))]
     UnexpectedPacket(PacketType),
     /// A CONNECT of 3.1.1 without a client identifier that asks for a session to be kept.
     #[error("the client identifier is empty, but the session is to be kept")]
@@ -28,7 +31,7 @@ pub enum Violation {
     #[error("the packet identifier of the request is in use")]
     RequestInUse,
     /// A CONNACK with Session Present although the client has no session.
-    #[error("the server has a session but the client has none")]
+    #[error("the server has a session but the client has none{}", Tail(self.rule()))]
     SessionPresent,
     /// A topic alias above the Topic Alias Maximum of the receiver. The value is the sender.
     #[error("the topic alias is above the maximum")]
@@ -43,6 +46,9 @@ pub enum Violation {
     /// An authentication method other than that of CONNECT, or none where CONNECT has one.
     #[error("the authentication method is not that of CONNECT")]
     AuthenticationMethod,
+    /// A CONNACK without the authentication method of CONNECT.
+    #[error("CONNACK lacks the authentication method of CONNECT{}", Tail(self.rule()))]
+    ConnAckMethod,
     /// AUTH out of turn, or with a code for another step.
     #[error("AUTH is out of turn")]
     AuthOutOfTurn,
@@ -50,7 +56,7 @@ pub enum Violation {
     #[error("the session expiry interval of CONNECT was zero and may not be raised")]
     SessionExpiry,
     /// A Reason String or User Property although CONNECT requested no problem information.
-    #[error("problem information was not requested")]
+    #[error("problem information was not requested{}", Tail(self.rule()))]
     ProblemInformation,
     /// More bytes than the largest packet has, sent before CONNECT was answered.
     #[error("too many bytes were sent before CONNACK")]
@@ -58,6 +64,20 @@ pub enum Violation {
 }
 
 impl Violation {
+    /// The rule to [let go](crate::Rules) in order to live with this peer, or `None` if there is
+    /// none.
+    pub const fn rule(self) -> Option<Rule> {
+        match self {
+            Self::Session(violation) => violation.rule(),
+            Self::UnexpectedPacket(PacketType::ConnAck) => Some(Rule::SecondConnAck),
+            Self::UnexpectedPacket(PacketType::Disconnect) => Some(Rule::ServerDisconnect),
+            Self::SessionPresent => Some(Rule::SessionPresent),
+            Self::ConnAckMethod => Some(Rule::ConnAckMethod),
+            Self::ProblemInformation => Some(Rule::ProblemInformation),
+            _ => None,
+        }
+    }
+
     /// The code for DISCONNECT or CONNACK.
     pub const fn reason_code(self) -> ReasonCode {
         match self {
@@ -72,7 +92,7 @@ impl Violation {
 
     /// The normative statement of `version` that is broken, or `None` where the rule has no number.
     pub const fn statement(self, version: Version) -> Option<&'static str> {
-        use PacketType::{Connect, Disconnect};
+        use PacketType::{ConnAck, Connect, Disconnect};
         Some(match self {
             Self::Session(violation) => return violation.statement(version),
             Self::UnexpectedPacket(Connect) => "MQTT-3.1.0-2",
@@ -82,15 +102,31 @@ impl Violation {
                 Version::V311 => "MQTT-2.3.1-2",
                 Version::V5 => "MQTT-2.2.1-3",
             },
-            Self::SessionPresent => "MQTT-3.2.2-4",
+            Self::SessionPresent => match version {
+                Version::V311 => "MQTT-3.2.2-1",
+                Version::V5 => "MQTT-3.2.2-4",
+            },
+            Self::UnexpectedPacket(ConnAck) if matches!(version, Version::V5) => "MQTT-3.2.0-2",
             Self::TopicAliasTooLarge(Side::Client) => "MQTT-3.3.2-9",
             Self::TopicAliasTooLarge(Side::Server) => "MQTT-3.3.2-11",
             Self::NotSupported(ReasonCode::QoSNotSupported) => "MQTT-3.2.2-11",
             Self::NotSupported(ReasonCode::RetainNotSupported) => "MQTT-3.2.2-14",
-            Self::AuthenticationMethod => "MQTT-4.12.0-5",
+            Self::AuthenticationMethod | Self::ConnAckMethod => "MQTT-4.12.0-5",
             Self::ProblemInformation => "MQTT-3.1.2-29",
             _ => return None,
         })
+    }
+}
+
+/// The end of a message, which names the rule to let go.
+struct Tail(Option<Rule>);
+
+impl fmt::Display for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(rule) => write!(f, " (rule {rule})"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::packet::{
 };
 use crate::packet_id::PacketId;
 use crate::reason::ReasonCode;
+use crate::rules::Rule;
 use crate::session::{CallId, Token};
 
 /// A packet from the peer on which the caller has to act.
@@ -29,10 +30,10 @@ pub enum Incoming<B = Bytes> {
     Unsubscribe(Unsubscribe<B>, RequestToken),
     /// AUTH: answer it with `auth`, or at a server with `accept` or `refuse`.
     Auth(Auth<B>),
-    /// A PUBLISH above the size limit, which was skipped. The token acknowledges it; it is `None`
-    /// if the packet identifier could not be read. Only the bytes door returns this, with
-    /// [`skip_too_large`](super::Connection::skip_too_large).
-    TooLarge(DecodeError, Option<Token>),
+    /// A PUBLISH that was skipped, as its [rule](DecodeError::rule) is [let go](crate::Rules): it
+    /// is too large, or holds text that is not allowed. The token acknowledges it; it is `None` if
+    /// the packet identifier could not be read.
+    Skipped(DecodeError, Option<Token>),
     /// A packet that arrived before CONNECT was answered, as it may [MQTT-3.1.4-6]. It was not
     /// handled: pass it to `handle_packet` again after `accept`, or discard it after `refuse`. The
     /// bytes door keeps such packets by itself.
@@ -50,7 +51,7 @@ impl<B: AsRef<[u8]>> fmt::Debug for Incoming<B> {
             Self::Unsubscribe(request, token) => with_token("Unsubscribe", request, token),
             Self::Connect(connect) => f.debug_tuple("Connect").field(connect).finish(),
             Self::Auth(auth) => f.debug_tuple("Auth").field(auth).finish(),
-            Self::TooLarge(error, token) => with_token("TooLarge", error, token),
+            Self::Skipped(error, token) => with_token("Skipped", error, token),
             Self::Early => f.write_str("Early"),
         }
     }
@@ -118,6 +119,9 @@ pub enum Event<M = Message> {
     Subscribed(CallId, Answer<Subscriptions>),
     /// The one outcome of `unsubscribe`.
     Unsubscribed(CallId, Answer<TopicFilters>),
+    /// The peer broke this rule, which is [let go](crate::Rules), at least once since the last such
+    /// event.
+    LetGo(Rule),
     /// The connection is over. Send the remaining bytes, then close the network connection
     /// [MQTT-3.14.4-2].
     Closed(Closed),

@@ -10,6 +10,7 @@ use super::{Connection, State};
 use crate::error::DecodeError;
 use crate::message::Publishable;
 use crate::packet::Packet;
+use crate::packet_type::PacketType;
 use crate::session::Receipt;
 use crate::side::Side;
 use crate::version::Version;
@@ -60,8 +61,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             let decoded = self.decoder.decode_shared(input);
             match self.take_in(now, &decoded, input.is_empty()) {
                 Some(Verdict::Done) => {}
-                Some(Verdict::TooLarge(error, token)) => {
-                    return Some(Incoming::TooLarge(error, token));
+                Some(Verdict::Skipped(error, token)) => {
+                    return Some(Incoming::Skipped(error, token));
                 }
                 Some(verdict) => {
                     let aliased = |alias| self.peer_aliases.topic(alias).cloned();
@@ -98,10 +99,22 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 return None;
             }
             let decoded = self.decoder.decode(input);
+            if decoded.is_err() && self.decoder.mended().is_some() {
+                match self.take_in_mended() {
+                    Some(Verdict::Done) => continue,
+                    Some(verdict) => {
+                        let packet = self.decoder.mended()?.as_borrowed();
+                        return incoming(verdict, &self.session, packet, |alias| {
+                            Some(self.peer_aliases.topic(alias)?.as_borrowed())
+                        });
+                    }
+                    None => continue,
+                }
+            }
             match self.take_in(now, &decoded, input.is_empty()) {
                 Some(Verdict::Done) => {}
-                Some(Verdict::TooLarge(error, token)) => {
-                    return Some(Incoming::TooLarge(error, token));
+                Some(Verdict::Skipped(error, token)) => {
+                    return Some(Incoming::Skipped(error, token));
                 }
                 Some(verdict) => break (verdict, decoded.ok()??),
                 None if self.is_over() => {}
@@ -136,24 +149,38 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 }
                 None
             }
-            Err(error) if self.decoder.is_skipping() => {
+            Err(error) if error.is_skipped() => {
                 self.arrival.complete();
                 self.skip(*error)
             }
             Err(error) => {
-                self.handle_decode_error(now, *error);
+                self.fail(*error);
                 None
             }
         }
     }
 
-    /// Reports a message that is too large and whose bytes are skipped.
-    fn skip(&mut self, error: DecodeError) -> Option<Verdict> {
-        let Some(delivery) = self.decoder.skipped() else {
-            return Some(Verdict::TooLarge(error, None));
+    /// Handles a packet that is not as it arrived.
+    #[cold]
+    fn take_in_mended(&mut self) -> Option<Verdict> {
+        self.arrival.complete();
+        let packet = self.decoder.take_mended()?;
+        let version = self.decoder.version().unwrap_or(Version::V5);
+        let verdict = self.judge(version, &packet).ok();
+        self.decoder.keep(packet);
+        verdict
+    }
+
+    /// Reports a packet that was skipped.
+    pub(super) fn skip(&mut self, error: DecodeError) -> Option<Verdict> {
+        if error.packet() != Some(PacketType::Publish) {
+            return Some(Verdict::Done);
+        }
+        let Some(delivery) = error.delivery() else {
+            return Some(Verdict::Skipped(error, None));
         };
         match self.session.handle_publish(delivery) {
-            Ok(Receipt::New(token)) => Some(Verdict::TooLarge(error, Some(token))),
+            Ok(Receipt::New(token)) => Some(Verdict::Skipped(error, Some(token))),
             Ok(Receipt::Duplicate) => Some(Verdict::Done),
             Err(violation) => {
                 let violation = violation.into();

@@ -1,5 +1,7 @@
 use core::time::Duration;
 
+use crate::rules::Rules;
+
 /// The timer for the rest of a packet whose beginning has arrived, and whether this side reads at
 /// all.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,9 @@ impl Arrival {
     }
 }
 
+/// The default of the part of Keep Alive by which PINGREQ is early, in percent.
+const KEEP_ALIVE_MARGIN: u8 = 5;
+
 /// The client's timers: the time to send PINGREQ, and the time by which an answer has to arrive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pinger {
@@ -64,6 +69,8 @@ pub(super) struct Pinger {
     interval: Option<Duration>,
     /// The time that CONNACK, PINGRESP and each AUTH may take.
     response_timeout: Duration,
+    /// The part of Keep Alive by which PINGREQ is early, in percent.
+    margin: u8,
     last: Duration,
     ping_at: Option<Duration>,
     answer_by: Option<Duration>,
@@ -74,6 +81,7 @@ impl Pinger {
         Self {
             interval: None,
             response_timeout,
+            margin: KEEP_ALIVE_MARGIN,
             last: Duration::ZERO,
             ping_at: None,
             answer_by: None,
@@ -84,13 +92,21 @@ impl Pinger {
         self.response_timeout = timeout;
     }
 
+    pub(super) const fn set_margin(&mut self, percent: u8) {
+        self.margin = percent;
+    }
+
     /// A new network connection: nothing is due before CONNECT is sent.
     pub(super) const fn start(&mut self) {
+        let margin = self.margin;
         *self = Self::new(self.response_timeout);
+        self.margin = margin;
     }
 
     /// CONNACK is accepted: the interval counts from the packet that was sent last.
     pub(super) fn keep_alive(&mut self, interval: Option<Duration>) {
+        let early = u32::from(self.margin.min(90));
+        let interval = interval.map(|interval| interval / 100 * (100 - early));
         self.interval = interval;
         self.ping_at = interval.map(|interval| self.last.saturating_add(interval));
         self.answer_by = None;
@@ -150,10 +166,13 @@ impl Watch {
         }
     }
 
-    /// The connection is accepted: one and a half times Keep Alive [MQTT-3.1.2-22].
-    pub(super) fn keep_alive(&mut self, now: Duration, interval: Option<Duration>) {
+    /// The connection is accepted: the client may be silent for one and a half times Keep Alive
+    /// [MQTT-3.1.2-22], or for as long as `rules` allow.
+    pub(super) fn keep_alive(&mut self, now: Duration, interval: Option<Duration>, rules: Rules) {
         self.last = now;
-        self.timeout = interval.map(|interval| interval.saturating_add(interval / 2));
+        self.timeout = interval
+            .zip(rules.silence_percent())
+            .map(|(interval, percent)| interval.saturating_mul(u32::from(percent)) / 100);
     }
 
     /// Restarts the client's time.

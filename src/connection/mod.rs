@@ -88,6 +88,7 @@ mod error;
 mod event;
 mod input;
 mod keep_alive;
+mod leniency;
 mod limits;
 mod outbox;
 mod outgoing;
@@ -272,9 +273,27 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     }
 
     /// Handles an error of the caller's decoder, which ends the connection.
-    pub fn handle_decode_error(&mut self, now: Duration, error: DecodeError) {
+    ///
+    /// If the packet [was skipped](DecodeError::is_skipped), the connection goes on, and a message
+    /// in it can be acknowledged.
+    pub fn handle_decode_error(&mut self, now: Duration, error: DecodeError) -> Option<Incoming> {
         self.advance(now);
-        if self.is_over() || R::understand(self, &error) {
+        if self.is_over() {
+            return None;
+        }
+        if error.is_skipped() {
+            return match self.skip(error)? {
+                Verdict::Skipped(error, token) => Some(Incoming::Skipped(error, token)),
+                _ => None,
+            };
+        }
+        self.fail(error);
+        None
+    }
+
+    /// Ends the connection, as the peer sent malformed bytes.
+    pub(crate) fn fail(&mut self, error: DecodeError) {
+        if R::understand(self, &error) {
             return;
         }
         if matches!(self.state, State::Idle) {
@@ -300,7 +319,10 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// The next event, if any.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event<M>> {
-        self.events.pop_front()
+        self.events.pop_front().or_else(|| {
+            let rule = self.decoder.poll_let_go()?;
+            Some(Event::LetGo(rule))
+        })
     }
 
     /// The next change of the session to store, if any: see [`Session::poll_change`]. Always `None`

@@ -27,7 +27,7 @@ pub enum Verdict {
     Auth,
     Early,
     /// A message that was skipped.
-    TooLarge(DecodeError, Option<Token>),
+    Skipped(DecodeError, Option<Token>),
 }
 
 impl<R: Role, M: Publishable> Connection<R, M> {
@@ -44,10 +44,13 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
         match R::judge(self, version, packet) {
             Ok(verdict) => Ok(verdict),
-            Err(violation) => {
-                self.violate(violation);
-                Err(violation)
-            }
+            Err(violation) => match self.let_go(violation, version, packet) {
+                Some(verdict) => Ok(verdict),
+                None => {
+                    self.violate(violation);
+                    Err(violation)
+                }
+            },
         }
     }
 
@@ -86,22 +89,28 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 let progress = self
                     .session
                     .handle_ack(packet, ack.packet_id, reason, take)?;
-                if let Progress::Completed {
-                    call,
-                    fate,
-                    message,
-                } = progress
-                {
-                    let outcome = || match fate {
-                        Fate::Accepted => Outcome::Accepted(reason),
-                        Fate::Refused => Outcome::Refused(reason, message),
-                        Fate::Uncertain => Outcome::Uncertain(Some(reason)),
-                    };
-                    push_made(&mut self.events, || Event::Published(call, outcome()));
-                }
+                self.tell(reason, progress);
                 Ok(Verdict::Done)
             }
             _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
+        }
+    }
+
+    /// Reports the outcome of a message whose exchange is over.
+    #[inline]
+    pub(super) fn tell(&mut self, reason: ReasonCode, progress: Progress<Box<M>>) {
+        if let Progress::Completed {
+            call,
+            fate,
+            message,
+        } = progress
+        {
+            let outcome = || match fate {
+                Fate::Accepted => Outcome::Accepted(reason),
+                Fate::Refused => Outcome::Refused(reason, message),
+                Fate::Uncertain => Outcome::Uncertain(Some(reason)),
+            };
+            push_made(&mut self.events, || Event::Published(call, outcome()));
         }
     }
 
@@ -180,7 +189,7 @@ pub(super) fn incoming<M, B: AsRef<[u8]>>(
         }
         (Verdict::Auth, Packet::Auth(auth)) => Incoming::Auth(auth),
         (Verdict::Early, _) => Incoming::Early,
-        (Verdict::TooLarge(error, token), _) => Incoming::TooLarge(error, token),
+        (Verdict::Skipped(error, token), _) => Incoming::Skipped(error, token),
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@ use core::time::Duration;
 use super::{Connection, Role};
 use crate::frame::FrameDecoder;
 use crate::message::Publishable;
+use crate::rules::Rules;
 
 /// The time that a packet may take to arrive.
 pub(super) const PACKET_TIMEOUT: Duration = Duration::from_secs(120);
@@ -14,7 +15,7 @@ pub(super) struct Settings {
     pub(super) max_queued: usize,
     pub(super) max_in_flight: NonZeroU16,
     pub(super) max_packet_size: u32,
-    pub(super) skip_too_large: bool,
+    pub(super) rules: Rules,
     pub(super) calls_before_conn_ack: bool,
     pub(super) record_changes: bool,
 }
@@ -24,7 +25,7 @@ impl Settings {
         max_queued: 1_024,
         max_in_flight: NonZeroU16::new(100).expect("it is not zero"),
         max_packet_size: FrameDecoder::DEFAULT_MAX_PACKET_SIZE,
-        skip_too_large: false,
+        rules: Rules::STRICT,
         calls_before_conn_ack: false,
         record_changes: false,
     };
@@ -67,19 +68,20 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     #[must_use]
     pub const fn max_packet_size(mut self, bytes: u32) -> Self {
         self.settings.max_packet_size = bytes;
-        self.decoder = self.decoder.max_packet_size(bytes);
+        self.decoder.set_max_packet_size(bytes);
         self
     }
 
-    /// Skips a PUBLISH that is larger than the limit, instead of ending the connection: see
-    /// [`Incoming::TooLarge`](super::Incoming::TooLarge). None of its bytes are kept.
+    /// Lets rules go, so as to live with a peer that breaks them: see [`Rules`]. Each rule that the
+    /// peer broke is reported by [`Event::LetGo`](super::Event::LetGo).
     ///
-    /// A 3.1.1 client cannot announce a limit. Without this, one such message ends each connection
-    /// on which the server sends it again.
+    /// A 3.1.1 client cannot announce a limit of size. Unless
+    /// [`Rule::PacketTooLarge`](crate::Rule::PacketTooLarge) is let go, one message above the limit
+    /// ends each connection on which the server sends it again.
     #[must_use]
-    pub const fn skip_too_large(mut self) -> Self {
-        self.settings.skip_too_large = true;
-        self.decoder = self.decoder.skip_too_large();
+    pub const fn rules(mut self, rules: Rules) -> Self {
+        self.settings.rules = rules;
+        self.decoder.set_rules(rules);
         self
     }
 

@@ -2,9 +2,12 @@ use core::fmt;
 
 use thiserror::Error;
 
+use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::property_id::PropertyId;
+use crate::qos::Delivery;
 use crate::reason::ReasonCode;
+use crate::rules::Rule;
 use crate::side::Side;
 use crate::text::InvalidTextKind;
 use crate::version::Version;
@@ -30,15 +33,22 @@ pub use field::Field;
 /// assert_eq!(error.reason_code(), ReasonCode::ProtocolError);
 /// assert_eq!(error.statement(), Some("MQTT-2.2.1-3"));
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct DecodeError {
     kind: DecodeErrorKind,
-    offset: u32,
     field: Field,
-    packet: Option<PacketType>,
-    version: Version,
-    sender: Option<Side>,
+    /// The packet type in the low four bits, zero for none; then one bit for the version and two
+    /// for the sender.
+    origin: u8,
+    /// The packet identifier of a packet that is skipped, or zero.
+    packet_id: u16,
+    /// The offset, which takes 29 bits; then two for the QoS of a packet that is skipped, from 1
+    /// on, and one that says that it is.
+    place: u32,
 }
+
+const OFFSET_BITS: u32 = 29;
+const SKIPPED: u32 = 1 << 31;
 
 impl DecodeError {
     #[cold]
@@ -50,15 +60,41 @@ impl DecodeError {
         sender: Option<Side>,
         offset: usize,
     ) -> Self {
+        let packet = match packet {
+            Some(packet) => packet.to_u8(),
+            None => 0,
+        };
+        let version = match version {
+            Version::V311 => 0,
+            Version::V5 => 1 << 4,
+        };
+        let sender = match sender {
+            None => 0,
+            Some(Side::Client) => 1 << 5,
+            Some(Side::Server) => 2 << 5,
+        };
+        // A packet is at most 268,435,460 bytes.
+        const MAX: u32 = (1 << OFFSET_BITS) - 1;
+        let place = u32::try_from(offset).unwrap_or(MAX).min(MAX);
         Self {
             kind,
-            // A packet is at most 268,435,460 bytes.
-            offset: u32::try_from(offset).unwrap_or(u32::MAX),
             field,
-            packet,
-            version,
-            sender,
+            origin: packet | version | sender,
+            packet_id: 0,
+            place,
         }
+    }
+
+    /// The error for a packet that is skipped, and the delivery in it.
+    pub(crate) const fn skipped(mut self, delivery: Option<Delivery>) -> Self {
+        self.place |= SKIPPED;
+        if let Some(delivery) = delivery {
+            self.place |= (delivery.qos().level() as u32 + 1) << OFFSET_BITS;
+            if let Some(id) = delivery.packet_id() {
+                self.packet_id = id.get();
+            }
+        }
+        self
     }
 
     /// The rule that is broken.
@@ -73,50 +109,108 @@ impl DecodeError {
 
     /// The packet in which it is broken, or `None` if the first byte is no packet type.
     pub const fn packet(&self) -> Option<PacketType> {
-        self.packet
+        PacketType::new(self.origin & 0xF)
     }
 
     /// The offset of the fault, in bytes from the first byte of the packet.
     pub const fn offset(&self) -> usize {
-        self.offset as usize
+        (self.place & ((1 << OFFSET_BITS) - 1)) as usize
     }
 
-    /// The version whose rule is broken, and in which the peer understands an answer.
-    ///
-    /// For [`UnsupportedProtocolLevel`](DecodeErrorKind::UnsupportedProtocolLevel) it is 5.0 if the
-    /// client requested a level above 4, so that it is sent 0x84, and 3.1.1 otherwise, where the
-    /// same code is 0x01.
+    /// The version whose rule is broken, and in which the peer understands an answer: 3.1.1 until a
+    /// CONNECT was read, as each client reads a CONNACK of 3.1.1 that refuses its protocol level.
     pub const fn version(&self) -> Version {
-        self.version
+        match self.origin >> 4 & 1 {
+            0 => Version::V311,
+            _ => Version::V5,
+        }
+    }
+
+    pub(crate) const fn sender(&self) -> Option<Side> {
+        match self.origin >> 5 {
+            0 => None,
+            1 => Some(Side::Client),
+            _ => Some(Side::Server),
+        }
+    }
+
+    /// Returns whether the packet was skipped, as its rule was let go: no reason to end the
+    /// connection.
+    pub const fn is_skipped(&self) -> bool {
+        self.place & SKIPPED != 0
+    }
+
+    /// The delivery of a PUBLISH that was skipped, so that it can be acknowledged. `None` if it
+    /// could not be read.
+    pub const fn delivery(&self) -> Option<Delivery> {
+        match (self.place >> OFFSET_BITS & 3, PacketId::new(self.packet_id)) {
+            (1, _) => Some(Delivery::AtMostOnce),
+            (2, Some(id)) => Some(Delivery::AtLeastOnce(id)),
+            (3, Some(id)) => Some(Delivery::ExactlyOnce(id)),
+            _ => None,
+        }
+    }
+
+    /// The rule to [let go](crate::Rules) in order to live with this peer, or `None` if there is
+    /// none.
+    pub const fn rule(&self) -> Option<Rule> {
+        use DecodeErrorKind as Kind;
+        use PacketType::{ConnAck, Disconnect, Publish};
+        Some(match (self.kind, self.packet()) {
+            (Kind::InvalidFlags(_), Some(_)) => Rule::FixedHeaderFlags,
+            (Kind::DupAtQoS0, _) => Rule::DupAtQoS0,
+            (Kind::VarIntNotMinimal, _) => match self.field {
+                Field::RemainingLength | Field::PropertyLength => Rule::ShortestLength,
+                _ => return None,
+            },
+            (Kind::PacketTooLarge(_), Some(Publish)) => Rule::PacketTooLarge,
+            (Kind::WrongSender | Kind::TrailingBytes, Some(Disconnect))
+                if matches!(
+                    (self.version(), self.sender()),
+                    (Version::V311, Some(Side::Server))
+                ) =>
+            {
+                Rule::ServerDisconnect
+            }
+            (Kind::Mqtt31, _) => Rule::Mqtt31,
+            (Kind::UnsupportedProtocolLevel(0x84), _) => Rule::BridgeBit,
+            (Kind::TrailingBytes, Some(_)) => Rule::TrailingBytes,
+            (Kind::Text(_) | Kind::MissingTopic, Some(Publish)) => Rule::PublishText,
+            (Kind::ZeroPacketId, _) => Rule::ZeroPacketId,
+            (Kind::ReservedConnectFlag, _) => Rule::ReservedConnectFlag,
+            (Kind::WillQoSWithoutWill | Kind::WillRetainWithoutWill, _) => Rule::WillFlags,
+            (Kind::PasswordWithoutUserName, _) => Rule::PasswordWithoutUserName,
+            (Kind::ReservedConnAckFlags(_), _) => Rule::ConnAckFlags,
+            (Kind::SessionPresentWithError, _) => Rule::SessionPresentWithError,
+            (Kind::InvalidReasonCode(code), Some(ConnAck)) => match (self.version(), code) {
+                // Below 0x80 a code of 5.0 would be a success.
+                (Version::V311, _) | (Version::V5, 0x80..) => Rule::ConnAckCode,
+                _ => return None,
+            },
+            (Kind::PropertyOutOfRange, _) => match self.field {
+                Field::Property(PropertyId::PayloadFormatIndicator) => Rule::PayloadFormatIndicator,
+                _ => return None,
+            },
+            (Kind::ReservedSubscriptionOptions(_), _) => Rule::SubscriptionOptions,
+            (Kind::NoLocalOnSharedSubscription, _) => Rule::NoLocalOnShared,
+            _ => return None,
+        })
     }
 
     /// The code to answer with: in CONNACK to a CONNECT, in DISCONNECT to anything else.
     ///
     /// In 3.1.1 the connection is closed without an answer, except for the CONNACK codes that
-    /// [`ReasonCode::to_v311`] returns.
+    /// [`ReasonCode::to_v311`] returns. Text, names and filters that are not well formed are
+    /// [`MalformedPacket`](ReasonCode::MalformedPacket): 0x8F and 0x90 are for those that are well
+    /// formed and not accepted (sections 2.4 and 3.14.2.1).
     pub const fn reason_code(&self) -> ReasonCode {
         use DecodeErrorKind as Kind;
         match (self.kind, self.field) {
             (Kind::PacketTooLarge(_), _) => ReasonCode::PacketTooLarge,
-            (Kind::UnexpectedProtocolName | Kind::UnsupportedProtocolLevel(_), _) => {
-                ReasonCode::UnsupportedProtocolVersion
-            }
-            // The specification leaves the class of these open; the most specific code says most.
             (
-                Kind::Text(InvalidTextKind::WildcardInName | InvalidTextKind::Empty),
-                Field::TopicName | Field::WillTopic,
-            ) => ReasonCode::TopicNameInvalid,
-            (
-                Kind::Text(
-                    InvalidTextKind::Empty
-                    | InvalidTextKind::MisplacedHash
-                    | InvalidTextKind::MisplacedPlus
-                    | InvalidTextKind::EmptyShareName
-                    | InvalidTextKind::WildcardInShareName
-                    | InvalidTextKind::MissingShareFilter,
-                ),
-                Field::TopicFilter,
-            ) => ReasonCode::TopicFilterInvalid,
+                Kind::UnexpectedProtocolName | Kind::Mqtt31 | Kind::UnsupportedProtocolLevel(_),
+                _,
+            ) => ReasonCode::UnsupportedProtocolVersion,
             (Kind::PropertyOutOfRange, Field::Property(PropertyId::TopicAlias)) => {
                 ReasonCode::TopicAliasInvalid
             }
@@ -124,7 +218,6 @@ impl DecodeError {
             | (
                 Kind::NotConnect(_)
                 | Kind::WrongSender
-                | Kind::Text(InvalidTextKind::WildcardInName | InvalidTextKind::Empty)
                 | Kind::ZeroPacketId
                 | Kind::SessionPresentWithError
                 | Kind::InvalidReasonCode(_)
@@ -145,14 +238,33 @@ impl DecodeError {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(packet) = self.packet {
+        if let Some(packet) = self.packet() {
             write!(f, "{packet} ")?;
         }
-        write!(f, "{} at byte {}: {}", self.field, self.offset, self.kind)?;
-        match self.statement() {
-            Some(statement) => write!(f, " [{statement}]"),
+        write!(f, "{} at byte {}: {}", self.field, self.offset(), self.kind)?;
+        if let Some(statement) = self.statement() {
+            write!(f, " [{statement}]")?;
+        }
+        match self.rule() {
+            Some(rule) => write!(f, " (rule {rule})"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("DecodeError");
+        fields.field("kind", &self.kind);
+        fields.field("field", &self.field);
+        fields.field("packet", &self.packet());
+        fields.field("version", &self.version());
+        fields.field("sender", &self.sender());
+        fields.field("offset", &self.offset());
+        if self.is_skipped() {
+            fields.field("skipped", &self.delivery());
+        }
+        fields.finish()
     }
 }
 
@@ -189,6 +301,9 @@ pub enum DecodeErrorKind {
     /// A packet that only the other side may send.
     #[error("only the other side may send this packet")]
     WrongSender,
+    /// CONNECT of MQTT 3.1: the protocol name is `MQIsdp`, and the protocol level 3.
+    #[error("MQTT 3.1 is not supported")]
+    Mqtt31,
     /// The protocol name in CONNECT is not `MQTT`.
     #[error("protocol name is not MQTT")]
     UnexpectedProtocolName,
@@ -328,6 +443,9 @@ pub enum EncodeError {
     /// UNSUBACK without reason codes in 5.0.
     #[error("at least one reason code is needed")]
     EmptyList,
+    /// A CONNECT of 5.0 that is to be one of 3.1, or to have the bit of a bridge.
+    #[error("5.0 has neither the protocol level of 3.1 nor the bit of a bridge")]
+    OnlyInV311,
 }
 
 /// A part of a packet that 3.1.1 does not have.

@@ -13,12 +13,12 @@ impl DecodeError {
     pub const fn statement(&self) -> Option<&'static str> {
         use DecodeErrorKind as Kind;
         use Version::{V5, V311};
-        let packet = match (self.kind, self.packet) {
+        let packet = match (self.kind, self.packet()) {
             (Kind::NotConnect(_), _) => return Some("MQTT-3.1.0-1"),
             (_, Some(packet)) => packet,
             (_, None) => return None,
         };
-        Some(match (self.kind, self.version) {
+        Some(match (self.kind, self.version()) {
             (Kind::InvalidFlags(_), version) => match (packet, version) {
                 (PacketType::PubRel, _) => "MQTT-3.6.1-1",
                 (PacketType::Subscribe, _) => "MQTT-3.8.1-1",
@@ -37,7 +37,7 @@ impl DecodeError {
             },
             (Kind::DupAtQoS0, _) => "MQTT-3.3.1-2",
             (Kind::VarIntNotMinimal, _) => "MQTT-1.5.5-1",
-            (Kind::UnexpectedProtocolName, _) => "MQTT-3.1.2-1",
+            (Kind::UnexpectedProtocolName | Kind::Mqtt31, _) => "MQTT-3.1.2-1",
             (Kind::UnsupportedProtocolLevel(_), _) => "MQTT-3.1.2-2",
             (Kind::Missing, version) => match (self.field, version) {
                 (Field::ClientId, _) => "MQTT-3.1.3-3",
@@ -73,7 +73,7 @@ impl DecodeError {
                 (PacketType::SubAck | PacketType::UnsubAck, V311) => "MQTT-2.3.1-7",
                 (PacketType::PubComp, V311) => "MQTT-4.3.3-2",
                 (_, V311) => "MQTT-2.3.1-6",
-                (PacketType::Publish, V5) if matches!(self.sender, Some(Side::Server)) => {
+                (PacketType::Publish, V5) if matches!(self.sender(), Some(Side::Server)) => {
                     "MQTT-2.2.1-4"
                 }
                 (PacketType::Publish | PacketType::Subscribe | PacketType::Unsubscribe, V5) => {
@@ -136,7 +136,7 @@ impl DecodeError {
             (
                 Field::PacketId,
                 PacketType::Publish | PacketType::Subscribe | PacketType::Unsubscribe,
-            ) if matches!(self.version, Version::V311) => "MQTT-2.3.1-1",
+            ) if matches!(self.version(), Version::V311) => "MQTT-2.3.1-1",
             _ => return None,
         })
     }

@@ -1,10 +1,13 @@
+use alloc::boxed::Box;
+
 use bytes::{Buf, BytesMut};
 
 use super::Frame;
+use super::lenient::{self, Mend};
 use crate::error::{DecodeError, DecodeErrorKind, Fault, Field};
 use crate::header::{Expected, Header, PartialHeader};
 use crate::packet::{Context, Packet, connect};
-use crate::qos::Delivery;
+use crate::rules::{Rule, Rules};
 use crate::side::Side;
 use crate::version::Version;
 use crate::wire;
@@ -35,9 +38,14 @@ pub struct FrameDecoder {
     pub(super) max_packet_size: u32,
     pub(super) max_connect_size: u32,
     pub(super) missing: usize,
-    pub(super) skips_too_large: bool,
-    /// The delivery of the PUBLISH that was skipped last.
-    skipped: Option<Delivery>,
+    pub(super) rules: Rules,
+    /// Makes a packet of bytes that break a rule that is let go. A decoder without such rules does
+    /// not link it.
+    mend: Option<Mend>,
+    /// The rules that were let go since the last poll.
+    pub(super) let_go: Rules,
+    /// The packet for which the last call of `decode` returned an error that was let go.
+    mended: Option<Box<Packet>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +102,10 @@ impl FrameDecoder {
             max_packet_size: Self::DEFAULT_MAX_PACKET_SIZE,
             max_connect_size: Self::DEFAULT_MAX_CONNECT_SIZE,
             missing: 2,
-            skips_too_large: false,
-            skipped: None,
+            rules: Rules::STRICT,
+            mend: None,
+            let_go: Rules::STRICT,
+            mended: None,
         }
     }
 
@@ -108,15 +118,44 @@ impl FrameDecoder {
         self
     }
 
-    /// Skips a PUBLISH that is too large, instead of failing. The decoder returns the error, then
-    /// removes the bytes of the packet as they arrive, and continues with the next packet.
+    /// Lets rules go: see [`Rules`].
     ///
-    /// The error is returned as soon as the packet identifier is read, so that the message can be
-    /// acknowledged: see [`skipped`](Self::skipped).
+    /// What breaks such a rule is removed from a copy of the packet, which then obeys all rules. A
+    /// packet that cannot be represented is skipped: the decoder returns an error that
+    /// [says so](DecodeError::is_skipped), with the delivery by which the packet can be
+    /// acknowledged, and continues with the next packet. One that is too large is removed as its
+    /// bytes arrive.
     #[must_use]
-    pub const fn skip_too_large(mut self) -> Self {
-        self.skips_too_large = true;
+    pub const fn rules(mut self, rules: Rules) -> Self {
+        self.set_rules(rules);
         self
+    }
+
+    pub(crate) const fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+        self.expected.padded = rules.lets_go(Rule::ShortestLength);
+        self.mend = Some(lenient::mend);
+    }
+
+    /// The next of the rules that packets broke and that were let go, each reported once, if any.
+    pub fn poll_let_go(&mut self) -> Option<Rule> {
+        let rule = self.let_go.iter().next()?;
+        self.let_go = self.let_go.with(rule);
+        Some(rule)
+    }
+
+    /// Takes the packet for which the last call of [`decode`](Self::decode) returned an error whose
+    /// rule is let go. It is not borrowed, as it differs from its bytes. `None` if that packet was
+    /// skipped or there was none.
+    pub fn take_mended(&mut self) -> Option<Packet> {
+        self.mended.take().map(|packet| *packet)
+    }
+
+    /// Begins a new network connection of a client.
+    pub(crate) fn restart(&mut self, version: Version, max_packet_size: u32) {
+        self.reset();
+        self.expected = self.expected.of(version);
+        self.max_packet_size = max_packet_size;
     }
 
     pub(crate) const fn set_max_packet_size(&mut self, bytes: u32) {
@@ -148,10 +187,14 @@ impl FrameDecoder {
         matches!(self.state, State::Failed(_))
     }
 
-    /// The delivery of the PUBLISH that was [skipped](Self::skip_too_large) last. `None` if there
-    /// was none, or if its topic alone is above the limit.
-    pub const fn skipped(&self) -> Option<Delivery> {
-        self.skipped
+    /// The packet that was [mended](Self::take_mended).
+    pub(crate) fn mended(&self) -> Option<&Packet> {
+        self.mended.as_deref()
+    }
+
+    /// Keeps a packet for [`mended`](Self::mended).
+    pub(crate) fn keep(&mut self, packet: Packet) -> &Packet {
+        &*self.mended.insert(Box::new(packet))
     }
 
     /// Returns whether bytes of a packet that is skipped are still to come.
@@ -171,7 +214,8 @@ impl FrameDecoder {
     /// # Errors
     ///
     /// If the bytes in front are no packet that the sender may send.
-    /// [`has_failed`](Self::has_failed) returns whether more packets can be decoded.
+    /// [`has_failed`](Self::has_failed) returns whether more packets can be decoded. If the rule is
+    /// let go, [`take_mended`](Self::take_mended) has the packet.
     #[inline]
     pub fn decode<'a>(
         &mut self,
@@ -192,7 +236,11 @@ impl FrameDecoder {
             return self.decode_slowly(input);
         };
         *input = rest;
-        Packet::parse(ctx, header, frame)
+        let parsed = Packet::parse(ctx, header, frame);
+        match &parsed {
+            Err(error) if self.mend.is_some() => Err(self.keep_mended(*error, header, frame)),
+            _ => parsed,
+        }
     }
 
     #[inline(never)]
@@ -207,7 +255,47 @@ impl FrameDecoder {
         };
         let (frame, rest) = header.split(input).unwrap_or_default();
         *input = rest;
-        Packet::parse(self.context(header, frame)?, header, frame)
+        let parsed = match self.context(header, frame) {
+            Ok(ctx) => Packet::parse(ctx, header, frame),
+            Err(error) => Err(error),
+        };
+        parsed.map_err(|error| self.keep_mended(error, header, frame))
+    }
+
+    /// Keeps the packet that is left of `frame` without what is let go.
+    #[cold]
+    fn keep_mended(&mut self, error: DecodeError, header: Header, frame: &[u8]) -> DecodeError {
+        match self.recover(error, header, frame) {
+            Ok(packet) => {
+                self.mended = Some(Box::new(packet));
+                error
+            }
+            Err(error) => {
+                self.mended = None;
+                error
+            }
+        }
+    }
+
+    /// Makes a packet of `frame`, which breaks a rule, if that is let go.
+    #[cold]
+    fn recover(
+        &mut self,
+        error: DecodeError,
+        header: Header,
+        frame: &[u8],
+    ) -> Result<Packet, DecodeError> {
+        let recovered = match self.mend {
+            Some(mend) => mend(self, error, header, frame),
+            None => Err(error),
+        };
+        recovered.map_err(|error| match (self.expected.version, error.field()) {
+            // Nobody knows what follows.
+            (None, Field::ProtocolName | Field::ProtocolLevel | Field::RemainingLength) => {
+                self.fail(error)
+            }
+            _ => error,
+        })
     }
 
     /// Takes a packet from the front of `input` without converting it. The bytes share the
@@ -215,16 +303,27 @@ impl FrameDecoder {
     ///
     /// # Errors
     ///
-    /// As [`decode`](Self::decode).
+    /// If the bytes in front are no packet that the sender may send, as for
+    /// [`decode`](Self::decode). A packet that breaks a rule that is let go is encoded without what
+    /// breaks it; the error is that of the packet if it cannot be.
     pub fn decode_frame(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
         let Some(header) = self.next_header(input)? else {
             return Ok(None);
         };
         let bytes = input.split_to(header.packet_len()).freeze();
-        let ctx = self.context(header, &bytes)?;
-        Packet::parse(ctx, header, &bytes)?;
-        let version = ctx.version;
-        Ok(Some(Frame { bytes, version }))
+        let parsed = self.context(header, &bytes).and_then(|ctx| {
+            Packet::parse(ctx, header, &bytes)?;
+            Ok(ctx.version)
+        });
+        match parsed {
+            Ok(version) if header.is_that_of(version, &bytes) => Ok(Some(Frame { bytes, version })),
+            Ok(version) => lenient::rewrite(version, header, &bytes).map(Some),
+            Err(error) => {
+                let packet = self.recover(error, header, &bytes)?;
+                let version = self.expected.version.unwrap_or_else(|| error.version());
+                lenient::encode(version, packet).ok_or(error).map(Some)
+            }
+        }
     }
 
     /// Takes a packet from the front of `input`. All its fields share the allocation of `input`,
@@ -247,8 +346,15 @@ impl FrameDecoder {
                 None => return Ok(None),
             },
         };
-        let bytes = input.split_to(header.packet_len()).freeze();
-        Packet::parse_shared(self.context(header, &bytes)?, header, bytes)
+        let mut bytes = input.split_to(header.packet_len()).freeze();
+        let parsed = match self.context(header, &bytes) {
+            Ok(ctx) => Packet::parse_shared(ctx, header, &mut bytes),
+            Err(error) => Err(error),
+        };
+        match parsed {
+            Err(error) => self.recover(error, header, &bytes).map(Some),
+            parsed => parsed,
+        }
     }
 
     #[inline]
@@ -282,7 +388,7 @@ impl FrameDecoder {
         Some((Context { version, sender }, header, frame, rest))
     }
 
-    fn context(&mut self, header: Header, frame: &[u8]) -> Result<Context, DecodeError> {
+    pub(super) fn context(&mut self, header: Header, frame: &[u8]) -> Result<Context, DecodeError> {
         let version = match self.expected.version {
             Some(version) => version,
             None => self.find_version(header, frame)?,
@@ -298,7 +404,7 @@ impl FrameDecoder {
         let fault = match connect::protocol_level(body) {
             Ok((rest, level)) => match Version::from_level(level) {
                 // Its length was read by the rule of the laxer version.
-                Some(Version::V5) if !header.is_shortest() => {
+                Some(Version::V5) if !header.is_shortest() && !self.expected.padded => {
                     let at = frame.get(1..).unwrap_or_default();
                     let kind = DecodeErrorKind::VarIntNotMinimal;
                     Fault::new(at, kind, Field::RemainingLength)
@@ -306,7 +412,8 @@ impl FrameDecoder {
                 Some(version) => {
                     let sender = self.expected.sender;
                     Packet::parse(Context { version, sender }, header, frame)?;
-                    self.expected = Expected::new(Some(version), sender);
+                    self.expected = self.expected.of(version);
+                    self.note_length(header);
                     return Ok(version);
                 }
                 None => {
@@ -318,8 +425,7 @@ impl FrameDecoder {
             Err(error) => error.into(),
         };
         let (packet, at) = (Some(header.packet), wire::offset(frame, fault.at));
-        let error = self.expected.error(fault.kind, fault.field, packet, at);
-        Err(self.fail(error))
+        Err(self.expected.error(fault.kind, fault.field, packet, at))
     }
 
     /// The fixed header of a complete packet. No byte is looked at twice.
@@ -330,9 +436,9 @@ impl FrameDecoder {
                 State::Skip(_) => return Ok(None),
                 State::TooLarge(header) => match self.read_delivery(header, input) {
                     Ok(delivery) => {
-                        self.skipped = delivery;
                         self.state = State::Skip(header.packet_len());
-                        return Err(self.too_large(header));
+                        self.note(Rule::PacketTooLarge);
+                        return Err(self.too_large(header).skipped(delivery));
                     }
                     Err(missing) => {
                         self.missing = missing;
@@ -353,8 +459,10 @@ impl FrameDecoder {
                         return Ok(None);
                     };
                     self.missing = 1;
-                    let partial = PartialHeader::new(&self.expected, first);
-                    State::Header(partial.map_err(|error| self.fail(error))?)
+                    match PartialHeader::new(&self.expected, first) {
+                        Ok(partial) => State::Header(partial),
+                        Err(error) => State::Header(self.let_header_go(error)?),
+                    }
                 }
                 State::Header(mut partial) => {
                     let Some(&byte) = input.get(partial.len()) else {
@@ -363,10 +471,20 @@ impl FrameDecoder {
                     let header = partial.push(&self.expected, byte);
                     match header.map_err(|error| self.fail(error))? {
                         None => State::Header(partial),
-                        Some(header) => self.check_size(header)?,
+                        Some(header) => {
+                            self.note_length(header);
+                            self.check_size(header)?
+                        }
                     }
                 }
             };
+        }
+    }
+
+    /// Reports a length that is padded, although the version does not allow that.
+    fn note_length(&mut self, header: Header) {
+        if self.expected.version == Some(Version::V5) && !header.is_shortest() {
+            self.note(Rule::ShortestLength);
         }
     }
 

@@ -5,6 +5,7 @@ use crate::packet::Packet;
 use crate::version::Version;
 
 mod decoder;
+mod lenient;
 mod too_large;
 
 pub use decoder::FrameDecoder;

@@ -6,6 +6,7 @@ use crate::header::Header;
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::qos::{Delivery, QoS};
+use crate::rules::Rule;
 
 impl FrameDecoder {
     /// The size of the largest packet that may come next.
@@ -21,7 +22,7 @@ impl FrameDecoder {
         if header.packet_len() <= self.limit() {
             return Ok(State::Body(header));
         }
-        match self.skips_too_large && header.packet == PacketType::Publish {
+        match self.rules.lets_go(Rule::PacketTooLarge) && header.packet == PacketType::Publish {
             true => Ok(State::TooLarge(header)),
             false => {
                 let error = self.too_large(header);

@@ -41,6 +41,13 @@ pub struct Connect<B = Bytes> {
     pub user_name: Option<Text<B>>,
     /// The password; 3.1.1 allows it only with a user name.
     pub password: Option<Binary<B>>,
+    /// True for a client of MQTT 3.1, which a server serves as one of 3.1.1 if
+    /// [`Rule::Mqtt31`](crate::Rule::Mqtt31) is let go. Sent in 3.1.1, it gives the protocol name
+    /// `MQIsdp` and the level 3.
+    pub v31: bool,
+    /// True for a bridge, which sets bit 7 of the protocol level. A server accepts that if
+    /// [`Rule::BridgeBit`](crate::Rule::BridgeBit) is let go. Only 3.1 and 3.1.1 have the bit.
+    pub bridge: bool,
 }
 
 packet! { Connect is Connect {
@@ -51,6 +58,8 @@ packet! { Connect is Connect {
     option will: Option<Will>,
     option user_name: Option<Text>,
     option password: Option<Binary>,
+    #[serde(default)] copy v31: bool,
+    #[serde(default)] copy bridge: bool,
 }}
 
 /// The message that the server publishes when the connection of its client fails (section 3.1.2.5).
@@ -125,10 +134,24 @@ const CLEAN_START: u8 = 1 << 1;
 const RESERVED: u8 = 1;
 
 /// The protocol name with its length.
-const NAME: &[u8; 6] = b"\x00\x04MQTT";
+pub(crate) const NAME: &[u8; 6] = b"\x00\x04MQTT";
+
+/// The protocol name of 3.1 with its length.
+pub(crate) const NAME_V31: &[u8; 8] = b"\x00\x06MQIsdp";
+
+/// The level of 3.1.
+const LEVEL_V31: u8 = 3;
+
+/// The bit of the level by which a bridge announces itself.
+pub(crate) const BRIDGE: u8 = 1 << 7;
 
 /// Reads the protocol name and the level, by which a server finds the version.
 pub(crate) fn protocol_level(body: &[u8]) -> ParseResult<'_, u8> {
+    if let Some([level, ..]) = body.strip_prefix(NAME_V31) {
+        if level & !BRIDGE == LEVEL_V31 {
+            return wire::fail(body, DecodeErrorKind::Mqtt31, Field::ProtocolName);
+        }
+    }
     match body.strip_prefix(NAME) {
         Some(rest) => wire::u8(rest, Field::ProtocolLevel),
         // A prefix of the name is cut short; all else is another protocol.
@@ -155,6 +178,8 @@ impl<B: Default> Connect<B> {
             will: None,
             user_name: None,
             password: None,
+            v31: false,
+            bridge: false,
         }
     }
 }
@@ -255,6 +280,15 @@ impl<'a> Will<&'a [u8]> {
 }
 
 impl<B> Connect<B> {
+    /// The protocol name and level.
+    const fn protocol(&self, version: Version) -> (&'static [u8], u8) {
+        let (name, level): (&[u8], _) = match self.v31 {
+            true => (NAME_V31, LEVEL_V31),
+            false => (NAME, version.level()),
+        };
+        (name, if self.bridge { level | BRIDGE } else { level })
+    }
+
     fn flags(&self) -> u8 {
         let bit = |set, bit| if set { bit } else { 0 };
         let will = self.will.as_ref().map_or(0, |will| {
@@ -306,8 +340,12 @@ impl<B: AsRef<[u8]>> Body for Connect<B> {
         {
             return Err(EncodeError::MissingAuthenticationMethod);
         }
+        if version == Version::V5 && (self.v31 || self.bridge) {
+            return Err(EncodeError::OnlyInV311);
+        }
         let prefixed = |bytes: &[u8]| 2 + bytes.len();
-        let mut len = NAME.len() + 4 + prefixed(self.client_id.as_bytes());
+        let (name, _) = self.protocol(version);
+        let mut len = name.len() + 4 + prefixed(self.client_id.as_bytes());
         len += self.properties.encoded_len(version)?;
         if let Some(will) = &self.will {
             len += will.properties.encoded_len(version)?;
@@ -326,10 +364,10 @@ impl<B: AsRef<[u8]>> Body for Connect<B> {
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         header.put(out);
-        let &[a, b, c, d, e, f] = NAME;
+        let (name, level) = self.protocol(version);
         let [high, low] = self.keep_alive.0.to_be_bytes();
-        let (level, flags) = (version.level(), self.flags());
-        out.put_slice(&[a, b, c, d, e, f, level, flags, high, low]);
+        out.put_slice(name);
+        out.put_slice(&[level, self.flags(), high, low]);
         self.properties.put(version, out);
         wire::put_prefixed(self.client_id.as_bytes(), out);
         if let Some(will) = &self.will {

@@ -53,6 +53,25 @@ impl<M> Session<M> {
         self.handle_ack(PacketType::PubComp, id, reason, Option::take)
     }
 
+    /// Takes PUBACK for a QoS 2 message that was sent as the end of its exchange, for a peer that
+    /// does not know PUBREC. `None` if there is no such message.
+    pub fn complete_at_pub_ack(&mut self, id: PacketId, reason: ReasonCode) -> Option<Progress<M>> {
+        self.complete_early(id, reason, Option::take)
+    }
+
+    /// As [`complete_at_pub_ack`](Self::complete_at_pub_ack); a message that was refused is
+    /// returned as `take` converts it.
+    pub(crate) fn complete_early<R>(
+        &mut self,
+        id: PacketId,
+        reason: ReasonCode,
+        take: impl FnOnce(&mut Option<M>) -> Option<R>,
+    ) -> Option<Progress<R>> {
+        let sent = self.outbound.get(id)?;
+        let awaits = sent.has_left() && sent.state == Outbound::AwaitPubRec;
+        awaits.then(|| self.complete(PacketType::PubAck, id, reason, take))
+    }
+
     /// Handles SUBACK with `codes` reason codes: one for each topic filter [MQTT-3.8.4-6].
     ///
     /// # Errors

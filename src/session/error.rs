@@ -7,6 +7,7 @@ use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
+use crate::rules::Rule;
 use crate::version::Version;
 
 /// A well-formed packet from the peer that breaks a rule of the session.
@@ -19,14 +20,24 @@ pub enum Violation {
     /// An acknowledgement of the wrong kind, such as PUBACK for a QoS 2 message.
     #[error("{0} does not answer the packet that was sent")]
     UnexpectedAck(PacketType),
+    /// PUBACK for a QoS 2 message: the peer does not support QoS 2, whatever it granted.
+    #[error(
+        "PUBACK answers a PUBLISH of QoS 2, for which PUBREC was due: publish at QoS 1 or let this \
+         rule go (rule {})",
+        Rule::PubAckAtQoS2
+    )]
+    PubAckAtQoS2,
     /// An acknowledgement with a packet identifier that is not in use.
     #[error("{0} for an unknown packet identifier")]
     UnknownPacketId(PacketType),
     /// A new PUBLISH of this QoS with the packet identifier of another message in flight.
-    #[error("the packet identifier of a new PUBLISH is in use")]
+    #[error(
+        "the packet identifier of a new PUBLISH is in use (rule {})",
+        Rule::PacketIdInUse
+    )]
     PacketIdInUse(QoS),
     /// More QoS 1 and QoS 2 messages than Receive Maximum are unacknowledged.
-    #[error("the receive maximum is exceeded")]
+    #[error("the receive maximum is exceeded (rule {})", Rule::ReceiveMaximum)]
     ReceiveMaximumExceeded,
     /// A SUBACK or UNSUBACK with more or fewer codes than the request has topic filters.
     #[error("{0} does not have one code for each topic filter")]
@@ -42,11 +53,22 @@ impl Violation {
         }
     }
 
+    /// The rule to [let go](crate::Rules) in order to live with this peer, or `None` if there is
+    /// none.
+    pub const fn rule(self) -> Option<Rule> {
+        match self {
+            Self::PubAckAtQoS2 => Some(Rule::PubAckAtQoS2),
+            Self::PacketIdInUse(_) => Some(Rule::PacketIdInUse),
+            Self::ReceiveMaximumExceeded => Some(Rule::ReceiveMaximum),
+            Self::UnexpectedAck(_) | Self::UnknownPacketId(_) | Self::WrongCodeCount(_) => None,
+        }
+    }
+
     /// The normative statement of `version` that is broken, such as `"MQTT-3.3.4-1"`.
     pub const fn statement(self, version: Version) -> Option<&'static str> {
         use PacketType::{PubAck, PubRec, PubRel, SubAck, UnsubAck};
         Some(match (self, version) {
-            (Self::UnexpectedAck(PubAck | PubRec), _) => "MQTT-3.3.4-1",
+            (Self::PubAckAtQoS2 | Self::UnexpectedAck(PubAck | PubRec), _) => "MQTT-3.3.4-1",
             (Self::UnexpectedAck(PubRel), Version::V5) => "MQTT-4.3.3-4",
             (Self::UnexpectedAck(SubAck | UnsubAck), Version::V5)
             | (Self::UnknownPacketId(SubAck | UnsubAck), Version::V5) => "MQTT-2.2.1-6",

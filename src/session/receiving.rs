@@ -77,7 +77,7 @@ impl<M> Session<M> {
     pub(crate) fn take_publish(&mut self, delivery: Delivery) -> Result<bool, Violation> {
         match delivery.packet_id() {
             None => Ok(true),
-            Some(id) => self.take_identified(id, delivery.qos()),
+            Some(id) => self.take_identified(id, delivery.qos(), self.receive_maximum()),
         }
     }
 
@@ -96,11 +96,43 @@ impl<M> Session<M> {
         }
     }
 
-    fn take_identified(&mut self, id: PacketId, qos: QoS) -> Result<bool, Violation> {
+    /// Handles PUBLISH as [`handle_publish`](Self::handle_publish), with a Receive Maximum that is
+    /// higher by `slack`.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_publish`](Self::handle_publish).
+    pub fn handle_publish_beyond(
+        &mut self,
+        slack: u16,
+        delivery: Delivery,
+    ) -> Result<Receipt, Violation> {
+        let limit = self.receive_maximum().saturating_add(slack);
+        let is_new = match delivery.packet_id() {
+            None => true,
+            Some(id) => self.take_identified(id, delivery.qos(), limit)?,
+        };
+        Ok(match is_new {
+            true => Receipt::New(self.latest_token(delivery)),
+            false => Receipt::Duplicate,
+        })
+    }
+
+    /// Forgets the message from the peer that has this packet identifier, so that another one may
+    /// have it: the peer has lost its memory. Its token is spent.
+    pub fn forget(&mut self, id: PacketId) {
+        let stored = self.inbound.get(id).map(|received| received.state);
+        self.finish(id);
+        if stored == Some(Inbound::AwaitPubRel) {
+            self.record(Change::Forgotten(id));
+        }
+    }
+
+    fn take_identified(&mut self, id: PacketId, qos: QoS, limit: u16) -> Result<bool, Violation> {
         let known = self.inbound.get(id);
         let step = Inbound::on_publish(known.map(|received| received.state), qos)?;
         let counted = known.is_some_and(|received| received.counted);
-        if !counted && self.receiving >= self.receive_maximum() {
+        if !counted && self.receiving >= limit {
             return Err(Violation::ReceiveMaximumExceeded);
         }
         self.receiving += u16::from(!counted);
@@ -219,7 +251,7 @@ impl<M> Session<M> {
     /// The number of PUBLISH of QoS 1 and 2 that the peer may still send on this connection before
     /// the next acknowledgement.
     pub fn receive_quota(&self) -> u16 {
-        self.receive_maximum() - self.receiving
+        self.receive_maximum().saturating_sub(self.receiving)
     }
 
     pub(super) fn disconnect_receiver(&mut self) {

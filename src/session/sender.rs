@@ -70,6 +70,7 @@ impl Outbound {
             (Self::AwaitPubRec | Self::AwaitPubComp, PacketType::PubRec) => {
                 Ok(Step::SendPubRel(Self::AwaitPubComp))
             }
+            (Self::AwaitPubRec, PacketType::PubAck) => Err(Violation::PubAckAtQoS2),
             (_, ack) => Err(Violation::UnexpectedAck(ack)),
         }
     }
@@ -137,7 +138,10 @@ mod tests {
         for (state, row) in table {
             let row = row.into_iter().chain([None; 4]);
             for ((packet, reason), expected) in packets.into_iter().zip(row) {
-                let expected = expected.ok_or(Violation::UnexpectedAck(packet));
+                let expected = expected.ok_or(match (state, packet) {
+                    (AwaitPubRec, PubAck) => Violation::PubAckAtQoS2,
+                    _ => Violation::UnexpectedAck(packet),
+                });
                 let step = state.on_ack(packet, reason);
                 assert_eq!(step, expected, "{state:?} on {packet} {reason}");
             }

@@ -12,7 +12,7 @@ fn packets_print_as_text() {
         ("10 16 00 04 \"MQTT\" 05 06 00 3c 00 00 00 00 00 01 \"t\" 00 03 \"a\" 00 ff",
          "Connect { clean_start: true, keep_alive: KeepAlive(60), properties: [], client_id: \"\", \
           will: Some(Will { qos: AtMostOnce, retain: false, properties: [], topic: \"t\", \
-          payload: b\"a\\x00\\xff\" }), user_name: None, password: None }"),
+          payload: b\"a\\x00\\xff\" }), user_name: None, password: None, v31: false, bridge: false }"),
         ("32 08 00 01 \"t\" 00 07 00 \"h\" 00",
          "Publish { dup: false, delivery: AtLeastOnce(7), retain: false, topic: Some(\"t\"), \
           properties: [], payload: b\"h\\x00\" }"),

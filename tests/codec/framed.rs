@@ -66,7 +66,11 @@ fn a3_a_refusal_is_written_in_the_version_of_the_error() {
     // The reserved flag leaves the decoder in step, an unknown level does not.
     assert_eq!(refusal(RESERVED_FLAG), b"\x20\x03\x00\x81\x00"[..]);
     let level_6 = b"\x10\x0E\x00\x04MQTT\x06\x02\x00\x00\x00\x00\x01a";
-    assert_eq!(refusal(level_6), b"\x20\x03\x00\x84\x00"[..]);
+    assert_eq!(refusal(level_6), b"\x20\x02\x00\x01"[..]);
+    let bridge = b"\x10\x0D\x00\x04MQTT\x84\x02\x00\x00\x00\x01a";
+    assert_eq!(refusal(bridge), b"\x20\x02\x00\x01"[..], "A18");
+    let of_3_1 = b"\x10\x0F\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01a";
+    assert_eq!(refusal(of_3_1), b"\x20\x02\x00\x01"[..], "B3");
     let level_3 = b"\x10\x0D\x00\x04MQTT\x03\x02\x00\x00\x00\x01a";
     assert_eq!(refusal(level_3), b"\x20\x02\x00\x01"[..]);
 }

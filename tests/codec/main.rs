@@ -12,6 +12,7 @@ mod errors;
 mod exhaustive;
 mod framed;
 mod properties;
+mod rules;
 #[cfg(feature = "serde")]
 mod serde;
 mod stream;

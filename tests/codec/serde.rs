@@ -150,7 +150,7 @@ fn packets_look_like_this() {
 
     #[rustfmt::skip]
     let forms = [
-        (connect.into(), r#"{"connect":{"clean_start":true,"keep_alive":60,"properties":[{"request_problem_information":false}],"client_id":"c","will":{"qos":"at_most_once","retain":false,"properties":[{"will_delay_interval":60}],"topic":"gone","payload":[0,255]},"user_name":"u","password":[112]}}"#),
+        (connect.into(), r#"{"connect":{"clean_start":true,"keep_alive":60,"properties":[{"request_problem_information":false}],"client_id":"c","will":{"qos":"at_most_once","retain":false,"properties":[{"will_delay_interval":60}],"topic":"gone","payload":[0,255]},"user_name":"u","password":[112],"v31":false,"bridge":false}}"#),
         (connack.into(), r#"{"connack":{"session_present":false,"reason":"not_authorized","properties":[{"maximum_qos":"at_least_once"},{"reason_string":"no \"é\""}]}}"#),
         (publish.into(), r#"{"publish":{"dup":false,"delivery":{"at_least_once":7},"retain":false,"topic":"a/b","properties":[{"topic_alias":3},{"user_property":["k","v"]},{"correlation_data":[1]}],"payload":[49,53,0]}}"#),
         (Packet::PubAck(ack.clone()), r#"{"puback":{"packet_id":7,"reason":"no_matching_subscribers","properties":[]}}"#),
@@ -351,9 +351,9 @@ fn a16_neutral_fields_may_be_left_out() {
     #[rustfmt::skip]
     let forms = [
         (r#"{"connect":{"client_id":"c"}}"#,
-         r#"{"connect":{"clean_start":true,"keep_alive":0,"properties":[],"client_id":"c","will":null,"user_name":null,"password":null}}"#),
+         r#"{"connect":{"clean_start":true,"keep_alive":0,"properties":[],"client_id":"c","will":null,"user_name":null,"password":null,"v31":false,"bridge":false}}"#),
         (r#"{"connect":{"client_id":"c","will":{"topic":"t","payload":[1]}}}"#,
-         r#"{"connect":{"clean_start":true,"keep_alive":0,"properties":[],"client_id":"c","will":{"qos":"at_most_once","retain":false,"properties":[],"topic":"t","payload":[1]},"user_name":null,"password":null}}"#),
+         r#"{"connect":{"clean_start":true,"keep_alive":0,"properties":[],"client_id":"c","will":{"qos":"at_most_once","retain":false,"properties":[],"topic":"t","payload":[1]},"user_name":null,"password":null,"v31":false,"bridge":false}}"#),
         (r#"{"connack":{}}"#, r#"{"connack":{"session_present":false,"reason":"success","properties":[]}}"#),
         (r#"{"publish":{"delivery":"at_most_once","topic":"a","payload":[1]}}"#,
          r#"{"publish":{"dup":false,"delivery":"at_most_once","retain":false,"topic":"a","properties":[],"payload":[1]}}"#),

@@ -2,8 +2,10 @@
 
 use bytes::BytesMut;
 use mqtt_sansio::{
-    DecodeError, DecodeErrorKind, Delivery, FrameDecoder, Packet, PacketId, Version,
+    DecodeError, DecodeErrorKind, Delivery, FrameDecoder, Packet, PacketId, Rule, Rules, Version,
 };
+
+const SKIPPED: Rules = Rules::STRICT.without(Rule::PacketTooLarge);
 
 fn id(value: u16) -> PacketId {
     PacketId::new(value).unwrap()
@@ -27,7 +29,8 @@ fn is_too_large(error: DecodeError) -> bool {
 /// skipped. Never more is held than the limit and a piece.
 fn found(stream: &[u8], piece: usize, limit: u32) -> (usize, Vec<Option<Delivery>>) {
     let decoder = FrameDecoder::client(Version::V311).max_packet_size(limit);
-    let (mut owned, mut slices) = (decoder.clone().skip_too_large(), decoder.skip_too_large());
+    let decoder = decoder.rules(SKIPPED);
+    let (mut owned, mut slices) = (decoder.clone(), decoder);
     let (mut input, mut held) = (BytesMut::new(), Vec::new());
     let (mut packets, mut skipped) = (0, Vec::new());
     for piece_bytes in stream.chunks(piece) {
@@ -47,8 +50,8 @@ fn found(stream: &[u8], piece: usize, limit: u32) -> (usize, Vec<Option<Delivery
                 (Err(error), Err(other)) => {
                     assert_eq!(error, other);
                     assert!(is_too_large(error) && !owned.has_failed());
-                    assert_eq!(owned.skipped(), slices.skipped());
-                    skipped.push(owned.skipped());
+                    assert!(error.is_skipped());
+                    skipped.push(error.delivery());
                 }
                 (borrowed, shared) => panic!("{borrowed:?} {shared:?}"),
             }
@@ -97,11 +100,11 @@ fn fails_otherwise() {
     let mut suback = large.clone();
     suback[0] = 0x90;
     let decoder = FrameDecoder::client(Version::V5).max_packet_size(100);
-    let mut decoder = decoder.skip_too_large();
+    let mut decoder = decoder.rules(SKIPPED);
     assert!(is_too_large(decoder.decode(&mut &suback[..]).unwrap_err()));
     assert!(decoder.has_failed());
     // CONNECT on a server, whose version is not known.
-    let mut decoder = FrameDecoder::server().max_packet_size(20).skip_too_large();
+    let mut decoder = FrameDecoder::server().max_packet_size(20).rules(SKIPPED);
     assert!(is_too_large(
         decoder.decode(&mut &b"\x10\x7F"[..]).unwrap_err()
     ));

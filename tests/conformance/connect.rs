@@ -152,16 +152,19 @@ fn only_once(version: Version) {
 /// Another protocol ends the connection without a word. Another version gets the code for it, as 5.0
 /// writes it if it is a later one.
 fn other_protocols(version: Version) {
-    for name in ["MQTt", "MQIsdp", "MQTT2", ""] {
+    for name in ["MQTt", "MQIsdP", "MQTT2", ""] {
         let mut client = Net::new().open(version);
         client.send(&format!("10 ~ '{name}' VV 02 00 00 [] 'a'"));
         client.expect_close();
     }
-    let (early, late) = ("20 02 00 01", "20 03 00 84 00");
-    for (level, answer) in [("00", early), ("03", early), ("06", late), ("FF", late)] {
+    let levels = ["00", "03", "06", "83", "84", "FF"].map(|level| ("MQTT", level));
+    for (name, level) in levels
+        .into_iter()
+        .chain([("MQIsdp", "03"), ("MQIsdp", "83")])
+    {
         let mut client = Net::new().open(version);
-        client.send(&format!("10 ~ 'MQTT' {level} 02 00 00 [] 'a'"));
-        client.expect(answer);
+        client.send(&format!("10 ~ '{name}' {level} 02 00 00 [] 'a'"));
+        client.expect("20 02 00 01");
         client.expect_close();
     }
 }

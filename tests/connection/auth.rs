@@ -94,7 +94,11 @@ fn authentication() {
                 .build();
         }
         let judged = handle(&mut client, &Packet::ConnAck(answer));
-        assert_eq!(judged, Err(Violation::AuthenticationMethod));
+        let violation = match wrong {
+            None => Violation::ConnAckMethod,
+            Some(_) => Violation::AuthenticationMethod,
+        };
+        assert_eq!(judged, Err(violation));
     }
 }
 

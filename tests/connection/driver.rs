@@ -115,7 +115,7 @@ pub(crate) fn handle<R: Role>(
 
 /// A client whose CONNECT is sent.
 pub(crate) fn connecting(version: Version, connect: Connect) -> client::Connection {
-    let mut client = client::Connection::new();
+    let mut client = client::Connection::new().keep_alive_margin(0);
     client.connect(version, connect).unwrap();
     assert!(matches!(
         client.poll_transmit(ZERO),

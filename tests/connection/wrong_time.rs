@@ -175,7 +175,7 @@ fn server_answers_to_what_is_no_packet() {
         (b"", b"\x10\x0F\x00\x04MQTT\x05\x02\x00\x00\x02\x21\x00\x00\x00", Some((2, MalformedPacket))),
         (CONNECT_311, b"\x30\x00",                                     None),
         (CONNECT_5, b"\x30\x00",                                       Some((14, MalformedPacket))),
-        (CONNECT_5, b"\x30\x06\x00\x03a/#\x00",                        Some((14, TopicNameInvalid))),
+        (CONNECT_5, b"\x30\x06\x00\x03a/#\x00",                        Some((14, MalformedPacket))),  // A21
         (CONNECT_5, b"\x20\x03\x00\x00\x00",                           Some((14, ProtocolError))),
         (CONNECT_5, b"\x82\x07\x00\x01\x00\x00\x01#\x03",              Some((14, ProtocolError))),
         (CONNECT_5, b"\x30\xFF\xFF\xFF\x7F",                           Some((14, PacketTooLarge))),

@@ -16,6 +16,7 @@ mod forward;
 mod outcomes;
 mod refused;
 mod requests;
+mod rules;
 mod start;
 mod turns;
 mod wire;

@@ -12,7 +12,7 @@ use mqtt_sansio::packet::{
 };
 use mqtt_sansio::session::{CallId, Session, Token};
 use mqtt_sansio::{
-    Delivery, FrameDecoder, Message, PacketId, Publishable, QoS, ReasonCode, Side, Version,
+    Delivery, FrameDecoder, Message, PacketId, Publishable, QoS, ReasonCode, Rules, Side, Version,
 };
 
 pub(crate) const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
@@ -48,7 +48,7 @@ pub(crate) enum Got {
     Unsubscribe(Unsubscribe, RequestToken),
     Auth,
     /// A message that was skipped.
-    TooLarge(Option<Token>),
+    Skipped(Option<Token>),
 }
 
 impl Got {
@@ -59,13 +59,13 @@ impl Got {
             Incoming::Subscribe(request, token) => Self::Subscribe(request.to_owned(), *token),
             Incoming::Unsubscribe(request, token) => Self::Unsubscribe(request.to_owned(), *token),
             Incoming::Auth(_) => Self::Auth,
-            Incoming::TooLarge(_, token) => Self::TooLarge(*token),
+            Incoming::Skipped(_, token) => Self::Skipped(*token),
             other => panic!("{other:?} is not expected"),
         }
     }
 
     pub(crate) fn token(&self) -> Token {
-        let (Self::Message(_, token) | Self::TooLarge(Some(token))) = self else {
+        let (Self::Message(_, token) | Self::Skipped(Some(token))) = self else {
             panic!("{self:?} is no message");
         };
         *token
@@ -87,6 +87,9 @@ pub(crate) struct Wire<R, M = Message> {
     pub(crate) now: Duration,
     door: Door,
     side: Side,
+    /// The rules and the limit of the caller's decoder.
+    pub(crate) rules: Rules,
+    pub(crate) limit: u32,
     /// What was read and not taken, by the slice door and by the caller's decoder.
     input: BytesMut,
     decoder: FrameDecoder,
@@ -94,7 +97,7 @@ pub(crate) struct Wire<R, M = Message> {
     /// Reads what the end sends.
     observer: FrameDecoder,
     /// Events of connections before.
-    before: Vec<Event<M>>,
+    pub(crate) before: Vec<Event<M>>,
 }
 
 impl<R: Role, M: Publishable> Wire<R, M> {
@@ -105,6 +108,8 @@ impl<R: Role, M: Publishable> Wire<R, M> {
             now: Duration::ZERO,
             door,
             side,
+            rules: Rules::STRICT,
+            limit: FrameDecoder::DEFAULT_MAX_PACKET_SIZE,
             input: BytesMut::new(),
             decoder: FrameDecoder::server(),
             output: BytesMut::new(),
@@ -124,6 +129,8 @@ impl<R: Role, M: Publishable> Wire<R, M> {
             Side::Client => (client, server),
             Side::Server => (server, client),
         };
+        let decoder = self.decoder.clone().rules(self.rules);
+        self.decoder = decoder.max_packet_size(self.limit);
     }
 
     pub(crate) fn is_client(&self) -> bool {
@@ -162,8 +169,11 @@ impl<R: Role, M: Publishable> Wire<R, M> {
                         }
                         Ok(None) => break,
                         Err(error) => {
-                            self.end.handle_decode_error(self.now, error);
-                            break;
+                            let skipped = self.end.handle_decode_error(self.now, error);
+                            got.extend(skipped.as_ref().map(Got::new));
+                            if !error.is_skipped() {
+                                break;
+                            }
                         }
                     }
                 }
@@ -213,6 +223,11 @@ impl<R: Role, M: Publishable> Wire<R, M> {
         let mut events = core::mem::take(&mut self.before);
         events.extend(core::iter::from_fn(|| self.end.poll_event()));
         events
+    }
+
+    /// The rules that the caller's decoder let go.
+    pub(crate) fn let_go(&mut self) -> Vec<mqtt_sansio::Rule> {
+        core::iter::from_fn(|| self.decoder.poll_let_go()).collect()
     }
 
     /// The outcomes of publishes, in order.
@@ -340,7 +355,8 @@ pub(crate) fn client_alive(version: Version, door: Door, keep_alive: u16) -> Wir
         version,
         door,
         connect,
-        client::Connection::new(),
+        // Whole seconds: the margin has its own test.
+        client::Connection::new().keep_alive_margin(0),
         accepting(false),
     )
 }

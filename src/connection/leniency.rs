@@ -1,0 +1,130 @@
+//! Packets that break a rule of the exchange that is let go.
+
+use alloc::boxed::Box;
+
+use super::error::Violation;
+use super::receive::Verdict;
+use super::sealed::Role;
+use super::{Closed, Connection};
+use crate::message::Publishable;
+use crate::packet::{Ack, Packet};
+use crate::packet_id::PacketId;
+use crate::property::{Place, Properties, PropertyId};
+use crate::qos::{Delivery, QoS};
+use crate::reason::ReasonCode;
+use crate::rules::Rule;
+use crate::session::Receipt;
+use crate::version::Version;
+
+impl<R: Role, M: Publishable> Connection<R, M> {
+    /// Handles a packet that breaks a rule, if that is let go: as the packet that it would be if it
+    /// obeyed, where there is one.
+    #[cold]
+    pub(super) fn let_go<B: AsRef<[u8]>>(
+        &mut self,
+        violation: Violation,
+        version: Version,
+        packet: &Packet<B>,
+    ) -> Option<Verdict> {
+        let rule = violation.rule()?;
+        if !self.settings.rules.lets_go(rule) {
+            return None;
+        }
+        let verdict = match (rule, packet) {
+            (Rule::SecondConnAck, Packet::ConnAck(connack)) => {
+                if connack.reason.is_error() {
+                    self.end(Closed::Refused(Box::new(connack.to_owned())), None);
+                }
+                Verdict::Done
+            }
+            (Rule::ServerDisconnect, Packet::Disconnect(last)) => {
+                self.end(Closed::Disconnected(Box::new(last.to_owned())), None);
+                Verdict::Done
+            }
+            (Rule::SessionPresent, Packet::ConnAck(connack)) => {
+                let mut connack = connack.to_owned();
+                connack.session_present = false;
+                self.judge_again(version, connack)?
+            }
+            (Rule::ConnAckMethod, Packet::ConnAck(connack)) => {
+                let (mut connack, method) = (connack.to_owned(), self.agreement.method.as_ref()?);
+                if connack.properties.authentication_method().is_some() {
+                    return None;
+                }
+                let builder = connack.properties.to_builder();
+                let builder = builder.authentication_method(method.as_borrowed());
+                connack.properties = builder.build();
+                self.judge_again(version, connack)?
+            }
+            (Rule::ProblemInformation, packet) => {
+                let packet = unexplained(packet.to_owned())?;
+                self.judge_again(version, packet)?
+            }
+            (Rule::PubAckAtQoS2, Packet::PubAck(ack)) => {
+                self.complete_at_pub_ack(ack.packet_id, ack.reason)?
+            }
+            (Rule::PacketIdInUse | Rule::ReceiveMaximum, Packet::Publish(publish)) => {
+                self.take_anyway(rule, publish.delivery)?
+            }
+            _ => return None,
+        };
+        self.decoder.note(rule);
+        Some(verdict)
+    }
+
+    /// Judges the packet that obeys.
+    fn judge_again(&mut self, version: Version, packet: impl Into<Packet>) -> Option<Verdict> {
+        R::judge(self, version, &packet.into()).ok()
+    }
+
+    /// Takes PUBACK for a message of QoS 2 as the end of its exchange.
+    fn complete_at_pub_ack(&mut self, id: PacketId, reason: ReasonCode) -> Option<Verdict> {
+        let take = |message: &mut Option<M>| message.take().map(Box::new);
+        let progress = self.session.complete_early(id, reason, take)?;
+        self.tell(reason, progress);
+        Some(Verdict::Done)
+    }
+
+    /// Takes a message beyond the limit, or one whose packet identifier is in use.
+    fn take_anyway(&mut self, rule: Rule, delivery: Delivery) -> Option<Verdict> {
+        let rules = self.settings.rules;
+        let receipt = match rule {
+            Rule::ReceiveMaximum => self.session.handle_publish_beyond(rules.slack(), delivery),
+            _ if rules.refuses() && self.agreement.version == Version::V5 => {
+                let mut ack = Ack::new(delivery.packet_id()?);
+                ack.reason = ReasonCode::PacketIdentifierInUse;
+                let answer = match delivery.qos() {
+                    QoS::ExactlyOnce => Packet::PubRec(ack),
+                    _ => Packet::PubAck(ack),
+                };
+                self.outbox.rare().answers.push_back(Box::new(answer));
+                return Some(Verdict::Done);
+            }
+            _ => {
+                self.session.forget(delivery.packet_id()?);
+                self.session.handle_publish(delivery)
+            }
+        };
+        match receipt.ok()? {
+            Receipt::New(_) => Some(Verdict::Deliver),
+            Receipt::Duplicate => Some(Verdict::Done),
+        }
+    }
+}
+
+/// The packet without what explains its code, or `None` if it carries no explanation.
+fn unexplained(mut packet: Packet) -> Option<Packet> {
+    fn strip<K: Place>(properties: &mut Properties<K>) {
+        let builder = properties.to_builder().without(PropertyId::ReasonString);
+        *properties = builder.without(PropertyId::UserProperty).build();
+    }
+    match &mut packet {
+        Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
+            strip(&mut ack.properties);
+        }
+        Packet::SubAck(ack) | Packet::UnsubAck(ack) => strip(&mut ack.properties),
+        Packet::Auth(auth) => strip(&mut auth.properties),
+        _ => return None,
+    }
+    Some(packet)
+}

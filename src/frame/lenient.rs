@@ -1,0 +1,275 @@
+//! Packets that break a rule that is let go.
+//!
+//! The parsers know nothing of it: a copy of the packet is changed until they accept it, so that a
+//! packet that breaks a rule never makes a value that breaks one.
+
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+
+use super::Frame;
+use super::decoder::FrameDecoder;
+use crate::error::{DecodeError, DecodeErrorKind, Field};
+use crate::header::{Header, PartialHeader};
+use crate::packet::{ConnAck, Disconnect, Packet, connect};
+use crate::packet_type::PacketType;
+use crate::reason::ReasonCode;
+use crate::rules::{Rule, Rules};
+use crate::side::Side;
+use crate::varint::VarInt;
+use crate::version::Version;
+
+pub(super) type Mend =
+    fn(&mut FrameDecoder, DecodeError, Header, &[u8]) -> Result<Packet, DecodeError>;
+
+/// Makes a packet of `frame`, which breaks a rule, if that rule is let go, and each that shows when
+/// it is mended. No rule is mended twice, so that this ends.
+pub(super) fn mend(
+    decoder: &mut FrameDecoder,
+    error: DecodeError,
+    header: Header,
+    frame: &[u8],
+) -> Result<Packet, DecodeError> {
+    let mut copy = Copy::new(header, frame);
+    let (mut error, mut mended) = (error, Rules::STRICT);
+    loop {
+        let Some(rule) = error.rule() else {
+            return Err(error);
+        };
+        if !decoder.rules.lets_go(rule) || mended.lets_go(rule) {
+            return Err(error);
+        }
+        mended = mended.without(rule);
+        if matches!(rule, Rule::ZeroPacketId | Rule::PublishText) {
+            mended.iter().for_each(|rule| decoder.note(rule));
+            let delivery = match header.packet {
+                PacketType::Publish => decoder.read_delivery(header, frame).ok().flatten(),
+                _ => None,
+            };
+            return Err(error.skipped(delivery));
+        }
+        let packet = match copy.mend(rule, error) {
+            Some(Mended::Packet(packet)) => Ok(packet),
+            Some(Mended::Bytes) => copy.parse(decoder),
+            None => return Err(error),
+        };
+        match packet {
+            Ok(packet) => {
+                mended.iter().for_each(|rule| decoder.note(rule));
+                return Ok(copy.finish(packet));
+            }
+            Err(next) => error = next,
+        }
+    }
+}
+
+impl FrameDecoder {
+    /// Reports that a rule was let go.
+    pub(crate) fn note(&mut self, rule: Rule) {
+        self.let_go = self.let_go.without(rule);
+    }
+
+    /// The header that a first byte begins that is not expected, if its rule is let go.
+    #[cold]
+    pub(super) fn let_header_go(
+        &mut self,
+        error: DecodeError,
+    ) -> Result<PartialHeader, DecodeError> {
+        match (error.rule(), error.packet()) {
+            (Some(rule), Some(packet)) if self.rules.lets_go(rule) => {
+                self.note(rule);
+                Ok(PartialHeader::let_go(packet))
+            }
+            _ => Err(self.fail(error)),
+        }
+    }
+}
+
+/// A packet that is being mended.
+struct Copy {
+    header: Header,
+    /// The bytes behind the fixed header.
+    body: Vec<u8>,
+    v31: bool,
+    bridge: bool,
+}
+
+enum Mended {
+    /// The copy was changed.
+    Bytes,
+    /// What the packet means cannot be said in bytes of its version.
+    Packet(Packet),
+}
+
+impl Copy {
+    fn new(header: Header, frame: &[u8]) -> Self {
+        Self {
+            header,
+            body: header.body(frame).to_vec(),
+            v31: false,
+            bridge: false,
+        }
+    }
+
+    /// Parses the copy as it is now.
+    fn parse(&mut self, decoder: &mut FrameDecoder) -> Result<Packet, DecodeError> {
+        let (header, bytes) = self.header.with_body(&self.body);
+        self.header = header;
+        let mut bytes = Bytes::from(bytes);
+        let ctx = decoder.context(header, &bytes)?;
+        match Packet::parse_shared(ctx, header, &mut bytes)? {
+            Some(packet) => Ok(packet),
+            None => Err(DecodeError::new(
+                DecodeErrorKind::Truncated,
+                Field::Packet,
+                Some(header.packet),
+                ctx.version,
+                ctx.sender,
+                0,
+            )),
+        }
+    }
+
+    /// Adds what the bytes do not say any more.
+    fn finish(&self, packet: Packet) -> Packet {
+        match packet {
+            Packet::Connect(mut connect) => {
+                (connect.v31, connect.bridge) = (self.v31, self.bridge);
+                Packet::Connect(connect)
+            }
+            packet => packet,
+        }
+    }
+
+    /// Removes what breaks `rule`, or replaces it. `None` if that cannot be done.
+    fn mend(&mut self, rule: Rule, error: DecodeError) -> Option<Mended> {
+        let at = error.offset().checked_sub(self.header.len());
+        let version = error.version();
+        match rule {
+            Rule::DupAtQoS0 => self.header.first &= !0b1000,
+            Rule::ShortestLength => self.shorten(at?)?,
+            Rule::TrailingBytes => self.body.truncate(at?),
+            Rule::ServerDisconnect => return Some(Mended::Packet(self.disconnect()?)),
+            Rule::PayloadFormatIndicator => *self.body.get_mut(at?)? = 0,
+            Rule::Mqtt31 => {
+                let level = *self.body.get(connect::NAME_V31.len())?;
+                self.v31 = true;
+                let tail = self.body.split_off(connect::NAME_V31.len() + 1);
+                self.body = [connect::NAME, &[level + 1][..], &tail].concat();
+            }
+            Rule::BridgeBit => {
+                *self.body.get_mut(at?)? &= !connect::BRIDGE;
+                self.bridge = true;
+            }
+            Rule::ReservedConnectFlag => *self.body.get_mut(at?)? &= !1,
+            Rule::WillFlags => *self.body.get_mut(at?)? &= !0b0011_1000,
+            Rule::PasswordWithoutUserName => self.add_user_name(at?)?,
+            Rule::ConnAckFlags => *self.body.get_mut(at?)? &= 1,
+            Rule::SessionPresentWithError => *self.body.get_mut(at?)? &= !1,
+            Rule::ConnAckCode => {
+                let code = ReasonCode::from_u8(*self.body.get(1)?);
+                let code = code.filter(|code| {
+                    code.is_error() && code.allowed_in(PacketType::ConnAck, Some(Side::Server))
+                });
+                let code = code.unwrap_or(ReasonCode::UnspecifiedError);
+                return Some(Mended::Packet(ConnAck::new(code).into()));
+            }
+            Rule::SubscriptionOptions => {
+                let mask = match version {
+                    Version::V311 => 0b0000_0011,
+                    Version::V5 => 0b0011_1111,
+                };
+                self.each_option(at?, |_, options| options & mask);
+            }
+            Rule::NoLocalOnShared => self.each_option(at?, |shared, options| match shared {
+                true => options & !0b0000_0100,
+                false => options,
+            }),
+            _ => return None,
+        }
+        Some(Mended::Bytes)
+    }
+
+    /// Writes a length of properties in its shortest form.
+    fn shorten(&mut self, at: usize) -> Option<()> {
+        let (value, len) = VarInt::decode(Version::V311, self.body.get(at..)?).ok()??;
+        let mut shortest = Vec::new();
+        value.encode(&mut shortest);
+        self.body.splice(at..at + len, shortest);
+        Some(())
+    }
+
+    /// The DISCONNECT that a server of 3.1.1 sends as if there were one in that version, with the
+    /// code of 5.0.
+    fn disconnect(&self) -> Option<Packet> {
+        let code = ReasonCode::from_u8(*self.body.first()?);
+        let code = code.filter(|code| code.allowed_in(PacketType::Disconnect, Some(Side::Server)));
+        Some(Disconnect::new(code.unwrap_or(ReasonCode::UnspecifiedError)).into())
+    }
+
+    /// Puts an empty user name in front of the password of a CONNECT of 3.1.1 whose flags are at
+    /// `flags`.
+    fn add_user_name(&mut self, flags: usize) -> Option<()> {
+        const WILL: u8 = 1 << 2;
+        const USER_NAME: u8 = 1 << 7;
+        let fields = match self.body.get(flags)? & WILL {
+            0 => 1,
+            _ => 3,
+        };
+        // Behind the flags and the keep alive.
+        let mut at = flags + 3;
+        for _ in 0..fields {
+            at = self.behind_text(at)?;
+        }
+        self.body.splice(at..at, [0, 0]);
+        *self.body.get_mut(flags)? |= USER_NAME;
+        Some(())
+    }
+
+    /// The position behind the text, or binary data, at `at`.
+    fn behind_text(&self, at: usize) -> Option<usize> {
+        let len = self.body.get(at..)?.first_chunk()?;
+        let end = at + 2 + usize::from(u16::from_be_bytes(*len));
+        (end <= self.body.len()).then_some(end)
+    }
+
+    /// Changes the options at `at`, which are those of a shared subscription, and all behind them.
+    fn each_option(&mut self, at: usize, change: impl Fn(bool, u8) -> u8) {
+        let (mut at, mut shared) = (at, true);
+        while let Some(options) = self.body.get_mut(at) {
+            *options = change(shared, *options);
+            let filter = at + 3;
+            let Some(end) = self.behind_text(at + 1) else {
+                return;
+            };
+            shared = self
+                .body
+                .get(filter..end)
+                .is_some_and(|f| f.starts_with(b"$share/"));
+            at = end;
+        }
+    }
+}
+
+/// The frame of a packet of which no more than the header was let go.
+#[cold]
+pub(super) fn rewrite(
+    version: Version,
+    header: Header,
+    frame: &[u8],
+) -> Result<Frame, DecodeError> {
+    let (_, bytes) = header.with_body(header.body(frame));
+    Frame::new(version, bytes.into())
+}
+
+/// The frame of a packet that was mended, or `None` if its version cannot say it. CONNECT of 3.1 or
+/// of a bridge becomes one of 3.1.1.
+#[cold]
+pub(super) fn encode(version: Version, mut packet: Packet) -> Option<Frame> {
+    if let Packet::Connect(connect) = &mut packet {
+        (connect.v31, connect.bridge) = (false, false);
+    }
+    let mut bytes = BytesMut::new();
+    packet.encode(version, &mut bytes).ok()?;
+    Frame::new(version, bytes.freeze()).ok()
+}
