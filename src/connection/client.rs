@@ -228,7 +228,7 @@ impl<M: Publishable> Connection<M> {
         // None outlives its connection, and CONNACK has not allowed any.
         self.own_aliases.reset(0);
         self.agreement = asked;
-        self.outbox.greeting = Some(Box::new(packet));
+        self.outbox.greet(packet);
         if self.settings.calls_before_conn_ack {
             self.discard_unsupported();
         }
@@ -242,7 +242,7 @@ impl<M: Publishable> Connection<M> {
     /// [`WrongState`](ConnectionError::WrongState) without a connection.
     pub fn ping(&mut self) -> Result<(), ConnectionError> {
         self.check_connected()?;
-        self.outbox.ping_request = true;
+        self.outbox.request_ping();
         Ok(())
     }
 
@@ -385,7 +385,9 @@ impl sealed::Role for Client {
     }
 
     fn handle_own_timeout<M>(connection: &mut Connection<M>, now: Duration) {
-        connection.outbox.ping_request |= connection.role.pinger.take_ping(now);
+        if connection.role.pinger.take_ping(now) {
+            connection.outbox.request_ping();
+        }
     }
 
     fn has_session(&self) -> bool {

@@ -1,4 +1,3 @@
-use alloc::boxed::Box;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -58,7 +57,7 @@ impl<M: Publishable> Connection<M> {
             return Err(ConnectionError::WrongState);
         };
         self.agreement.settle(Side::Server, connack);
-        self.outbox.greeting = Some(Box::new(packet));
+        self.outbox.greet(packet);
         let limit = self.agreement.own.maximum_packet_size;
         let limit = limit.map_or(self.settings.max_packet_size, NonZeroU32::get);
         self.decoder.set_max_packet_size(limit);

@@ -64,8 +64,10 @@ pub(super) struct Pinger {
     interval: Option<Duration>,
     /// The time that CONNACK, PINGRESP and each AUTH may take.
     response_timeout: Duration,
+    /// The time of the packet that was sent last.
     last: Duration,
-    ping_at: Option<Duration>,
+    /// True if PINGREQ was due since.
+    pinged: bool,
     answer_by: Option<Duration>,
 }
 
@@ -75,7 +77,7 @@ impl Pinger {
             interval: None,
             response_timeout,
             last: Duration::ZERO,
-            ping_at: None,
+            pinged: false,
             answer_by: None,
         }
     }
@@ -92,16 +94,13 @@ impl Pinger {
     /// CONNACK is accepted: the interval counts from the packet that was sent last.
     pub(super) fn keep_alive(&mut self, interval: Option<Duration>) {
         self.interval = interval;
-        self.ping_at = interval.map(|interval| self.last.saturating_add(interval));
+        self.pinged = false;
         self.answer_by = None;
     }
 
     /// Notes that a packet is sent. Only sent packets count [MQTT-3.1.2-20].
     pub(super) fn sent(&mut self, now: Duration, awaits_answer: bool) {
-        self.last = now;
-        if let Some(interval) = self.interval {
-            self.ping_at = Some(now.saturating_add(interval));
-        }
+        (self.last, self.pinged) = (now, false);
         if awaits_answer {
             self.answer_by
                 .get_or_insert_with(|| now.saturating_add(self.response_timeout));
@@ -124,13 +123,17 @@ impl Pinger {
         self.answer_by
     }
 
-    pub(super) const fn ping_at(&self) -> Option<Duration> {
-        self.ping_at
+    /// The time at which PINGREQ is due, unless it was.
+    pub(super) fn ping_at(&self) -> Option<Duration> {
+        let interval = self.interval.filter(|_| !self.pinged)?;
+        Some(self.last.saturating_add(interval))
     }
 
     /// Returns whether PINGREQ is due, once.
     pub(super) fn take_ping(&mut self, now: Duration) -> bool {
-        self.ping_at.take_if(|at| *at <= now).is_some()
+        let due = self.ping_at().is_some_and(|at| at <= now);
+        self.pinged |= due;
+        due
     }
 }
 

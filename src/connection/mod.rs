@@ -108,7 +108,7 @@ pub use event::{Answer, Closed, Event, GivenUp, Incoming, Outcome, RequestToken}
 use keep_alive::Arrival;
 pub use limits::Limits;
 use outbox::Outbox;
-use receive::{Verdict, incoming};
+use receive::{Verdict, delivered, incoming};
 pub use server::Server;
 use settings::Settings;
 
@@ -260,15 +260,15 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         let now = self.advance(now);
         R::received(self, now);
         let verdict = self.judge(version, packet)?;
-        if matches!(verdict, Verdict::Done) {
-            return Ok(None);
-        }
-        Ok(incoming(
-            verdict,
-            &self.session,
-            packet.as_borrowed(),
-            |alias| Some(self.peer_aliases.topic(alias)?.as_borrowed()),
-        ))
+        let aliased = |alias| Some(self.peer_aliases.topic(alias)?.as_borrowed());
+        Ok(match (verdict, packet) {
+            (Verdict::Done, _) => None,
+            // No other packet is looked at, as most are messages.
+            (Verdict::Deliver, Packet::Publish(publish)) => {
+                delivered(&self.session, publish.as_borrowed(), aliased)
+            }
+            _ => incoming(verdict, &self.session, packet.as_borrowed(), aliased),
+        })
     }
 
     /// Handles an error of the caller's decoder, which ends the connection.
@@ -356,7 +356,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Begins what CONNECT and CONNACK agreed.
     fn establish(&mut self) {
         self.state = State::Connected { turn: Turn::Nobody };
-        self.outbox.unchecked = true;
+        (self.outbox.unchecked, self.outbox.attention) = (true, true);
         self.peer_aliases
             .reset(self.agreement.own.topic_alias_maximum);
         self.own_aliases

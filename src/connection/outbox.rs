@@ -36,6 +36,10 @@ pub(super) struct Outbox<M> {
     rare: Option<Box<Rare>>,
     /// True if there may be messages that were not checked against the peer's limits.
     pub(super) unchecked: bool,
+    /// False if [`poll_transmit`](super::Connection::poll_transmit) has nothing to look at but
+    /// calls and the session: the connection is accepted, nothing else is to be sent, and no
+    /// message is unchecked or expires. What changes that sets it, and polling clears it.
+    pub(super) attention: bool,
     /// The packet that was returned last, while the caller may borrow it.
     pub(super) handed: Option<Box<Packet>>,
     /// The properties of a message that is being sent.
@@ -98,6 +102,7 @@ impl<M> Outbox<M> {
             next_expiry: None,
             rare: None,
             unchecked: false,
+            attention: true,
             handed: None,
             block: Vec::new(),
             owed_in_a_row: 0,
@@ -141,6 +146,7 @@ impl<M> Outbox<M> {
 
     /// The rare parts, to add to them.
     pub(super) fn rare(&mut self) -> &mut Rare {
+        self.attention = true;
         self.rare.get_or_insert_default()
     }
 
@@ -175,9 +181,25 @@ impl<M> Outbox<M> {
         if self.has_handed_call {
             self.pop_handed_call();
         }
-        if self.handed.is_some() {
-            self.handed = None;
-        }
+        self.handed = None;
+    }
+
+    /// Queues CONNECT or CONNACK.
+    pub(super) fn greet(&mut self, packet: Packet) {
+        self.greeting = Some(Box::new(packet));
+        self.attention = true;
+    }
+
+    /// Queues PINGREQ.
+    pub(super) const fn request_ping(&mut self) {
+        self.ping_request = true;
+        self.attention = true;
+    }
+
+    /// Queues PINGRESP.
+    pub(super) const fn answer_ping(&mut self) {
+        self.ping_responses = self.ping_responses.saturating_add(1);
+        self.attention = true;
     }
 
     #[inline(never)]
@@ -218,6 +240,14 @@ impl<M> Outbox<M> {
         match self.calls.remove(handed + at)?.what {
             What::Publish(message) => message,
             What::Request(_) => None,
+        }
+    }
+
+    /// Drops the message that was handed out, which is sent by now.
+    #[inline]
+    pub(super) fn drop_handed_call(&mut self) {
+        if self.has_handed_call {
+            self.pop_handed_call();
         }
     }
 
@@ -324,11 +354,17 @@ impl<M> Outbox<M> {
     /// PUBACK or PUBREC, with its explanation if it has one.
     #[inline]
     pub(super) fn explained(&mut self, packet_id: PacketId, reason: ReasonCode) -> Ack<&[u8]> {
+        match &mut self.rare {
+            None => plain(packet_id, reason),
+            Some(_) => self.explained_if(packet_id, reason),
+        }
+    }
+
+    #[cold]
+    fn explained_if(&mut self, packet_id: PacketId, reason: ReasonCode) -> Ack<&[u8]> {
         let mut ack = plain(packet_id, reason);
-        let Some(rare) = &mut self.rare else {
-            return ack;
-        };
-        if let Some(properties) = rare.explanations.remove(&packet_id) {
+        let explanations = &mut self.rare().explanations;
+        if let Some(properties) = explanations.remove(&packet_id) {
             let explained = Packet::PubAck(Ack {
                 packet_id,
                 reason,

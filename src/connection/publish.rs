@@ -43,6 +43,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             Ok(delivery) => delivery,
             Err(why) => return Err(Refused::new(why, message)),
         };
+        if expiry != Expiry::Never {
+            self.outbox.attention = true;
+        }
         match (Outbound::new(qos), delivery.packet_id()) {
             (Some(state), Some(id)) => Ok(self.session.push_message(state, id, expiry, message)),
             _ => {

@@ -11,7 +11,7 @@ use crate::packet::{Packet, Publish};
 use crate::property::{Properties, Property, TopicAlias};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
-use crate::session::{Fate, Progress, Session, Token};
+use crate::session::{Fate, Session, Token};
 use crate::side::Side;
 use crate::topic::TopicName;
 use crate::version::Version;
@@ -82,23 +82,19 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
                 self.check_problem_information(&ack.properties)?;
                 let (packet, reason) = (packet.packet_type(), ack.reason);
-                let take = |message: &mut Option<M>| message.take().map(Box::new);
-                let progress = self
-                    .session
-                    .handle_ack(packet, ack.packet_id, reason, take)?;
-                if let Progress::Completed {
-                    call,
-                    fate,
-                    message,
-                } = progress
-                {
-                    let outcome = || match fate {
-                        Fate::Accepted => Outcome::Accepted(reason),
-                        Fate::Refused => Outcome::Refused(reason, message),
-                        Fate::Uncertain => Outcome::Uncertain(Some(reason)),
-                    };
-                    push_made(&mut self.events, || Event::Published(call, outcome()));
-                }
+                let events = &mut self.events;
+                let completed = |call, fate, message: &mut Option<M>| {
+                    push_made(events, || {
+                        let outcome = match fate {
+                            Fate::Accepted => Outcome::Accepted(reason),
+                            Fate::Refused => Outcome::Refused(reason, message.take().map(Box::new)),
+                            Fate::Uncertain => Outcome::Uncertain(Some(reason)),
+                        };
+                        Event::Published(call, outcome)
+                    });
+                };
+                self.session
+                    .handle_ack(packet, ack.packet_id, reason, completed)?;
                 Ok(Verdict::Done)
             }
             _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
@@ -162,14 +158,8 @@ pub(super) fn incoming<M, B: AsRef<[u8]>>(
     aliased: impl FnOnce(TopicAlias) -> Option<TopicName<B>>,
 ) -> Option<Incoming<B>> {
     Some(match (verdict, packet) {
-        (Verdict::Deliver, Packet::Publish(mut publish)) => {
-            let mut token = session.latest_token(publish.delivery);
-            token.dup = publish.dup;
-            let topic = match publish.topic.take() {
-                Some(topic) => topic,
-                None => aliased(publish.properties.topic_alias()?)?,
-            };
-            Incoming::Message(publish.into_message(topic), token)
+        (Verdict::Deliver, Packet::Publish(publish)) => {
+            return delivered(session, publish, aliased);
         }
         (Verdict::Connect, Packet::Connect(connect)) => Incoming::Connect(Box::new(connect)),
         (Verdict::Request(token), Packet::Subscribe(request)) => {
@@ -183,6 +173,22 @@ pub(super) fn incoming<M, B: AsRef<[u8]>>(
         (Verdict::TooLarge(error, token), _) => Incoming::TooLarge(error, token),
         _ => return None,
     })
+}
+
+/// A message that was handled just now.
+#[inline]
+pub(super) fn delivered<M, B: AsRef<[u8]>>(
+    session: &Session<M>,
+    mut publish: Publish<B>,
+    aliased: impl FnOnce(TopicAlias) -> Option<TopicName<B>>,
+) -> Option<Incoming<B>> {
+    let mut token = session.latest_token(publish.delivery);
+    token.dup = publish.dup;
+    let topic = match publish.topic.take() {
+        Some(topic) => topic,
+        None => aliased(publish.properties.topic_alias()?)?,
+    };
+    Some(Incoming::Message(publish.into_message(topic), token))
 }
 
 /// The length of PUBACK, PUBREC, PUBREL or PUBCOMP with a code.

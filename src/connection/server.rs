@@ -262,8 +262,7 @@ impl sealed::Role for Server {
                     connection.begin_request(PacketType::Unsubscribe, id, filters)
                 }
                 Packet::PingReq => {
-                    let owed = &mut connection.outbox.ping_responses;
-                    *owed = owed.saturating_add(1);
+                    connection.outbox.answer_ping();
                     Ok(Verdict::Done)
                 }
                 Packet::Disconnect(disconnect) => connection.handle_disconnect(disconnect),

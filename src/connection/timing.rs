@@ -79,11 +79,13 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     #[inline]
     pub(super) fn advance(&mut self, now: Duration) -> Duration {
         // Mostly it is the same as in the call before.
-        if self.now != now {
-            self.now = self.now.max(now);
+        if self.now < now {
+            self.now = now;
         }
-        self.session.begin_expiry(self.now);
-        self.outbox.begin_expiry(self.now);
+        if self.outbox.attention {
+            self.session.begin_expiry(self.now);
+            self.outbox.begin_expiry(self.now);
+        }
         self.now
     }
 

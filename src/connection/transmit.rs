@@ -25,10 +25,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     #[must_use]
     pub fn poll_transmit(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
         let now = self.advance(now);
-        self.outbox.drop_handed();
-        let expires = self.session.next_expiry().is_some() || self.outbox.next_expiry.is_some();
-        if self.outbox.unchecked || expires {
-            self.drop_unsendable();
+        self.outbox.drop_handed_call();
+        if self.outbox.attention {
+            self.attend();
         }
         let next = self.next()?;
         let outbox = &mut self.outbox;
@@ -91,6 +90,20 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
+    /// Drops what is sent or may not be sent, and returns to the quick path if there is no more.
+    #[inline(never)]
+    fn attend(&mut self) {
+        self.outbox.drop_handed();
+        let expires = self.session.next_expiry().is_some() || self.outbox.next_expiry.is_some();
+        if self.outbox.unchecked || expires {
+            self.drop_unsendable();
+        }
+        self.outbox.attention = !self.is_connected()
+            || expires
+            || self.outbox.unchecked
+            || self.outbox.owes_something();
+    }
+
     pub(super) fn has_something_to_send(&self) -> bool {
         match (self.next(), &self.state) {
             (None, _) | (Some(Next::Last), State::Closing { last: None, .. }) => false,
@@ -100,8 +113,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     #[inline]
     fn next(&self) -> Option<Next> {
-        // What nearly every call finds: the outbox owes nothing on an accepted connection.
-        if !self.is_connected() || self.outbox.owes_something() {
+        if self.outbox.attention {
             return self.next_of_many();
         }
         let owed = self.session.next_owed().map(Next::Owed);

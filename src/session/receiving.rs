@@ -157,6 +157,7 @@ impl<M> Session<M> {
             _ => PacketType::PubRec,
         };
         let reason = match version {
+            _ if reason == ReasonCode::Success => reason,
             Version::V5 if reason.allowed_in(packet, None) => reason,
             Version::V311 if !reason.is_error() => ReasonCode::Success,
             _ => return Err(SessionError::InvalidReasonCode),
@@ -245,30 +246,32 @@ impl<M> Session<M> {
     #[inline]
     pub(super) fn poll_completion(&mut self) -> Option<Transmit<'_, M>> {
         let version = self.link?.version;
+        let at = self.inbound.unsent_slot(Lane::Release);
         let (id, received) = self.inbound.unsent(Lane::Release)?;
         let reason = match (version, received.reason) {
             (Version::V5, Some(reason)) => reason,
             _ => ReasonCode::Success,
         };
-        self.finish(id);
+        self.finish(at);
         Some(Transmit::PubComp(id, reason))
     }
 
     #[inline]
     pub(super) fn poll_receipt(&mut self) -> Option<Transmit<'_, M>> {
         self.link?;
+        let at = self.inbound.unsent_slot(Lane::Message);
         let (id, received) = self.inbound.unsent(Lane::Message)?;
         let (state, reason) = (received.state, received.reason?);
         match state {
             Inbound::OwePubAck => {
-                self.finish(id);
+                self.finish(at);
                 return Some(Transmit::PubAck(id, reason));
             }
             Inbound::AwaitPubRel => {
                 let (_, received) = self.inbound.advance(Lane::Message)?;
                 received.reason = None;
             }
-            _ => self.finish(id),
+            _ => self.finish(at),
         }
         Some(Transmit::PubRec(id, reason))
     }
@@ -281,9 +284,10 @@ impl<M> Session<M> {
     }
 
     /// Removes an exchange whose last packet is sent, and restores its part of the quota.
-    fn finish(&mut self, id: PacketId) {
-        if let Some(counted) = self.inbound.remove_with(id, |received| received.counted) {
-            self.receiving -= u16::from(counted);
+    fn finish(&mut self, at: u16) {
+        if let Some(received) = self.inbound.at(at) {
+            self.receiving -= u16::from(received.counted);
+            self.inbound.drop_at(at);
         }
     }
 }
