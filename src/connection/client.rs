@@ -143,7 +143,7 @@ impl<M: Publishable> Connection<M> {
     /// PINGRESP has that time again.
     #[must_use]
     pub const fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.role.pinger.set_response_timeout(timeout);
+        self.role.pinger.response_timeout = timeout;
         self
     }
 
@@ -188,13 +188,10 @@ impl<M: Publishable> Connection<M> {
             return Err(ConnectionError::EmptyClientId);
         }
         let mut connect = connect;
-        let announced = connect.properties.maximum_packet_size();
-        let maximum = core::num::NonZeroU32::new(self.settings.max_packet_size);
-        if let (Version::V5, None, Some(maximum)) = (version, announced, maximum) {
-            if maximum.get() < u32::MAX {
-                let builder = connect.properties.to_builder();
-                connect.properties = builder.maximum_packet_size(maximum).build();
-            }
+        let set = connect.properties.maximum_packet_size();
+        if let Some(maximum) = self.settings.to_announce(version, set) {
+            let builder = connect.properties.to_builder();
+            connect.properties = builder.maximum_packet_size(maximum).build();
         }
         let (clean_start, client_id) = (connect.clean_start, connect.client_id.clone());
         let asked = Agreement::asked(Side::Client, version, &connect);
@@ -377,7 +374,7 @@ impl sealed::Role for Client {
     }
 
     fn peer_timeout<M>(connection: &Connection<M>) -> Option<Duration> {
-        connection.role.pinger.answer_by()
+        connection.role.pinger.answer_by
     }
 
     fn own_timeout<M>(connection: &Connection<M>) -> Option<Duration> {

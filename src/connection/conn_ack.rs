@@ -104,10 +104,8 @@ impl<M: Publishable> Connection<M> {
     /// CONNACK with Maximum Packet Size, or without if the client does not support a packet of that
     /// size.
     fn fit_conn_ack(&self, connack: ConnAck) -> Result<Packet, ConnectionError> {
-        let maximum = NonZeroU32::new(self.settings.max_packet_size);
-        let maximum = maximum.filter(|maximum| maximum.get() < u32::MAX);
-        let absent = connack.properties.maximum_packet_size().is_none();
-        if let (Version::V5, Some(maximum), true) = (self.agreement.version, maximum, absent) {
+        let set = connack.properties.maximum_packet_size();
+        if let Some(maximum) = self.settings.to_announce(self.agreement.version, set) {
             let mut announcing = connack.clone();
             let builder = connack.properties.to_builder();
             announcing.properties = builder.maximum_packet_size(maximum).build();

@@ -6,8 +6,8 @@ use core::time::Duration;
 pub(super) struct Arrival {
     /// The time at which the incomplete packet began.
     since: Option<Duration>,
-    timeout: Duration,
-    paused: bool,
+    pub(super) timeout: Duration,
+    pub(super) paused: bool,
 }
 
 impl Arrival {
@@ -19,21 +19,9 @@ impl Arrival {
         }
     }
 
-    pub(super) const fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout = timeout;
-    }
-
     /// A new network connection.
     pub(super) const fn start(&mut self) {
         *self = Self::new(self.timeout);
-    }
-
-    pub(super) const fn set_paused(&mut self, paused: bool) {
-        self.paused = paused;
-    }
-
-    pub(super) const fn is_paused(&self) -> bool {
-        self.paused
     }
 
     /// A packet is complete: what follows is another one.
@@ -47,8 +35,9 @@ impl Arrival {
         self.since.get_or_insert(now);
     }
 
-    /// Restarts the peer's time.
-    pub(super) fn restart(&mut self, now: Duration) {
+    /// Reads again, and restarts the peer's time.
+    pub(super) fn resume(&mut self, now: Duration) {
+        self.paused = false;
         self.since = self.since.map(|_| now);
     }
 
@@ -63,12 +52,12 @@ pub(super) struct Pinger {
     /// Keep Alive; `None` means that it is off.
     interval: Option<Duration>,
     /// The time that CONNACK, PINGRESP and each AUTH may take.
-    response_timeout: Duration,
+    pub(super) response_timeout: Duration,
     /// The time of the packet that was sent last.
     last: Duration,
     /// True if PINGREQ was due since.
     pinged: bool,
-    answer_by: Option<Duration>,
+    pub(super) answer_by: Option<Duration>,
 }
 
 impl Pinger {
@@ -80,10 +69,6 @@ impl Pinger {
             pinged: false,
             answer_by: None,
         }
-    }
-
-    pub(super) const fn set_response_timeout(&mut self, timeout: Duration) {
-        self.response_timeout = timeout;
     }
 
     /// A new network connection: nothing is due before CONNECT is sent.
@@ -117,10 +102,6 @@ impl Pinger {
     /// The answer is there.
     pub(super) const fn answered(&mut self) {
         self.answer_by = None;
-    }
-
-    pub(super) const fn answer_by(&self) -> Option<Duration> {
-        self.answer_by
     }
 
     /// The time at which PINGREQ is due, unless it was.

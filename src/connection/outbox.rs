@@ -133,7 +133,8 @@ impl<M> Outbox<M> {
     }
 
     pub(super) fn shrink_to_fit(&mut self) {
-        self.drop_handed();
+        self.drop_handed_call();
+        self.handed = None;
         self.rare.take_if(|rare| rare.is_empty());
         self.calls.shrink_to_fit();
         self.block = Vec::new();
@@ -170,20 +171,6 @@ impl<M> Outbox<M> {
         }
     }
 
-    /// A buffer for properties that are looked at before anything is sent.
-    pub(super) const fn scratch(&mut self) -> &mut Vec<u8> {
-        &mut self.block
-    }
-
-    /// Drops the packet that was handed out, which is sent by now.
-    #[inline]
-    pub(super) fn drop_handed(&mut self) {
-        if self.has_handed_call {
-            self.pop_handed_call();
-        }
-        self.handed = None;
-    }
-
     /// Queues CONNECT or CONNACK.
     pub(super) fn greet(&mut self, packet: Packet) {
         self.greeting = Some(Box::new(packet));
@@ -200,6 +187,14 @@ impl<M> Outbox<M> {
     pub(super) const fn answer_ping(&mut self) {
         self.ping_responses = self.ping_responses.saturating_add(1);
         self.attention = true;
+    }
+
+    /// Drops the message that was handed out, which is sent by now.
+    #[inline]
+    pub(super) fn drop_handed_call(&mut self) {
+        if self.has_handed_call {
+            self.pop_handed_call();
+        }
     }
 
     #[inline(never)]
@@ -222,13 +217,13 @@ impl<M> Outbox<M> {
 
     /// Takes the first of the calls that wait.
     pub(super) fn pop_first(&mut self) -> Option<Call<M>> {
-        self.drop_handed();
+        self.drop_handed_call();
         self.calls.pop_front()
     }
 
     /// Takes all calls that wait.
     pub(super) fn take_calls(&mut self) -> VecDeque<Call<M>> {
-        self.drop_handed();
+        self.drop_handed_call();
         core::mem::take(&mut self.calls)
     }
 
@@ -240,14 +235,6 @@ impl<M> Outbox<M> {
         match self.calls.remove(handed + at)?.what {
             What::Publish(message) => message,
             What::Request(_) => None,
-        }
-    }
-
-    /// Drops the message that was handed out, which is sent by now.
-    #[inline]
-    pub(super) fn drop_handed_call(&mut self) {
-        if self.has_handed_call {
-            self.pop_handed_call();
         }
     }
 
@@ -292,15 +279,10 @@ impl<M> Outbox<M> {
     }
 
     /// Begins the expiry intervals of the messages that were published since the last moment told.
-    #[inline]
     pub(super) fn begin_expiry(&mut self, now: Duration) {
-        if let Some(first) = self.to_begin.take() {
-            self.begin_expiry_from(first, now);
-        }
-    }
-
-    #[cold]
-    fn begin_expiry_from(&mut self, first: CallId, now: Duration) {
+        let Some(first) = self.to_begin.take() else {
+            return;
+        };
         let mut next: Option<Duration> = None;
         let new = self
             .calls
@@ -318,11 +300,6 @@ impl<M> Outbox<M> {
 
     fn expires_next(&mut self, at: Duration) {
         self.next_expiry = Some(self.next_expiry.map_or(at, |next| next.min(at)));
-    }
-
-    /// The moment at which to look for expired messages, if any expires.
-    pub(super) const fn next_expiry(&self) -> Option<Duration> {
-        self.next_expiry
     }
 
     /// Discards the messages that have expired, as

@@ -17,6 +17,7 @@ use crate::property::{AckProperties, SubscribeProperties, UnsubscribeProperties}
 use crate::qos::Delivery;
 use crate::reason::ReasonCode;
 use crate::session::{CallId, Expiry};
+use crate::side::Side;
 
 /// SUBSCRIBE and UNSUBSCRIBE of a client.
 impl<M: Publishable> client::Connection<M> {
@@ -110,14 +111,8 @@ impl<M: Publishable> client::Connection<M> {
             let checked = self.agreement.peer.check_subscribe(subscribe);
             checked.map_err(ConnectionError::NotSupported)?;
         }
-        match self
-            .agreement
-            .peer
-            .fit(packet.encoded_len(self.agreement.version)?)
-        {
-            true => Ok(()),
-            false => Err(ConnectionError::PacketTooLarge),
-        }
+        let len = packet.encoded_len(self.agreement.version)?;
+        self.agreement.check_len(len)
     }
 
     /// Discards calls that were queued before the version and the server's limits were known, and
@@ -126,7 +121,11 @@ impl<M: Publishable> client::Connection<M> {
         for call in self.outbox.take_calls() {
             let supported = match &call.what {
                 What::Request(request) => self.check_request(&request.packet(PacketId::MAX)),
-                What::Publish(Some(message)) => self.fit_message(Delivery::AtMostOnce, message),
+                What::Publish(Some(message)) => {
+                    let (delivery, block) = (Delivery::AtMostOnce, &mut self.outbox.block);
+                    self.agreement
+                        .check_message(Side::Client, message, delivery, block)
+                }
                 What::Publish(None) => Ok(()),
             };
             match (supported, call.what) {
@@ -236,11 +235,12 @@ impl<M: Publishable> server::Connection<M> {
         self.check_connected()?;
         let mut answer = SubAck::new(token.packet_id, ReasonCodes::new(codes));
         answer.properties = properties;
-        let codes = answer.reasons.iter().len();
-        let request = self.role.requests.get(&token.packet_id).filter(|request| {
-            (request.number, request.packet, request.codes) == (token.number, packet, codes)
-        });
-        if request.is_none() {
+        let request = PeerRequest {
+            number: token.number,
+            packet,
+            codes: answer.reasons.iter().len(),
+        };
+        if self.role.requests.get(&token.packet_id) != Some(&request) {
             return Err(ConnectionError::NoSuchRequest);
         }
         self.answer(match packet {

@@ -130,7 +130,7 @@ pub struct Server {
 }
 
 /// A SUBSCRIBE or UNSUBSCRIBE that is not answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct PeerRequest {
     pub(super) number: u64,
     pub(super) packet: PacketType,
