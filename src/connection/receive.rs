@@ -84,14 +84,19 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 let (packet, reason) = (packet.packet_type(), ack.reason);
                 let events = &mut self.events;
                 let completed = |call, fate, message: &mut Option<M>| {
-                    push_made(events, || {
-                        let outcome = match fate {
-                            Fate::Accepted => Outcome::Accepted(reason),
-                            Fate::Refused => Outcome::Refused(reason, message.take().map(Box::new)),
-                            Fate::Uncertain => Outcome::Uncertain(Some(reason)),
-                        };
-                        Event::Published(call, outcome)
-                    });
+                    let published = |outcome| Event::Published(call, outcome);
+                    match fate {
+                        Fate::Accepted => {
+                            push_made(events, || published(Outcome::Accepted(reason)));
+                        }
+                        Fate::Refused => {
+                            let message = message.take().map(Box::new);
+                            events.push_back(published(Outcome::Refused(reason, message)));
+                        }
+                        Fate::Uncertain => {
+                            events.push_back(published(Outcome::Uncertain(Some(reason))));
+                        }
+                    }
                 };
                 self.session
                     .handle_ack(packet, ack.packet_id, reason, completed)?;

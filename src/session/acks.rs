@@ -128,7 +128,7 @@ impl<M> Session<M> {
                     sent.abandoned = false;
                     // If PUBREL is not yet sent, it answers both.
                     if first || !matches!(self.outbound.place(id), Some((_, false))) {
-                        self.outbound.requeue(Lane::Release, id);
+                        self.outbound.requeue_at(Lane::Release, at);
                     }
                     if ours {
                         self.record(Change::Released(id));

@@ -122,9 +122,14 @@ impl<T> InFlight<T> {
     /// Puts an entry at the end of `lane`, to be sent again.
     pub(super) fn requeue(&mut self, lane: Lane, id: PacketId) {
         if let Some(at) = self.ids.slot(id) {
-            self.unlink(at);
-            self.link(lane, at);
+            self.requeue_at(lane, at);
         }
+    }
+
+    /// As [`requeue`](Self::requeue), by the slot.
+    pub(super) fn requeue_at(&mut self, lane: Lane, at: u16) {
+        self.unlink(at);
+        self.link(lane, at);
     }
 
     /// Everything in `lane` is yet to be sent.

@@ -185,15 +185,15 @@ impl<M> Session<M> {
     ///
     /// If the packet identifier is that of a QoS 1 message.
     pub fn handle_pub_rel(&mut self, id: PacketId) -> Result<(), Violation> {
-        let known = self.inbound.get_mut(id);
-        let reason = Inbound::on_pub_rel(known.as_ref().map(|received| received.state))?;
+        let known = self.inbound.find(id);
+        let reason = Inbound::on_pub_rel(known.as_ref().map(|(_, received)| received.state))?;
         match known {
-            Some(received) if received.state == Inbound::OwePubComp => {}
-            Some(received) => {
+            Some((_, received)) if received.state == Inbound::OwePubComp => {}
+            Some((at, received)) => {
                 let stored = received.state == Inbound::AwaitPubRel;
                 received.state = Inbound::OwePubComp;
                 received.reason = Some(reason);
-                self.inbound.requeue(Lane::Release, id);
+                self.inbound.requeue_at(Lane::Release, at);
                 if stored {
                     self.record(Change::Forgotten(id));
                 }
