@@ -189,7 +189,7 @@ impl<M: Publishable> Connection<M> {
         }
         let mut connect = connect;
         let set = connect.properties.maximum_packet_size();
-        if let Some(maximum) = self.settings.to_announce(version, set) {
+        if let Some(maximum) = self.settings.announced_size(version, set) {
             let builder = connect.properties.to_builder();
             connect.properties = builder.maximum_packet_size(maximum).build();
         }

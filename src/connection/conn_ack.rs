@@ -105,7 +105,7 @@ impl<M: Publishable> Connection<M> {
     /// size.
     fn fit_conn_ack(&self, connack: ConnAck) -> Result<Packet, ConnectionError> {
         let set = connack.properties.maximum_packet_size();
-        if let Some(maximum) = self.settings.to_announce(self.agreement.version, set) {
+        if let Some(maximum) = self.settings.announced_size(self.agreement.version, set) {
             let mut announcing = connack.clone();
             let builder = connack.properties.to_builder();
             announcing.properties = builder.maximum_packet_size(maximum).build();

@@ -187,9 +187,11 @@ mod sealed {
 
         /// Ends the connection as refused if the error is a CONNACK of another version.
         fn understand<M: Publishable>(
-            connection: &mut Connection<Self, M>,
-            error: &DecodeError,
-        ) -> bool;
+            _connection: &mut Connection<Self, M>,
+            _error: &DecodeError,
+        ) -> bool {
+            false
+        }
 
         /// Notes that a packet is sent.
         fn sent(&mut self, now: Duration, awaits_answer: bool);
@@ -204,10 +206,12 @@ mod sealed {
         fn peer_timeout<M>(connection: &Connection<Self, M>) -> Option<Duration>;
 
         /// The time by which this side has to send something.
-        fn own_timeout<M>(connection: &Connection<Self, M>) -> Option<Duration>;
+        fn own_timeout<M>(_connection: &Connection<Self, M>) -> Option<Duration> {
+            None
+        }
 
         /// Fires the timer of this side.
-        fn handle_own_timeout<M>(connection: &mut Connection<Self, M>, now: Duration);
+        fn handle_own_timeout<M>(_connection: &mut Connection<Self, M>, _now: Duration) {}
 
         /// Returns whether there is a session: a server has none before it accepts.
         fn has_session(&self) -> bool;

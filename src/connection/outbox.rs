@@ -357,14 +357,13 @@ impl<M> Outbox<M> {
     /// Notes that this is sent, which decides the next turn.
     #[inline]
     pub(super) const fn take_turns(&mut self, next: Next) {
-        self.owed_in_a_row = match next {
-            Next::Answer | Next::PingResp | Next::PingReq | Next::Owed(_) => {
-                self.owed_in_a_row.saturating_add(1)
-            }
-            _ => 0,
-        };
         self.session_is_next = matches!(next, Next::Answer | Next::PingResp | Next::PingReq);
-        if !matches!(next, Next::Owed(_)) {
+        let of_session = matches!(next, Next::Owed(_));
+        self.owed_in_a_row = match self.session_is_next || of_session {
+            true => self.owed_in_a_row.saturating_add(1),
+            false => 0,
+        };
+        if !of_session {
             self.ping_is_next = matches!(next, Next::Answer);
         }
     }

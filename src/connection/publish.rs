@@ -73,14 +73,13 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             (QoS::ExactlyOnce, Some(id)) => Delivery::ExactlyOnce(id),
             (_, None) => return Err(SessionError::PacketIdsExhausted.into()),
         };
-        match (R::SIDE, &self.state) {
-            (_, State::Connected { .. }) => {}
-            (Side::Server, _) | (_, State::Closing { .. }) => {
-                return Err(ConnectionError::WrongState);
-            }
-            (Side::Client, State::Connecting { .. }) => {}
-            (Side::Client, _) if qos == QoS::AtMostOnce => return Err(ConnectionError::WrongState),
-            (Side::Client, _) => {}
+        let waits = match (R::SIDE, &self.state) {
+            (_, State::Connected { .. }) | (Side::Client, State::Connecting { .. }) => true,
+            (Side::Client, State::Idle | State::Closed { .. }) => qos > QoS::AtMostOnce,
+            _ => false,
+        };
+        if !waits {
+            return Err(ConnectionError::WrongState);
         }
         let borrowed = message.message(self.agreement.version);
         for property in &borrowed.properties {

@@ -51,11 +51,11 @@ impl<M: Publishable> client::Connection<M> {
         subscriptions: Subscriptions,
         properties: SubscribeProperties,
     ) -> Result<CallId, Refused<Subscriptions>> {
-        let mut packet = Subscribe::new(PacketId::MAX, subscriptions.as_borrowed());
-        packet.properties = properties.as_borrowed();
-        match self.check_new_request(&packet.into()) {
-            Err(why) => Err(Refused::new(why, subscriptions)),
-            Ok(()) => Ok(self.request(Request::Subscribe(Box::new((subscriptions, properties))))),
+        let mut subscribe = Box::new(Subscribe::new(PacketId::MAX, subscriptions));
+        subscribe.properties = properties;
+        match self.check_new_request(&subscribe.as_borrowed().into()) {
+            Err(why) => Err(Refused::new(why, subscribe.subscriptions)),
+            Ok(()) => Ok(self.request(Request::Subscribe(subscribe))),
         }
     }
 
@@ -79,11 +79,11 @@ impl<M: Publishable> client::Connection<M> {
         filters: TopicFilters,
         properties: UnsubscribeProperties,
     ) -> Result<CallId, Refused<TopicFilters>> {
-        let mut packet = Unsubscribe::new(PacketId::MAX, filters.as_borrowed());
-        packet.properties = properties.as_borrowed();
-        match self.check_new_request(&packet.into()) {
-            Err(why) => Err(Refused::new(why, filters)),
-            Ok(()) => Ok(self.request(Request::Unsubscribe(Box::new((filters, properties))))),
+        let mut unsubscribe = Box::new(Unsubscribe::new(PacketId::MAX, filters));
+        unsubscribe.properties = properties;
+        match self.check_new_request(&unsubscribe.as_borrowed().into()) {
+            Err(why) => Err(Refused::new(why, unsubscribe.filters)),
+            Ok(()) => Ok(self.request(Request::Unsubscribe(unsubscribe))),
         }
     }
 
@@ -120,7 +120,7 @@ impl<M: Publishable> client::Connection<M> {
     pub(super) fn discard_unsupported(&mut self) {
         for call in self.outbox.take_calls() {
             let supported = match &call.what {
-                What::Request(request) => self.check_request(&request.packet(PacketId::MAX)),
+                What::Request(request) => self.check_request(&request.packet()),
                 What::Publish(Some(message)) => {
                     let (delivery, block) = (Delivery::AtMostOnce, &mut self.outbox.block);
                     self.agreement

@@ -12,7 +12,6 @@ use super::event::GivenUp;
 use super::keep_alive::Watch;
 use super::receive::Verdict;
 use super::{Agreement, Closed, State, sealed};
-use crate::error::DecodeError;
 use crate::message::{Message, Publishable};
 use crate::packet::{Connect, Disconnect, Packet, Will};
 use crate::packet_id::PacketId;
@@ -276,10 +275,6 @@ impl sealed::Role for Server {
         }
     }
 
-    fn understand<M: Publishable>(_: &mut Connection<M>, _: &DecodeError) -> bool {
-        false
-    }
-
     #[inline]
     fn sent(&mut self, now: Duration, awaits_answer: bool) {
         if awaits_answer {
@@ -308,12 +303,6 @@ impl sealed::Role for Server {
             _ => None,
         }
     }
-
-    fn own_timeout<M>(_: &Connection<M>) -> Option<Duration> {
-        None
-    }
-
-    fn handle_own_timeout<M>(_: &mut Connection<M>, _: Duration) {}
 
     fn has_session(&self) -> bool {
         self.accepted

@@ -31,7 +31,7 @@ impl Settings {
     };
 
     /// The Maximum Packet Size to announce, unless the caller has `set` one.
-    pub(super) fn to_announce(
+    pub(super) fn announced_size(
         &self,
         version: Version,
         set: Option<NonZeroU32>,

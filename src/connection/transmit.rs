@@ -238,20 +238,26 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     #[inline(never)]
     fn poll_request(&mut self) -> Option<Packet<&[u8]>> {
         let call = self.outbox.pop_first()?;
-        let What::Request(request) = call.what else {
+        let What::Request(mut request) = call.what else {
             return None;
         };
-        let filters = request.filters();
-        let packet_id = match &request {
-            Request::Subscribe(_) => self.session.subscribe(filters),
-            Request::Unsubscribe(_) => self.session.unsubscribe(filters),
+        // There was a packet identifier when the call was chosen.
+        let packet_id = match &mut request {
+            Request::Subscribe(request) => {
+                let filters = request.subscriptions.iter().count();
+                request.packet_id = self.session.subscribe(filters).ok()?;
+                request.packet_id
+            }
+            Request::Unsubscribe(request) => {
+                let filters = request.filters.iter().count();
+                request.packet_id = self.session.unsubscribe(filters).ok()?;
+                request.packet_id
+            }
         };
-        // There was one when the call was chosen.
-        let packet_id = packet_id.ok()?;
         let requests = &mut self.outbox.rare().requests;
         requests.insert(packet_id, (call.id, request));
         let (_, request) = requests.get(&packet_id)?;
-        Some(request.packet(packet_id))
+        Some(request.packet())
     }
 
     /// CONNECT, CONNACK, AUTH, SUBACK, UNSUBACK or DISCONNECT. Nothing is left behind the last one.
