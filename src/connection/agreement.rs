@@ -1,8 +1,12 @@
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
+use super::error::ConnectionError;
 use super::limits::Limits;
-use crate::packet::{ConnAck, Connect, KeepAlive};
-use crate::property::Property;
+use crate::message::Publishable;
+use crate::packet::{ConnAck, Connect, KeepAlive, Publish};
+use crate::property::{Property, PublishProperties};
+use crate::qos::Delivery;
 use crate::side::Side;
 use crate::text::Text;
 use crate::version::Version;
@@ -75,6 +79,36 @@ impl Agreement {
             Side::Server => asked.peer = limits,
         }
         asked
+    }
+
+    /// Succeeds if the peer supports this message of `side`, as it is sent without an alias.
+    #[inline]
+    pub(super) fn check_message<M: Publishable>(
+        &self,
+        side: Side,
+        message: &M,
+        delivery: Delivery,
+        block: &mut Vec<u8>,
+    ) -> Result<(), ConnectionError> {
+        let mut publish = Publish::of(delivery, message.message(self.version));
+        if side == Side::Client {
+            let checked = self.peer.check_publish(publish.qos(), publish.retain);
+            checked.map_err(ConnectionError::NotSupported)?;
+        }
+        let ids = message.subscription_ids();
+        if !ids.is_empty() && self.version == Version::V5 {
+            publish.properties.put_delivery(block, None, None, ids);
+            publish.properties = PublishProperties::of_block(block);
+        }
+        self.check_len(publish.encoded_len(self.version)?)
+    }
+
+    /// Succeeds if the peer supports a packet of this length.
+    pub(super) fn check_len(&self, len: usize) -> Result<(), ConnectionError> {
+        match self.peer.fit(len) {
+            true => Ok(()),
+            false => Err(ConnectionError::PacketTooLarge),
+        }
     }
 
     /// Completes the agreement with `connack`, sent or received by `side`.

@@ -1,8 +1,6 @@
 use alloc::boxed::Box;
 
-use crate::packet::{Packet, Subscribe, Subscriptions, TopicFilters, Unsubscribe};
-use crate::packet_id::PacketId;
-use crate::property::{SubscribeProperties, UnsubscribeProperties};
+use crate::packet::{Packet, Subscribe, Unsubscribe};
 use crate::session::{CallId, Expiry};
 
 /// A call that waits for its packet to be sent.
@@ -21,35 +19,18 @@ pub(super) enum What<M> {
     Request(Request),
 }
 
-/// SUBSCRIBE or UNSUBSCRIBE before it has a packet identifier.
+/// SUBSCRIBE or UNSUBSCRIBE, with any packet identifier before it is sent.
 #[derive(Clone, Debug)]
 pub(super) enum Request {
-    Subscribe(Box<(Subscriptions, SubscribeProperties)>),
-    Unsubscribe(Box<(TopicFilters, UnsubscribeProperties)>),
+    Subscribe(Box<Subscribe>),
+    Unsubscribe(Box<Unsubscribe>),
 }
 
 impl Request {
-    /// The number of topic filters.
-    pub(super) fn filters(&self) -> usize {
+    pub(super) fn packet(&self) -> Packet<&[u8]> {
         match self {
-            Self::Subscribe(request) => request.0.iter().count(),
-            Self::Unsubscribe(request) => request.0.iter().count(),
-        }
-    }
-
-    /// The packet that makes the request.
-    pub(super) fn packet(&self, id: PacketId) -> Packet<&[u8]> {
-        match self {
-            Self::Subscribe(request) => {
-                let mut subscribe = Subscribe::new(id, request.0.as_borrowed());
-                subscribe.properties = request.1.as_borrowed();
-                Packet::Subscribe(subscribe)
-            }
-            Self::Unsubscribe(request) => {
-                let mut unsubscribe = Unsubscribe::new(id, request.0.as_borrowed());
-                unsubscribe.properties = request.1.as_borrowed();
-                Packet::Unsubscribe(unsubscribe)
-            }
+            Self::Subscribe(request) => Packet::Subscribe(request.as_borrowed()),
+            Self::Unsubscribe(request) => Packet::Unsubscribe(request.as_borrowed()),
         }
     }
 }

@@ -142,7 +142,7 @@ impl<M: Publishable> Connection<M> {
     /// PINGRESP has that time again.
     #[must_use]
     pub const fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.role.pinger.set_response_timeout(timeout);
+        self.role.pinger.response_timeout = timeout;
         self
     }
 
@@ -150,7 +150,7 @@ impl<M: Publishable> Connection<M> {
     /// default 5. A real clock fires late, and the packet takes time to arrive.
     #[must_use]
     pub const fn keep_alive_margin(mut self, percent: u8) -> Self {
-        self.role.pinger.set_margin(percent);
+        self.role.pinger.margin = percent;
         self
     }
 
@@ -195,13 +195,10 @@ impl<M: Publishable> Connection<M> {
             return Err(ConnectionError::EmptyClientId);
         }
         let mut connect = connect;
-        let announced = connect.properties.maximum_packet_size();
-        let maximum = core::num::NonZeroU32::new(self.settings.max_packet_size);
-        if let (Version::V5, None, Some(maximum)) = (version, announced, maximum) {
-            if maximum.get() < u32::MAX {
-                let builder = connect.properties.to_builder();
-                connect.properties = builder.maximum_packet_size(maximum).build();
-            }
+        let set = connect.properties.maximum_packet_size();
+        if let Some(maximum) = self.settings.announced_size(version, set) {
+            let builder = connect.properties.to_builder();
+            connect.properties = builder.maximum_packet_size(maximum).build();
         }
         let (clean_start, client_id) = (connect.clean_start, connect.client_id.clone());
         let asked = Agreement::asked(Side::Client, version, &connect);
@@ -231,7 +228,7 @@ impl<M: Publishable> Connection<M> {
         // None outlives its connection, and CONNACK has not allowed any.
         self.own_aliases.reset(0);
         self.agreement = asked;
-        self.outbox.greeting = Some(Box::new(packet));
+        self.outbox.greet(packet);
         if self.settings.calls_before_conn_ack {
             self.discard_unsupported();
         }
@@ -245,7 +242,7 @@ impl<M: Publishable> Connection<M> {
     /// [`WrongState`](ConnectionError::WrongState) without a connection.
     pub fn ping(&mut self) -> Result<(), ConnectionError> {
         self.check_connected()?;
-        self.outbox.ping_request = true;
+        self.outbox.request_ping();
         Ok(())
     }
 
@@ -384,7 +381,7 @@ impl sealed::Role for Client {
     }
 
     fn peer_timeout<M>(connection: &Connection<M>) -> Option<Duration> {
-        connection.role.pinger.answer_by()
+        connection.role.pinger.answer_by
     }
 
     fn own_timeout<M>(connection: &Connection<M>) -> Option<Duration> {
@@ -392,7 +389,9 @@ impl sealed::Role for Client {
     }
 
     fn handle_own_timeout<M>(connection: &mut Connection<M>, now: Duration) {
-        connection.outbox.ping_request |= connection.role.pinger.take_ping(now);
+        if connection.role.pinger.take_ping(now) {
+            connection.outbox.request_ping();
+        }
     }
 
     fn has_session(&self) -> bool {

@@ -1,4 +1,3 @@
-use alloc::boxed::Box;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -58,7 +57,7 @@ impl<M: Publishable> Connection<M> {
             return Err(ConnectionError::WrongState);
         };
         self.agreement.settle(Side::Server, connack);
-        self.outbox.greeting = Some(Box::new(packet));
+        self.outbox.greet(packet);
         let limit = self.agreement.own.maximum_packet_size;
         let limit = limit.map_or(self.settings.max_packet_size, NonZeroU32::get);
         self.decoder.set_max_packet_size(limit);
@@ -107,10 +106,8 @@ impl<M: Publishable> Connection<M> {
     /// CONNACK with Maximum Packet Size, or without if the client does not support a packet of that
     /// size.
     fn fit_conn_ack(&self, connack: ConnAck) -> Result<Packet, ConnectionError> {
-        let maximum = NonZeroU32::new(self.settings.max_packet_size);
-        let maximum = maximum.filter(|maximum| maximum.get() < u32::MAX);
-        let absent = connack.properties.maximum_packet_size().is_none();
-        if let (Version::V5, Some(maximum), true) = (self.agreement.version, maximum, absent) {
+        let set = connack.properties.maximum_packet_size();
+        if let Some(maximum) = self.settings.announced_size(self.agreement.version, set) {
             let mut announcing = connack.clone();
             let builder = connack.properties.to_builder();
             announcing.properties = builder.maximum_packet_size(maximum).build();

@@ -68,6 +68,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             last: last.map(Box::new),
         };
         self.unread = BytesMut::new();
+        self.outbox.attention = true;
         if silent || !self.has_something_to_send() {
             self.finish();
         }
@@ -167,10 +168,10 @@ fn lose<M>(events: &mut VecDeque<Event<M>>, call: CallId, loss: Loss<M>) {
 pub(super) fn unanswered<M>(call: CallId, request: Request) -> Event<M> {
     match request {
         Request::Subscribe(request) => {
-            Event::Subscribed(call, Answer::GivenUp(Box::new(request.0)))
+            Event::Subscribed(call, Answer::GivenUp(Box::new(request.subscriptions)))
         }
         Request::Unsubscribe(request) => {
-            Event::Unsubscribed(call, Answer::GivenUp(Box::new(request.0)))
+            Event::Unsubscribed(call, Answer::GivenUp(Box::new(request.filters)))
         }
     }
 }

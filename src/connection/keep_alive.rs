@@ -8,8 +8,8 @@ use crate::rules::Rules;
 pub(super) struct Arrival {
     /// The time at which the incomplete packet began.
     since: Option<Duration>,
-    timeout: Duration,
-    paused: bool,
+    pub(super) timeout: Duration,
+    pub(super) paused: bool,
 }
 
 impl Arrival {
@@ -21,21 +21,9 @@ impl Arrival {
         }
     }
 
-    pub(super) const fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout = timeout;
-    }
-
     /// A new network connection.
     pub(super) const fn start(&mut self) {
         *self = Self::new(self.timeout);
-    }
-
-    pub(super) const fn set_paused(&mut self, paused: bool) {
-        self.paused = paused;
-    }
-
-    pub(super) const fn is_paused(&self) -> bool {
-        self.paused
     }
 
     /// A packet is complete: what follows is another one.
@@ -49,8 +37,9 @@ impl Arrival {
         self.since.get_or_insert(now);
     }
 
-    /// Restarts the peer's time.
-    pub(super) fn restart(&mut self, now: Duration) {
+    /// Reads again, and restarts the peer's time.
+    pub(super) fn resume(&mut self, now: Duration) {
+        self.paused = false;
         self.since = self.since.map(|_| now);
     }
 
@@ -68,12 +57,14 @@ pub(super) struct Pinger {
     /// Keep Alive; `None` means that it is off.
     interval: Option<Duration>,
     /// The time that CONNACK, PINGRESP and each AUTH may take.
-    response_timeout: Duration,
+    pub(super) response_timeout: Duration,
     /// The part of Keep Alive by which PINGREQ is early, in percent.
-    margin: u8,
+    pub(super) margin: u8,
+    /// The time of the packet that was sent last.
     last: Duration,
-    ping_at: Option<Duration>,
-    answer_by: Option<Duration>,
+    /// True if PINGREQ was due since.
+    pinged: bool,
+    pub(super) answer_by: Option<Duration>,
 }
 
 impl Pinger {
@@ -83,17 +74,9 @@ impl Pinger {
             response_timeout,
             margin: KEEP_ALIVE_MARGIN,
             last: Duration::ZERO,
-            ping_at: None,
+            pinged: false,
             answer_by: None,
         }
-    }
-
-    pub(super) const fn set_response_timeout(&mut self, timeout: Duration) {
-        self.response_timeout = timeout;
-    }
-
-    pub(super) const fn set_margin(&mut self, percent: u8) {
-        self.margin = percent;
     }
 
     /// A new network connection: nothing is due before CONNECT is sent.
@@ -108,16 +91,13 @@ impl Pinger {
         let early = u32::from(self.margin.min(90));
         let interval = interval.map(|interval| interval / 100 * (100 - early));
         self.interval = interval;
-        self.ping_at = interval.map(|interval| self.last.saturating_add(interval));
+        self.pinged = false;
         self.answer_by = None;
     }
 
     /// Notes that a packet is sent. Only sent packets count [MQTT-3.1.2-20].
     pub(super) fn sent(&mut self, now: Duration, awaits_answer: bool) {
-        self.last = now;
-        if let Some(interval) = self.interval {
-            self.ping_at = Some(now.saturating_add(interval));
-        }
+        (self.last, self.pinged) = (now, false);
         if awaits_answer {
             self.answer_by
                 .get_or_insert_with(|| now.saturating_add(self.response_timeout));
@@ -136,17 +116,17 @@ impl Pinger {
         self.answer_by = None;
     }
 
-    pub(super) const fn answer_by(&self) -> Option<Duration> {
-        self.answer_by
-    }
-
-    pub(super) const fn ping_at(&self) -> Option<Duration> {
-        self.ping_at
+    /// The time at which PINGREQ is due, unless it was.
+    pub(super) fn ping_at(&self) -> Option<Duration> {
+        let interval = self.interval.filter(|_| !self.pinged)?;
+        Some(self.last.saturating_add(interval))
     }
 
     /// Returns whether PINGREQ is due, once.
     pub(super) fn take_ping(&mut self, now: Duration) -> bool {
-        self.ping_at.take_if(|at| *at <= now).is_some()
+        let due = self.ping_at().is_some_and(|at| at <= now);
+        self.pinged |= due;
+        due
     }
 }
 

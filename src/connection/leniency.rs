@@ -8,7 +8,6 @@ use super::sealed::Role;
 use super::{Closed, Connection};
 use crate::message::Publishable;
 use crate::packet::{Ack, Packet};
-use crate::packet_id::PacketId;
 use crate::property::{Place, Properties, PropertyId};
 use crate::qos::{Delivery, QoS};
 use crate::reason::ReasonCode;
@@ -61,7 +60,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 self.judge_again(version, packet)?
             }
             (Rule::PubAckAtQoS2, Packet::PubAck(ack)) => {
-                self.complete_at_pub_ack(ack.packet_id, ack.reason)?
+                self.session.expect_pub_ack(ack.packet_id).then_some(())?;
+                R::judge(self, version, packet).ok()?
             }
             (Rule::PacketIdInUse | Rule::ReceiveMaximum, Packet::Publish(publish)) => {
                 self.take_anyway(rule, publish.delivery)?
@@ -75,14 +75,6 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Judges the packet that obeys.
     fn judge_again(&mut self, version: Version, packet: impl Into<Packet>) -> Option<Verdict> {
         R::judge(self, version, &packet.into()).ok()
-    }
-
-    /// Takes PUBACK for a message of QoS 2 as the end of its exchange.
-    fn complete_at_pub_ack(&mut self, id: PacketId, reason: ReasonCode) -> Option<Verdict> {
-        let take = |message: &mut Option<M>| message.take().map(Box::new);
-        let progress = self.session.complete_early(id, reason, take)?;
-        self.tell(reason, progress);
-        Some(Verdict::Done)
     }
 
     /// Takes a message beyond the limit, or one whose packet identifier is in use.

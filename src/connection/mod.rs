@@ -109,7 +109,7 @@ pub use event::{Answer, Closed, Event, GivenUp, Incoming, Outcome, RequestToken}
 use keep_alive::Arrival;
 pub use limits::Limits;
 use outbox::Outbox;
-use receive::{Verdict, incoming};
+use receive::{Verdict, delivered, incoming};
 pub use server::Server;
 use settings::Settings;
 
@@ -188,9 +188,11 @@ mod sealed {
 
         /// Ends the connection as refused if the error is a CONNACK of another version.
         fn understand<M: Publishable>(
-            connection: &mut Connection<Self, M>,
-            error: &DecodeError,
-        ) -> bool;
+            _connection: &mut Connection<Self, M>,
+            _error: &DecodeError,
+        ) -> bool {
+            false
+        }
 
         /// Notes that a packet is sent.
         fn sent(&mut self, now: Duration, awaits_answer: bool);
@@ -205,10 +207,12 @@ mod sealed {
         fn peer_timeout<M>(connection: &Connection<Self, M>) -> Option<Duration>;
 
         /// The time by which this side has to send something.
-        fn own_timeout<M>(connection: &Connection<Self, M>) -> Option<Duration>;
+        fn own_timeout<M>(_connection: &Connection<Self, M>) -> Option<Duration> {
+            None
+        }
 
         /// Fires the timer of this side.
-        fn handle_own_timeout<M>(connection: &mut Connection<Self, M>, now: Duration);
+        fn handle_own_timeout<M>(_connection: &mut Connection<Self, M>, _now: Duration) {}
 
         /// Returns whether there is a session: a server has none before it accepts.
         fn has_session(&self) -> bool;
@@ -261,15 +265,15 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         let now = self.advance(now);
         R::received(self, now);
         let verdict = self.judge(version, packet)?;
-        if matches!(verdict, Verdict::Done) {
-            return Ok(None);
-        }
-        Ok(incoming(
-            verdict,
-            &self.session,
-            packet.as_borrowed(),
-            |alias| Some(self.peer_aliases.topic(alias)?.as_borrowed()),
-        ))
+        let aliased = |alias| Some(self.peer_aliases.topic(alias)?.as_borrowed());
+        Ok(match (verdict, packet) {
+            (Verdict::Done, _) => None,
+            // No other packet is looked at, as most are messages.
+            (Verdict::Deliver, Packet::Publish(publish)) => {
+                delivered(&self.session, publish.as_borrowed(), aliased)
+            }
+            _ => incoming(verdict, &self.session, packet.as_borrowed(), aliased),
+        })
     }
 
     /// Handles an error of the caller's decoder, which ends the connection.
@@ -378,7 +382,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Begins what CONNECT and CONNACK agreed.
     fn establish(&mut self) {
         self.state = State::Connected { turn: Turn::Nobody };
-        self.outbox.unchecked = true;
+        (self.outbox.unchecked, self.outbox.attention) = (true, true);
         self.peer_aliases
             .reset(self.agreement.own.topic_alias_maximum);
         self.own_aliases

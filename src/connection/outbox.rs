@@ -36,6 +36,10 @@ pub(super) struct Outbox<M> {
     rare: Option<Box<Rare>>,
     /// True if there may be messages that were not checked against the peer's limits.
     pub(super) unchecked: bool,
+    /// False if [`poll_transmit`](super::Connection::poll_transmit) has nothing to look at but
+    /// calls and the session: the connection is accepted, nothing else is to be sent, and no
+    /// message is unchecked or expires. What changes that sets it, and polling clears it.
+    pub(super) attention: bool,
     /// The packet that was returned last, while the caller may borrow it.
     pub(super) handed: Option<Box<Packet>>,
     /// The properties of a message that is being sent.
@@ -98,6 +102,7 @@ impl<M> Outbox<M> {
             next_expiry: None,
             rare: None,
             unchecked: false,
+            attention: true,
             handed: None,
             block: Vec::new(),
             owed_in_a_row: 0,
@@ -128,7 +133,8 @@ impl<M> Outbox<M> {
     }
 
     pub(super) fn shrink_to_fit(&mut self) {
-        self.drop_handed();
+        self.drop_handed_call();
+        self.handed = None;
         self.rare.take_if(|rare| rare.is_empty());
         self.calls.shrink_to_fit();
         self.block = Vec::new();
@@ -141,6 +147,7 @@ impl<M> Outbox<M> {
 
     /// The rare parts, to add to them.
     pub(super) fn rare(&mut self) -> &mut Rare {
+        self.attention = true;
         self.rare.get_or_insert_default()
     }
 
@@ -164,19 +171,29 @@ impl<M> Outbox<M> {
         }
     }
 
-    /// A buffer for properties that are looked at before anything is sent.
-    pub(super) const fn scratch(&mut self) -> &mut Vec<u8> {
-        &mut self.block
+    /// Queues CONNECT or CONNACK.
+    pub(super) fn greet(&mut self, packet: Packet) {
+        self.greeting = Some(Box::new(packet));
+        self.attention = true;
     }
 
-    /// Drops the packet that was handed out, which is sent by now.
+    /// Queues PINGREQ.
+    pub(super) const fn request_ping(&mut self) {
+        self.ping_request = true;
+        self.attention = true;
+    }
+
+    /// Queues PINGRESP.
+    pub(super) const fn answer_ping(&mut self) {
+        self.ping_responses = self.ping_responses.saturating_add(1);
+        self.attention = true;
+    }
+
+    /// Drops the message that was handed out, which is sent by now.
     #[inline]
-    pub(super) fn drop_handed(&mut self) {
+    pub(super) fn drop_handed_call(&mut self) {
         if self.has_handed_call {
             self.pop_handed_call();
-        }
-        if self.handed.is_some() {
-            self.handed = None;
         }
     }
 
@@ -200,13 +217,13 @@ impl<M> Outbox<M> {
 
     /// Takes the first of the calls that wait.
     pub(super) fn pop_first(&mut self) -> Option<Call<M>> {
-        self.drop_handed();
+        self.drop_handed_call();
         self.calls.pop_front()
     }
 
     /// Takes all calls that wait.
     pub(super) fn take_calls(&mut self) -> VecDeque<Call<M>> {
-        self.drop_handed();
+        self.drop_handed_call();
         core::mem::take(&mut self.calls)
     }
 
@@ -262,15 +279,10 @@ impl<M> Outbox<M> {
     }
 
     /// Begins the expiry intervals of the messages that were published since the last moment told.
-    #[inline]
     pub(super) fn begin_expiry(&mut self, now: Duration) {
-        if let Some(first) = self.to_begin.take() {
-            self.begin_expiry_from(first, now);
-        }
-    }
-
-    #[cold]
-    fn begin_expiry_from(&mut self, first: CallId, now: Duration) {
+        let Some(first) = self.to_begin.take() else {
+            return;
+        };
         let mut next: Option<Duration> = None;
         let new = self
             .calls
@@ -288,11 +300,6 @@ impl<M> Outbox<M> {
 
     fn expires_next(&mut self, at: Duration) {
         self.next_expiry = Some(self.next_expiry.map_or(at, |next| next.min(at)));
-    }
-
-    /// The moment at which to look for expired messages, if any expires.
-    pub(super) const fn next_expiry(&self) -> Option<Duration> {
-        self.next_expiry
     }
 
     /// Discards the messages that have expired, as
@@ -324,11 +331,17 @@ impl<M> Outbox<M> {
     /// PUBACK or PUBREC, with its explanation if it has one.
     #[inline]
     pub(super) fn explained(&mut self, packet_id: PacketId, reason: ReasonCode) -> Ack<&[u8]> {
+        match &mut self.rare {
+            None => plain(packet_id, reason),
+            Some(_) => self.explained_if(packet_id, reason),
+        }
+    }
+
+    #[cold]
+    fn explained_if(&mut self, packet_id: PacketId, reason: ReasonCode) -> Ack<&[u8]> {
         let mut ack = plain(packet_id, reason);
-        let Some(rare) = &mut self.rare else {
-            return ack;
-        };
-        if let Some(properties) = rare.explanations.remove(&packet_id) {
+        let explanations = &mut self.rare().explanations;
+        if let Some(properties) = explanations.remove(&packet_id) {
             let explained = Packet::PubAck(Ack {
                 packet_id,
                 reason,
@@ -344,14 +357,13 @@ impl<M> Outbox<M> {
     /// Notes that this is sent, which decides the next turn.
     #[inline]
     pub(super) const fn take_turns(&mut self, next: Next) {
-        self.owed_in_a_row = match next {
-            Next::Answer | Next::PingResp | Next::PingReq | Next::Owed(_) => {
-                self.owed_in_a_row.saturating_add(1)
-            }
-            _ => 0,
-        };
         self.session_is_next = matches!(next, Next::Answer | Next::PingResp | Next::PingReq);
-        if !matches!(next, Next::Owed(_)) {
+        let of_session = matches!(next, Next::Owed(_));
+        self.owed_in_a_row = match self.session_is_next || of_session {
+            true => self.owed_in_a_row.saturating_add(1),
+            false => 0,
+        };
+        if !of_session {
             self.ping_is_next = matches!(next, Next::Answer);
         }
     }

@@ -3,7 +3,6 @@ use core::time::Duration;
 
 use super::alias::OwnAliases;
 use super::limits::Limits;
-use crate::error::EncodeError;
 use crate::message::Publishable;
 use crate::packet::{Ack, Packet, Publish};
 use crate::packet_id::PacketId;
@@ -67,22 +66,6 @@ pub(super) fn outgoing<'a, M: Publishable>(
     properties.put_delivery(block, None, expiry, ids);
     publish.properties = PublishProperties::of_block(block);
     Packet::Publish(publish)
-}
-
-/// The length of a message as it is sent without an alias.
-pub(super) fn message_len<M: Publishable>(
-    message: &M,
-    version: Version,
-    delivery: Delivery,
-    block: &mut Vec<u8>,
-) -> Result<usize, EncodeError> {
-    let mut publish = Publish::of(delivery, message.message(version));
-    let ids = message.subscription_ids();
-    if !ids.is_empty() && version == Version::V5 {
-        publish.properties.put_delivery(block, None, None, ids);
-        publish.properties = PublishProperties::of_block(block);
-    }
-    publish.encoded_len(version)
 }
 
 /// The rest of a Message Expiry Interval, rounded up to whole seconds [MQTT-3.3.2-6].

@@ -3,7 +3,6 @@ use alloc::boxed::Box;
 use super::call::What;
 use super::error::{ConnectionError, Refused};
 use super::event::GivenUp;
-use super::outgoing::message_len;
 use super::sealed::Role;
 use super::{Connection, State};
 use crate::message::Publishable;
@@ -43,6 +42,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             Ok(delivery) => delivery,
             Err(why) => return Err(Refused::new(why, message)),
         };
+        if expiry != Expiry::Never {
+            self.outbox.attention = true;
+        }
         match (Outbound::new(qos), delivery.packet_id()) {
             (Some(state), Some(id)) => Ok(self.session.push_message(state, id, expiry, message)),
             _ => {
@@ -71,14 +73,13 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             (QoS::ExactlyOnce, Some(id)) => Delivery::ExactlyOnce(id),
             (_, None) => return Err(SessionError::PacketIdsExhausted.into()),
         };
-        match (R::SIDE, &self.state) {
-            (_, State::Connected { .. }) => {}
-            (Side::Server, _) | (_, State::Closing { .. }) => {
-                return Err(ConnectionError::WrongState);
-            }
-            (Side::Client, State::Connecting { .. }) => {}
-            (Side::Client, _) if qos == QoS::AtMostOnce => return Err(ConnectionError::WrongState),
-            (Side::Client, _) => {}
+        let waits = match (R::SIDE, &self.state) {
+            (_, State::Connected { .. }) | (Side::Client, State::Connecting { .. }) => true,
+            (Side::Client, State::Idle | State::Closed { .. }) => qos > QoS::AtMostOnce,
+            _ => false,
+        };
+        if !waits {
+            return Err(ConnectionError::WrongState);
         }
         let borrowed = message.message(self.agreement.version);
         for property in &borrowed.properties {
@@ -94,27 +95,11 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             *expiry = Expiry::At(at);
         }
         if self.has_version() {
-            self.fit_message(delivery, message)?;
+            let block = &mut self.outbox.block;
+            self.agreement
+                .check_message(R::SIDE, message, delivery, block)?;
         }
         Ok(delivery)
-    }
-
-    pub(super) fn fit_message(
-        &mut self,
-        delivery: Delivery,
-        message: &M,
-    ) -> Result<(), ConnectionError> {
-        let version = self.agreement.version;
-        if R::SIDE == Side::Client {
-            let retain = message.message(version).retain;
-            let checked = self.agreement.peer.check_publish(delivery.qos(), retain);
-            checked.map_err(ConnectionError::NotSupported)?;
-        }
-        let len = message_len(message, version, delivery, self.outbox.scratch())?;
-        match self.agreement.peer.fit(len) {
-            true => Ok(()),
-            false => Err(ConnectionError::PacketTooLarge),
-        }
     }
 
     /// Discards the next messages if they have expired, or if they were queued before the peer's
@@ -150,19 +135,11 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if !self.outbox.unchecked {
             return None;
         }
-        let version = self.agreement.version;
-        let retain = stored.message.message(version).retain;
-        let supported = match R::SIDE {
-            Side::Client => self.agreement.peer.check_publish(delivery.qos(), retain),
-            Side::Server => Ok(()),
-        };
-        let len = message_len(stored.message, version, delivery, self.outbox.scratch());
-        let why = match (supported, len) {
-            (Err(reason), _) => ConnectionError::NotSupported(reason),
-            (_, Err(error)) => error.into(),
-            (_, Ok(len)) if !self.agreement.peer.fit(len) => ConnectionError::PacketTooLarge,
-            _ => return None,
-        };
+        let block = &mut self.outbox.block;
+        let checked = self
+            .agreement
+            .check_message(R::SIDE, stored.message, delivery, block);
+        let why = checked.err()?;
         Some((id, call, GivenUp::NotSupported(why)))
     }
 

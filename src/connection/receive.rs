@@ -11,7 +11,7 @@ use crate::packet::{Packet, Publish};
 use crate::property::{Properties, Property, TopicAlias};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
-use crate::session::{Fate, Progress, Session, Token};
+use crate::session::{Fate, Session, Token};
 use crate::side::Side;
 use crate::topic::TopicName;
 use crate::version::Version;
@@ -85,32 +85,27 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
                 self.check_problem_information(&ack.properties)?;
                 let (packet, reason) = (packet.packet_type(), ack.reason);
-                let take = |message: &mut Option<M>| message.take().map(Box::new);
-                let progress = self
-                    .session
-                    .handle_ack(packet, ack.packet_id, reason, take)?;
-                self.tell(reason, progress);
+                let events = &mut self.events;
+                let completed = |call, fate, message: &mut Option<M>| {
+                    let published = |outcome| Event::Published(call, outcome);
+                    match fate {
+                        Fate::Accepted => {
+                            push_made(events, || published(Outcome::Accepted(reason)));
+                        }
+                        Fate::Refused => {
+                            let message = message.take().map(Box::new);
+                            events.push_back(published(Outcome::Refused(reason, message)));
+                        }
+                        Fate::Uncertain => {
+                            events.push_back(published(Outcome::Uncertain(Some(reason))));
+                        }
+                    }
+                };
+                self.session
+                    .handle_ack(packet, ack.packet_id, reason, completed)?;
                 Ok(Verdict::Done)
             }
             _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
-        }
-    }
-
-    /// Reports the outcome of a message whose exchange is over.
-    #[inline]
-    pub(super) fn tell(&mut self, reason: ReasonCode, progress: Progress<Box<M>>) {
-        if let Progress::Completed {
-            call,
-            fate,
-            message,
-        } = progress
-        {
-            let outcome = || match fate {
-                Fate::Accepted => Outcome::Accepted(reason),
-                Fate::Refused => Outcome::Refused(reason, message),
-                Fate::Uncertain => Outcome::Uncertain(Some(reason)),
-            };
-            push_made(&mut self.events, || Event::Published(call, outcome()));
         }
     }
 
@@ -171,14 +166,8 @@ pub(super) fn incoming<M, B: AsRef<[u8]>>(
     aliased: impl FnOnce(TopicAlias) -> Option<TopicName<B>>,
 ) -> Option<Incoming<B>> {
     Some(match (verdict, packet) {
-        (Verdict::Deliver, Packet::Publish(mut publish)) => {
-            let mut token = session.latest_token(publish.delivery);
-            token.dup = publish.dup;
-            let topic = match publish.topic.take() {
-                Some(topic) => topic,
-                None => aliased(publish.properties.topic_alias()?)?,
-            };
-            Incoming::Message(publish.into_message(topic), token)
+        (Verdict::Deliver, Packet::Publish(publish)) => {
+            return delivered(session, publish, aliased);
         }
         (Verdict::Connect, Packet::Connect(connect)) => Incoming::Connect(Box::new(connect)),
         (Verdict::Request(token), Packet::Subscribe(request)) => {
@@ -192,6 +181,22 @@ pub(super) fn incoming<M, B: AsRef<[u8]>>(
         (Verdict::Skipped(error, token), _) => Incoming::Skipped(error, token),
         _ => return None,
     })
+}
+
+/// A message that was handled just now.
+#[inline]
+pub(super) fn delivered<M, B: AsRef<[u8]>>(
+    session: &Session<M>,
+    mut publish: Publish<B>,
+    aliased: impl FnOnce(TopicAlias) -> Option<TopicName<B>>,
+) -> Option<Incoming<B>> {
+    let mut token = session.latest_token(publish.delivery);
+    token.dup = publish.dup;
+    let topic = match publish.topic.take() {
+        Some(topic) => topic,
+        None => aliased(publish.properties.topic_alias()?)?,
+    };
+    Some(Incoming::Message(publish.into_message(topic), token))
 }
 
 /// The length of PUBACK, PUBREC, PUBREL or PUBCOMP with a code.

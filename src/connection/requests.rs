@@ -17,6 +17,7 @@ use crate::property::{AckProperties, SubscribeProperties, UnsubscribeProperties}
 use crate::qos::Delivery;
 use crate::reason::ReasonCode;
 use crate::session::{CallId, Expiry};
+use crate::side::Side;
 
 /// SUBSCRIBE and UNSUBSCRIBE of a client.
 impl<M: Publishable> client::Connection<M> {
@@ -50,11 +51,11 @@ impl<M: Publishable> client::Connection<M> {
         subscriptions: Subscriptions,
         properties: SubscribeProperties,
     ) -> Result<CallId, Refused<Subscriptions>> {
-        let mut packet = Subscribe::new(PacketId::MAX, subscriptions.as_borrowed());
-        packet.properties = properties.as_borrowed();
-        match self.check_new_request(&packet.into()) {
-            Err(why) => Err(Refused::new(why, subscriptions)),
-            Ok(()) => Ok(self.request(Request::Subscribe(Box::new((subscriptions, properties))))),
+        let mut subscribe = Box::new(Subscribe::new(PacketId::MAX, subscriptions));
+        subscribe.properties = properties;
+        match self.check_new_request(&subscribe.as_borrowed().into()) {
+            Err(why) => Err(Refused::new(why, subscribe.subscriptions)),
+            Ok(()) => Ok(self.request(Request::Subscribe(subscribe))),
         }
     }
 
@@ -78,11 +79,11 @@ impl<M: Publishable> client::Connection<M> {
         filters: TopicFilters,
         properties: UnsubscribeProperties,
     ) -> Result<CallId, Refused<TopicFilters>> {
-        let mut packet = Unsubscribe::new(PacketId::MAX, filters.as_borrowed());
-        packet.properties = properties.as_borrowed();
-        match self.check_new_request(&packet.into()) {
-            Err(why) => Err(Refused::new(why, filters)),
-            Ok(()) => Ok(self.request(Request::Unsubscribe(Box::new((filters, properties))))),
+        let mut unsubscribe = Box::new(Unsubscribe::new(PacketId::MAX, filters));
+        unsubscribe.properties = properties;
+        match self.check_new_request(&unsubscribe.as_borrowed().into()) {
+            Err(why) => Err(Refused::new(why, unsubscribe.filters)),
+            Ok(()) => Ok(self.request(Request::Unsubscribe(unsubscribe))),
         }
     }
 
@@ -110,14 +111,8 @@ impl<M: Publishable> client::Connection<M> {
             let checked = self.agreement.peer.check_subscribe(subscribe);
             checked.map_err(ConnectionError::NotSupported)?;
         }
-        match self
-            .agreement
-            .peer
-            .fit(packet.encoded_len(self.agreement.version)?)
-        {
-            true => Ok(()),
-            false => Err(ConnectionError::PacketTooLarge),
-        }
+        let len = packet.encoded_len(self.agreement.version)?;
+        self.agreement.check_len(len)
     }
 
     /// Discards calls that were queued before the version and the server's limits were known, and
@@ -125,8 +120,12 @@ impl<M: Publishable> client::Connection<M> {
     pub(super) fn discard_unsupported(&mut self) {
         for call in self.outbox.take_calls() {
             let supported = match &call.what {
-                What::Request(request) => self.check_request(&request.packet(PacketId::MAX)),
-                What::Publish(Some(message)) => self.fit_message(Delivery::AtMostOnce, message),
+                What::Request(request) => self.check_request(&request.packet()),
+                What::Publish(Some(message)) => {
+                    let (delivery, block) = (Delivery::AtMostOnce, &mut self.outbox.block);
+                    self.agreement
+                        .check_message(Side::Client, message, delivery, block)
+                }
                 What::Publish(None) => Ok(()),
             };
             match (supported, call.what) {
@@ -236,11 +235,12 @@ impl<M: Publishable> server::Connection<M> {
         self.check_connected()?;
         let mut answer = SubAck::new(token.packet_id, ReasonCodes::new(codes));
         answer.properties = properties;
-        let codes = answer.reasons.iter().len();
-        let request = self.role.requests.get(&token.packet_id).filter(|request| {
-            (request.number, request.packet, request.codes) == (token.number, packet, codes)
-        });
-        if request.is_none() {
+        let request = PeerRequest {
+            number: token.number,
+            packet,
+            codes: answer.reasons.iter().len(),
+        };
+        if self.role.requests.get(&token.packet_id) != Some(&request) {
             return Err(ConnectionError::NoSuchRequest);
         }
         self.answer(match packet {

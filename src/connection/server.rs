@@ -12,7 +12,6 @@ use super::event::GivenUp;
 use super::keep_alive::Watch;
 use super::receive::Verdict;
 use super::{Agreement, Closed, State, sealed};
-use crate::error::DecodeError;
 use crate::message::{Message, Publishable};
 use crate::packet::{Connect, Disconnect, Packet, Will};
 use crate::packet_id::PacketId;
@@ -130,7 +129,7 @@ pub struct Server {
 }
 
 /// A SUBSCRIBE or UNSUBSCRIBE that is not answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct PeerRequest {
     pub(super) number: u64,
     pub(super) packet: PacketType,
@@ -262,8 +261,7 @@ impl sealed::Role for Server {
                     connection.begin_request(PacketType::Unsubscribe, id, filters)
                 }
                 Packet::PingReq => {
-                    let owed = &mut connection.outbox.ping_responses;
-                    *owed = owed.saturating_add(1);
+                    connection.outbox.answer_ping();
                     Ok(Verdict::Done)
                 }
                 Packet::Disconnect(disconnect) => connection.handle_disconnect(disconnect),
@@ -275,10 +273,6 @@ impl sealed::Role for Server {
             // Nothing comes before CONNECT [MQTT-3.1.0-1].
             _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
         }
-    }
-
-    fn understand<M: Publishable>(_: &mut Connection<M>, _: &DecodeError) -> bool {
-        false
     }
 
     #[inline]
@@ -309,12 +303,6 @@ impl sealed::Role for Server {
             _ => None,
         }
     }
-
-    fn own_timeout<M>(_: &Connection<M>) -> Option<Duration> {
-        None
-    }
-
-    fn handle_own_timeout<M>(_: &mut Connection<M>, _: Duration) {}
 
     fn has_session(&self) -> bool {
         self.accepted

@@ -1,10 +1,11 @@
-use core::num::NonZeroU16;
+use core::num::{NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
 use super::{Connection, Role};
 use crate::frame::FrameDecoder;
 use crate::message::Publishable;
 use crate::rules::Rules;
+use crate::version::Version;
 
 /// The time that a packet may take to arrive.
 pub(super) const PACKET_TIMEOUT: Duration = Duration::from_secs(120);
@@ -29,6 +30,17 @@ impl Settings {
         calls_before_conn_ack: false,
         record_changes: false,
     };
+
+    /// The Maximum Packet Size to announce, unless the caller has `set` one.
+    pub(super) fn announced_size(
+        &self,
+        version: Version,
+        set: Option<NonZeroU32>,
+    ) -> Option<NonZeroU32> {
+        let maximum = NonZeroU32::new(self.max_packet_size);
+        let wanted = version == Version::V5 && set.is_none();
+        maximum.filter(|maximum| wanted && *maximum < NonZeroU32::MAX)
+    }
 }
 
 /// Settings, chosen before the connection begins.
@@ -88,7 +100,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Limits the time that a packet may take to arrive, from its first byte to its last.
     #[must_use]
     pub const fn packet_timeout(mut self, timeout: Duration) -> Self {
-        self.arrival.set_timeout(timeout);
+        self.arrival.timeout = timeout;
         self
     }
 

@@ -37,22 +37,21 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// this a peer whose bytes wait unread would time out.
     pub fn pause_reading(&mut self, now: Duration) {
         self.advance(now);
-        self.arrival.set_paused(true);
+        self.arrival.paused = true;
     }
 
     /// Restarts the timers that [`pause_reading`](Self::pause_reading) stopped, from their
     /// beginning.
     pub fn resume_reading(&mut self, now: Duration) {
         let now = self.advance(now);
-        self.arrival.set_paused(false);
-        self.arrival.restart(now);
+        self.arrival.resume(now);
         self.role.resumed(now);
     }
 
     /// The time by which [`handle_timeout`](Self::handle_timeout) is to be called.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        let waiting = [self.session.next_expiry(), self.outbox.next_expiry()];
+        let waiting = [self.session.next_expiry(), self.outbox.next_expiry];
         let expiry = waiting.into_iter().flatten().min();
         if self.is_over() {
             return expiry;
@@ -79,16 +78,18 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     #[inline]
     pub(super) fn advance(&mut self, now: Duration) -> Duration {
         // Mostly it is the same as in the call before.
-        if self.now != now {
-            self.now = self.now.max(now);
+        if self.now < now {
+            self.now = now;
         }
-        self.session.begin_expiry(self.now);
-        self.outbox.begin_expiry(self.now);
+        if self.outbox.attention {
+            self.session.begin_expiry(self.now);
+            self.outbox.begin_expiry(self.now);
+        }
         self.now
     }
 
     pub(super) fn peer_timeout(&self) -> Option<Duration> {
-        if self.arrival.is_paused() {
+        if self.arrival.paused {
             return None;
         }
         let timeouts = [R::peer_timeout(self), self.arrival.next_timeout()];

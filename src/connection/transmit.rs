@@ -2,9 +2,9 @@ use core::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 
-use super::call::{Call, Request, What};
+use super::call::{Request, What};
 use super::event::{Event, Outcome};
-use super::outbox::{Next, Outbox, push_made};
+use super::outbox::{Next, push_made};
 use super::outgoing::{How, outgoing, plain};
 use super::{Connection, Role, State};
 use crate::error::EncodeError;
@@ -25,10 +25,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     #[must_use]
     pub fn poll_transmit(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
         let now = self.advance(now);
-        self.outbox.drop_handed();
-        let expires = self.session.next_expiry().is_some() || self.outbox.next_expiry.is_some();
-        if self.outbox.unchecked || expires {
-            self.drop_unsendable();
+        self.outbox.drop_handed_call();
+        if self.outbox.attention {
+            self.attend();
         }
         let next = self.next()?;
         let outbox = &mut self.outbox;
@@ -91,6 +90,20 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
+    /// Drops what is sent or may not be sent, and returns to the quick path if there is no more.
+    #[inline(never)]
+    fn attend(&mut self) {
+        self.outbox.handed = None;
+        let expires = self.session.next_expiry().is_some() || self.outbox.next_expiry.is_some();
+        if self.outbox.unchecked || expires {
+            self.drop_unsendable();
+        }
+        self.outbox.attention = !self.is_connected()
+            || expires
+            || self.outbox.unchecked
+            || self.outbox.owes_something();
+    }
+
     pub(super) fn has_something_to_send(&self) -> bool {
         match (self.next(), &self.state) {
             (None, _) | (Some(Next::Last), State::Closing { last: None, .. }) => false,
@@ -100,8 +113,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     #[inline]
     fn next(&self) -> Option<Next> {
-        // What nearly every call finds: the outbox owes nothing on an accepted connection.
-        if !self.is_connected() || self.outbox.owes_something() {
+        if self.outbox.attention {
             return self.next_of_many();
         }
         let owed = self.session.next_owed().map(Next::Owed);
@@ -129,7 +141,11 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if let Some(call) = call.filter(|_| self.outbox.owed_in_a_row >= MOST_OWED_IN_A_ROW) {
             return Some(call);
         }
-        let ping = self.outbox.next_ping();
+        let ping = match &self.outbox {
+            outbox if outbox.ping_responses > 0 => Some(Next::PingResp),
+            outbox if outbox.ping_request => Some(Next::PingReq),
+            _ => None,
+        };
         let own = match self.outbox.has_answers() {
             true if ping.is_none() || !self.outbox.ping_is_next => Some(Next::Answer),
             _ => ping,
@@ -203,47 +219,45 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     fn poll_call(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
         self.role.sent(now, false);
-        match &self.outbox.first()?.what {
-            What::Publish(..) => {
-                let (id, message, expiry, block) = self.outbox.hand_out()?;
-                push_made(&mut self.events, || Event::Published(id, Outcome::Sent));
-                let how = How {
-                    version: self.agreement.version,
-                    delivery: Delivery::AtMostOnce,
-                    dup: false,
-                    expires: expiry.deadline(),
-                    now,
-                };
-                Some(outgoing(
-                    message,
-                    how,
-                    &mut self.own_aliases,
-                    block,
-                    &self.agreement.peer,
-                ))
-            }
-            What::Request(_) => {
-                let Call {
-                    id,
-                    what: What::Request(request),
-                    ..
-                } = self.outbox.pop_first()?
-                else {
-                    return None;
-                };
-                let filters = request.filters();
-                let packet_id = match &request {
-                    Request::Subscribe(_) => self.session.subscribe(filters),
-                    Request::Unsubscribe(_) => self.session.unsubscribe(filters),
-                };
-                // There was one when the call was chosen.
-                let packet_id = packet_id.ok()?;
-                let requests = &mut self.outbox.rare().requests;
-                requests.insert(packet_id, (id, request));
-                let (_, request) = requests.get(&packet_id)?;
-                Some(request.packet(packet_id))
-            }
+        if !matches!(self.outbox.first()?.what, What::Publish(..)) {
+            return self.poll_request();
         }
+        let (id, message, expiry, block) = self.outbox.hand_out()?;
+        push_made(&mut self.events, || Event::Published(id, Outcome::Sent));
+        let how = How {
+            version: self.agreement.version,
+            delivery: Delivery::AtMostOnce,
+            dup: false,
+            expires: expiry.deadline(),
+            now,
+        };
+        let (aliases, limits) = (&mut self.own_aliases, &self.agreement.peer);
+        Some(outgoing(message, how, aliases, block, limits))
+    }
+
+    #[inline(never)]
+    fn poll_request(&mut self) -> Option<Packet<&[u8]>> {
+        let call = self.outbox.pop_first()?;
+        let What::Request(mut request) = call.what else {
+            return None;
+        };
+        // There was a packet identifier when the call was chosen.
+        let packet_id = match &mut request {
+            Request::Subscribe(request) => {
+                let filters = request.subscriptions.iter().count();
+                request.packet_id = self.session.subscribe(filters).ok()?;
+                request.packet_id
+            }
+            Request::Unsubscribe(request) => {
+                let filters = request.filters.iter().count();
+                request.packet_id = self.session.unsubscribe(filters).ok()?;
+                request.packet_id
+            }
+        };
+        let requests = &mut self.outbox.rare().requests;
+        requests.insert(packet_id, (call.id, request));
+        let (_, request) = requests.get(&packet_id)?;
+        Some(request.packet())
     }
 
     /// CONNECT, CONNACK, AUTH, SUBACK, UNSUBACK or DISCONNECT. Nothing is left behind the last one.
@@ -269,21 +283,5 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         };
         self.role.sent(now, awaits_answer);
         Some(self.outbox.handed.insert(packet).as_borrowed())
-    }
-}
-
-impl<M> Outbox<M> {
-    /// The next ping to send, if any.
-    const fn next_ping(&self) -> Option<Next> {
-        match self {
-            Self {
-                ping_responses: 1..,
-                ..
-            } => Some(Next::PingResp),
-            Self {
-                ping_request: true, ..
-            } => Some(Next::PingReq),
-            _ => None,
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! The parsers know nothing of it: a copy of the packet is changed until they accept it, so that a
 //! packet that breaks a rule never makes a value that breaks one.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
@@ -49,7 +50,7 @@ pub(super) fn mend(
             return Err(error.skipped(delivery));
         }
         let packet = match copy.mend(rule, error) {
-            Some(Mended::Packet(packet)) => Ok(packet),
+            Some(Mended::Packet(packet)) => Ok(*packet),
             Some(Mended::Bytes) => copy.parse(decoder),
             None => return Err(error),
         };
@@ -98,7 +99,7 @@ enum Mended {
     /// The copy was changed.
     Bytes,
     /// What the packet means cannot be said in bytes of its version.
-    Packet(Packet),
+    Packet(Box<Packet>),
 }
 
 impl Copy {
@@ -149,7 +150,7 @@ impl Copy {
             Rule::DupAtQoS0 => self.header.first &= !0b1000,
             Rule::ShortestLength => self.shorten(at?)?,
             Rule::TrailingBytes => self.body.truncate(at?),
-            Rule::ServerDisconnect => return Some(Mended::Packet(self.disconnect()?)),
+            Rule::ServerDisconnect => return Some(Mended::Packet(Box::new(self.disconnect()?))),
             Rule::PayloadFormatIndicator => *self.body.get_mut(at?)? = 0,
             Rule::Mqtt31 => {
                 let level = *self.body.get(connect::NAME_V31.len())?;
@@ -172,7 +173,7 @@ impl Copy {
                     code.is_error() && code.allowed_in(PacketType::ConnAck, Some(Side::Server))
                 });
                 let code = code.unwrap_or(ReasonCode::UnspecifiedError);
-                return Some(Mended::Packet(ConnAck::new(code).into()));
+                return Some(Mended::Packet(Box::new(ConnAck::new(code).into())));
             }
             Rule::SubscriptionOptions => {
                 let mask = match version {

@@ -1,3 +1,4 @@
+use super::call::CallId;
 use super::change::Change;
 use super::error::Violation;
 use super::exchange::Sent;
@@ -21,7 +22,7 @@ impl<M> Session<M> {
         id: PacketId,
         reason: ReasonCode,
     ) -> Result<Progress<M>, Violation> {
-        self.handle_ack(PacketType::PubAck, id, reason, Option::take)
+        self.handle(PacketType::PubAck, id, reason)
     }
 
     /// Handles PUBREC. PUBREC for an unknown identifier is answered with PUBREL as well, in 5.0
@@ -36,7 +37,7 @@ impl<M> Session<M> {
         id: PacketId,
         reason: ReasonCode,
     ) -> Result<Progress<M>, Violation> {
-        self.handle_ack(PacketType::PubRec, id, reason, Option::take)
+        self.handle(PacketType::PubRec, id, reason)
     }
 
     /// Handles PUBCOMP. PUBCOMP for an unknown identifier is ignored: it may answer a repeated
@@ -50,26 +51,16 @@ impl<M> Session<M> {
         id: PacketId,
         reason: ReasonCode,
     ) -> Result<Progress<M>, Violation> {
-        self.handle_ack(PacketType::PubComp, id, reason, Option::take)
+        self.handle(PacketType::PubComp, id, reason)
     }
 
-    /// Takes PUBACK for a QoS 2 message that was sent as the end of its exchange, for a peer that
-    /// does not know PUBREC. `None` if there is no such message.
-    pub fn complete_at_pub_ack(&mut self, id: PacketId, reason: ReasonCode) -> Option<Progress<M>> {
-        self.complete_early(id, reason, Option::take)
-    }
-
-    /// As [`complete_at_pub_ack`](Self::complete_at_pub_ack); a message that was refused is
-    /// returned as `take` converts it.
-    pub(crate) fn complete_early<R>(
-        &mut self,
-        id: PacketId,
-        reason: ReasonCode,
-        take: impl FnOnce(&mut Option<M>) -> Option<R>,
-    ) -> Option<Progress<R>> {
-        let sent = self.outbound.get(id)?;
-        let awaits = sent.has_left() && sent.state == Outbound::AwaitPubRec;
-        awaits.then(|| self.complete(PacketType::PubAck, id, reason, take))
+    /// Treats a QoS 2 message that was sent and has no answer as one of QoS 1, for a peer that
+    /// answers it with PUBACK. Returns whether there is such a message.
+    pub fn expect_pub_ack(&mut self, id: PacketId) -> bool {
+        let sent = self.outbound.get_mut(id);
+        let sent = sent.filter(|sent| sent.has_left() && sent.state == Outbound::AwaitPubRec);
+        sent.map(|sent| sent.state = Outbound::AwaitPubAck)
+            .is_some()
     }
 
     /// Handles SUBACK with `codes` reason codes: one for each topic filter [MQTT-3.8.4-6].
@@ -90,19 +81,55 @@ impl<M> Session<M> {
         self.handle_answer(PacketType::UnsubAck, id, codes)
     }
 
-    /// Handles PUBACK, PUBREC or PUBCOMP. A message that was refused is returned as `take` converts
-    /// it; any other message is dropped in its slot.
-    #[inline]
-    pub(crate) fn handle_ack<R>(
+    fn handle(
         &mut self,
         ack: PacketType,
         id: PacketId,
         reason: ReasonCode,
-        take: impl FnOnce(&mut Option<M>) -> Option<R>,
-    ) -> Result<Progress<R>, Violation> {
-        match self.outbound.get_mut(id) {
-            Some(sent) if sent.has_left() => match sent.state.on_ack(ack, reason)? {
-                Step::Done => Ok(self.complete(ack, id, reason, take)),
+    ) -> Result<Progress<M>, Violation> {
+        let mut completed = None;
+        let received = self.handle_ack(ack, id, reason, |call, fate, message| {
+            let message = match fate {
+                Fate::Refused => message.take(),
+                Fate::Accepted | Fate::Uncertain => None,
+            };
+            completed = Some(Progress::Completed {
+                call,
+                fate,
+                message,
+            });
+        })?;
+        Ok(match (completed, received) {
+            (Some(completed), _) => completed,
+            (None, true) => Progress::Received,
+            (None, false) => Progress::Unchanged,
+        })
+    }
+
+    /// Handles PUBACK, PUBREC or PUBCOMP. Calls `completed` if that ends the exchange of a call,
+    /// with its message to take, and returns whether the peer has taken ownership by PUBREC.
+    #[inline]
+    pub(crate) fn handle_ack(
+        &mut self,
+        ack: PacketType,
+        id: PacketId,
+        reason: ReasonCode,
+        completed: impl FnOnce(CallId, Fate, &mut Option<M>),
+    ) -> Result<bool, Violation> {
+        match self.outbound.find(id) {
+            Some((at, sent)) if sent.has_left() => match sent.state.on_ack(ack, reason)? {
+                Step::Done => {
+                    self.sending -= u16::from(sent.counted);
+                    let call = sent.call;
+                    if let Some(call) = call {
+                        completed(call, fate(sent, ack, reason), &mut sent.message);
+                    }
+                    self.outbound.drop_at(at);
+                    if call.is_some() {
+                        self.record(Change::Done(id));
+                    }
+                    Ok(false)
+                }
                 Step::SendPubRel(next) => {
                     let first = core::mem::replace(&mut sent.state, next) != next;
                     let ours = sent.call.is_some();
@@ -110,18 +137,15 @@ impl<M> Session<M> {
                     sent.abandoned = false;
                     // If PUBREL is not yet sent, it answers both.
                     if first || !matches!(self.outbound.place(id), Some((_, false))) {
-                        self.outbound.requeue(Lane::Release, id);
+                        self.outbound.requeue_at(Lane::Release, at);
                     }
                     if ours {
                         self.record(Change::Released(id));
                     }
-                    Ok(match first {
-                        true => Progress::Received,
-                        false => Progress::Unchanged,
-                    })
+                    Ok(first)
                 }
             },
-            _ if ack == PacketType::PubComp => Ok(Progress::Unchanged),
+            _ if ack == PacketType::PubComp => Ok(false),
             None if ack == PacketType::PubRec => {
                 if !reason.is_error() {
                     let mut sent = Sent::new(Outbound::AwaitPubComp, None, None);
@@ -129,46 +153,9 @@ impl<M> Session<M> {
                     self.outbound
                         .push(Lane::Release, id, sent.sent_before(true));
                 }
-                Ok(Progress::Unchanged)
+                Ok(false)
             }
             _ => Err(Violation::UnknownPacketId(ack)),
-        }
-    }
-
-    /// Ends an exchange with its last acknowledgement.
-    #[inline]
-    fn complete<R>(
-        &mut self,
-        ack: PacketType,
-        id: PacketId,
-        reason: ReasonCode,
-        take: impl FnOnce(&mut Option<M>) -> Option<R>,
-    ) -> Progress<R> {
-        let ended = self.outbound.remove_with(id, |sent| {
-            let fate = match (ack, reason) {
-                (_, reason) if !reason.is_error() && !sent.abandoned => Fate::Accepted,
-                (PacketType::PubComp, _) => Fate::Uncertain,
-                (_, ReasonCode::PacketIdentifierInUse) if sent.dup => Fate::Uncertain,
-                _ => Fate::Refused,
-            };
-            let message = match fate {
-                Fate::Refused => take(&mut sent.message),
-                _ => None,
-            };
-            (sent.counted, sent.call, fate, message)
-        });
-        let Some((counted, call, fate, message)) = ended else {
-            return Progress::Unchanged;
-        };
-        self.sending -= u16::from(counted);
-        let Some(call) = call else {
-            return Progress::Unchanged;
-        };
-        self.record(Change::Done(id));
-        Progress::Completed {
-            call,
-            fate,
-            message,
         }
     }
 
@@ -189,6 +176,16 @@ impl<M> Session<M> {
         }
         self.outbound.remove(id);
         Ok(())
+    }
+}
+
+/// The end of an exchange by its last acknowledgement.
+fn fate<M>(sent: &Sent<M>, ack: PacketType, reason: ReasonCode) -> Fate {
+    match (ack, reason) {
+        (_, reason) if !reason.is_error() && !sent.abandoned => Fate::Accepted,
+        (PacketType::PubComp, _) => Fate::Uncertain,
+        (_, ReasonCode::PacketIdentifierInUse) if sent.dup => Fate::Uncertain,
+        _ => Fate::Refused,
     }
 }
 

@@ -44,15 +44,7 @@ impl<M> Session<M> {
     }
 
     /// Begins the expiry intervals of the messages that were published since the last `now`.
-    #[inline]
     pub(crate) fn begin_expiry(&mut self, now: Duration) {
-        if self.to_begin.is_some() {
-            self.begin_expiry_of_some(now);
-        }
-    }
-
-    #[cold]
-    fn begin_expiry_of_some(&mut self, now: Duration) {
         while let Some(id) = self.to_begin {
             self.to_begin = self.outbound.after(id).map(|(id, _)| id);
             let Some(sent) = self.outbound.get_mut(id) else {

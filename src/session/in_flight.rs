@@ -91,39 +91,45 @@ impl<T> InFlight<T> {
     }
 
     pub(super) fn remove(&mut self, id: PacketId) -> Option<T> {
-        let at = self.discard(id)?;
-        self.slot_mut(at)?.value.take()
+        let at = self.ids.slot(id)?;
+        let value = self.slot_mut(at)?.value.take();
+        self.free(at);
+        value
     }
 
-    /// Drops an entry once `last` has seen it, which is quicker than to move it out.
-    pub(super) fn remove_with<R>(
-        &mut self,
-        id: PacketId,
-        last: impl FnOnce(&mut T) -> R,
-    ) -> Option<R> {
-        let at = self.discard(id)?;
-        let value = &mut self.slot_mut(at)?.value;
-        let result = last(value.as_mut()?);
-        *value = None;
-        Some(result)
+    /// Drops the entry of a slot, which is quicker than to move it out.
+    #[inline]
+    pub(super) fn drop_at(&mut self, at: u16) {
+        if let Some(slot) = self.slot_mut(at) {
+            slot.value = None;
+            self.free(at);
+        }
     }
 
-    /// Leaves an entry's value in a slot that is unused.
-    fn discard(&mut self, id: PacketId) -> Option<u16> {
-        let at = self.ids.remove(id)?;
+    /// Makes a slot unused.
+    #[inline(never)]
+    fn free(&mut self, at: u16) {
         self.unlink(at);
         let unused = self.unused;
-        self.slot_mut(at)?.next = unused;
-        self.unused = at;
-        Some(at)
+        if let Some(slot) = self.slot_mut(at) {
+            slot.next = unused;
+            let id = slot.id;
+            self.unused = at;
+            self.ids.remove(id);
+        }
     }
 
     /// Puts an entry at the end of `lane`, to be sent again.
     pub(super) fn requeue(&mut self, lane: Lane, id: PacketId) {
         if let Some(at) = self.ids.slot(id) {
-            self.unlink(at);
-            self.link(lane, at);
+            self.requeue_at(lane, at);
         }
+    }
+
+    /// As [`requeue`](Self::requeue), by the slot.
+    pub(super) fn requeue_at(&mut self, lane: Lane, at: u16) {
+        self.unlink(at);
+        self.link(lane, at);
     }
 
     /// Everything in `lane` is yet to be sent.
@@ -169,7 +175,19 @@ impl<T> InFlight<T> {
     }
 
     pub(super) fn get_mut(&mut self, id: PacketId) -> Option<&mut T> {
+        Some(self.find(id)?.1)
+    }
+
+    /// An entry with its slot, by which it is found again until it is removed.
+    #[inline]
+    pub(super) fn find(&mut self, id: PacketId) -> Option<(u16, &mut T)> {
         let at = self.ids.slot(id)?;
+        Some((at, self.at(at)?))
+    }
+
+    /// The entry of a slot.
+    #[inline]
+    pub(super) fn at(&mut self, at: u16) -> Option<&mut T> {
         self.slot_mut(at)?.value.as_mut()
     }
 
@@ -253,6 +271,10 @@ impl<T> InFlight<T> {
         else {
             return;
         };
+        if prev == NONE && next == NONE {
+            *self.lane_mut(lane) = Queue::EMPTY;
+            return;
+        }
         if let Some(slot) = self.slot_mut(prev) {
             slot.next = next;
         }

@@ -121,9 +121,12 @@ impl<M> Session<M> {
     /// Forgets the message from the peer that has this packet identifier, so that another one may
     /// have it: the peer has lost its memory. Its token is spent.
     pub fn forget(&mut self, id: PacketId) {
-        let stored = self.inbound.get(id).map(|received| received.state);
-        self.finish(id);
-        if stored == Some(Inbound::AwaitPubRel) {
+        let Some((at, received)) = self.inbound.find(id) else {
+            return;
+        };
+        let stored = received.state == Inbound::AwaitPubRel;
+        self.finish(at);
+        if stored {
             self.record(Change::Forgotten(id));
         }
     }
@@ -189,6 +192,7 @@ impl<M> Session<M> {
             _ => PacketType::PubRec,
         };
         let reason = match version {
+            _ if reason == ReasonCode::Success => reason,
             Version::V5 if reason.allowed_in(packet, None) => reason,
             Version::V311 if !reason.is_error() => ReasonCode::Success,
             _ => return Err(SessionError::InvalidReasonCode),
@@ -216,15 +220,15 @@ impl<M> Session<M> {
     ///
     /// If the packet identifier is that of a QoS 1 message.
     pub fn handle_pub_rel(&mut self, id: PacketId) -> Result<(), Violation> {
-        let known = self.inbound.get_mut(id);
-        let reason = Inbound::on_pub_rel(known.as_ref().map(|received| received.state))?;
+        let known = self.inbound.find(id);
+        let reason = Inbound::on_pub_rel(known.as_ref().map(|(_, received)| received.state))?;
         match known {
-            Some(received) if received.state == Inbound::OwePubComp => {}
-            Some(received) => {
+            Some((_, received)) if received.state == Inbound::OwePubComp => {}
+            Some((at, received)) => {
                 let stored = received.state == Inbound::AwaitPubRel;
                 received.state = Inbound::OwePubComp;
                 received.reason = Some(reason);
-                self.inbound.requeue(Lane::Release, id);
+                self.inbound.requeue_at(Lane::Release, at);
                 if stored {
                     self.record(Change::Forgotten(id));
                 }
@@ -277,30 +281,32 @@ impl<M> Session<M> {
     #[inline]
     pub(super) fn poll_completion(&mut self) -> Option<Transmit<'_, M>> {
         let version = self.link?.version;
+        let at = self.inbound.unsent_slot(Lane::Release);
         let (id, received) = self.inbound.unsent(Lane::Release)?;
         let reason = match (version, received.reason) {
             (Version::V5, Some(reason)) => reason,
             _ => ReasonCode::Success,
         };
-        self.finish(id);
+        self.finish(at);
         Some(Transmit::PubComp(id, reason))
     }
 
     #[inline]
     pub(super) fn poll_receipt(&mut self) -> Option<Transmit<'_, M>> {
         self.link?;
+        let at = self.inbound.unsent_slot(Lane::Message);
         let (id, received) = self.inbound.unsent(Lane::Message)?;
         let (state, reason) = (received.state, received.reason?);
         match state {
             Inbound::OwePubAck => {
-                self.finish(id);
+                self.finish(at);
                 return Some(Transmit::PubAck(id, reason));
             }
             Inbound::AwaitPubRel => {
                 let (_, received) = self.inbound.advance(Lane::Message)?;
                 received.reason = None;
             }
-            _ => self.finish(id),
+            _ => self.finish(at),
         }
         Some(Transmit::PubRec(id, reason))
     }
@@ -313,9 +319,10 @@ impl<M> Session<M> {
     }
 
     /// Removes an exchange whose last packet is sent, and restores its part of the quota.
-    fn finish(&mut self, id: PacketId) {
-        if let Some(counted) = self.inbound.remove_with(id, |received| received.counted) {
-            self.receiving -= u16::from(counted);
+    fn finish(&mut self, at: u16) {
+        if let Some(received) = self.inbound.at(at) {
+            self.receiving -= u16::from(received.counted);
+            self.inbound.drop_at(at);
         }
     }
 }
