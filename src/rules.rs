@@ -144,7 +144,7 @@ impl Rule {
         self.row().instead
     }
 
-    const fn bit(self) -> u32 {
+    pub(crate) const fn bit(self) -> u32 {
         1 << self as u8
     }
 }

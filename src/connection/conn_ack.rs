@@ -76,7 +76,7 @@ impl<M: Publishable> Connection<M> {
         self.role.watch.keep_alive(
             now,
             self.agreement.keep_alive.interval(),
-            self.settings.rules,
+            self.decoder.get_rules(),
         );
         self.role.accepted = true;
         Ok(())

@@ -26,7 +26,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         packet: &Packet<B>,
     ) -> Option<Verdict> {
         let rule = violation.rule()?;
-        if !self.settings.rules.lets_go(rule) {
+        if !self.decoder.get_rules().lets_go(rule) {
             return None;
         }
         let verdict = match (rule, packet) {
@@ -79,7 +79,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     /// Takes a message beyond the limit, or one whose packet identifier is in use.
     fn take_anyway(&mut self, rule: Rule, delivery: Delivery) -> Option<Verdict> {
-        let rules = self.settings.rules;
+        let rules = self.decoder.get_rules();
         let receipt = match rule {
             Rule::ReceiveMaximum => self.session.handle_publish_beyond(rules.slack(), delivery),
             _ if rules.refuses() && self.agreement.version == Version::V5 => {

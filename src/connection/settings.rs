@@ -16,7 +16,6 @@ pub(super) struct Settings {
     pub(super) max_queued: usize,
     pub(super) max_in_flight: NonZeroU16,
     pub(super) max_packet_size: u32,
-    pub(super) rules: Rules,
     pub(super) calls_before_conn_ack: bool,
     pub(super) record_changes: bool,
 }
@@ -26,7 +25,6 @@ impl Settings {
         max_queued: 1_024,
         max_in_flight: NonZeroU16::new(100).expect("it is not zero"),
         max_packet_size: FrameDecoder::DEFAULT_MAX_PACKET_SIZE,
-        rules: Rules::STRICT,
         calls_before_conn_ack: false,
         record_changes: false,
     };
@@ -92,7 +90,6 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// ends each connection on which the server sends it again.
     #[must_use]
     pub const fn rules(mut self, rules: Rules) -> Self {
-        self.settings.rules = rules;
         self.decoder.set_rules(rules);
         self
     }

@@ -42,8 +42,8 @@ pub struct FrameDecoder {
     /// Makes a packet of bytes that break a rule that is let go. A decoder without such rules does
     /// not link it.
     mend: Option<Mend>,
-    /// The rules that were let go since the last poll.
-    pub(super) let_go: Rules,
+    /// The rules that were let go since the last poll, one bit each.
+    let_go: u32,
     /// The packet for which the last call of `decode` returned an error that was let go.
     mended: Option<Box<Packet>>,
 }
@@ -104,7 +104,7 @@ impl FrameDecoder {
             missing: 2,
             rules: Rules::STRICT,
             mend: None,
-            let_go: Rules::STRICT,
+            let_go: 0,
             mended: None,
         }
     }
@@ -139,9 +139,18 @@ impl FrameDecoder {
 
     /// The next of the rules that packets broke and that were let go, each reported once, if any.
     pub fn poll_let_go(&mut self) -> Option<Rule> {
-        let rule = self.let_go.iter().next()?;
-        self.let_go = self.let_go.with(rule);
+        let &rule = Rule::ALL.get(self.let_go.trailing_zeros() as usize)?;
+        self.let_go &= !rule.bit();
         Some(rule)
+    }
+
+    /// Reports that a rule was let go.
+    pub(crate) const fn note(&mut self, rule: Rule) {
+        self.let_go |= rule.bit();
+    }
+
+    pub(crate) const fn get_rules(&self) -> Rules {
+        self.rules
     }
 
     /// Takes the packet for which the last call of [`decode`](Self::decode) returned an error whose

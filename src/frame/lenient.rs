@@ -65,11 +65,6 @@ pub(super) fn mend(
 }
 
 impl FrameDecoder {
-    /// Reports that a rule was let go.
-    pub(crate) fn note(&mut self, rule: Rule) {
-        self.let_go = self.let_go.without(rule);
-    }
-
     /// The header that a first byte begins that is not expected, if its rule is let go.
     #[cold]
     pub(super) fn let_header_go(
