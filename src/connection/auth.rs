@@ -90,7 +90,20 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
+    pub(super) fn is_turn(&self, of: Turn) -> bool {
+        match &self.state {
+            State::Connecting { turn } | State::Connected { turn } => *turn == of,
+            _ => false,
+        }
+    }
+
+    /// Decides who sends the next AUTH. Only the peer's time is limited. It begins here, and again
+    /// when the AUTH of this side is sent.
     fn set_turn(&mut self, next: Turn) {
+        match next {
+            Turn::Peer => self.answer.start(self.now),
+            Turn::Own | Turn::Nobody => self.answer.complete(),
+        }
         if let State::Connecting { turn } | State::Connected { turn } = &mut self.state {
             *turn = next;
         }

@@ -115,7 +115,7 @@ const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 impl Connection {
     /// A client without a session.
     pub fn new() -> Self {
-        Self::with_role(Client::new(false), Session::new())
+        Self::with_role(Client::new(false), Session::new(), DEFAULT_RESPONSE_TIMEOUT)
     }
 }
 
@@ -134,16 +134,18 @@ impl<M: Publishable> Connection<M> {
     pub fn with_session(mut session: Session<M>) -> Self {
         // It may be a copy of that of a connection.
         session.disconnect();
-        let mut connection = Self::with_role(Client::new(true), session);
+        let role = Client::new(true);
+        let mut connection = Self::with_role(role, session, DEFAULT_RESPONSE_TIMEOUT);
         connection.agreement.session_expiry = u32::MAX;
         connection
     }
 
-    /// Limits the time that CONNACK, PINGRESP and each AUTH may take. While other bytes arrive,
-    /// PINGRESP has that time again.
+    /// Limits the time that CONNACK, PINGRESP and each AUTH of the server may take. While other
+    /// bytes arrive, PINGRESP has that time again.
     #[must_use]
     pub const fn response_timeout(mut self, timeout: Duration) -> Self {
         self.role.pinger.set_response_timeout(timeout);
+        self.answer.set_timeout(timeout);
         self
     }
 
@@ -216,7 +218,9 @@ impl<M: Publishable> Connection<M> {
             false => decoder,
         };
         self.unread = bytes::BytesMut::new();
-        self.arrival.start();
+        self.arrival.complete();
+        self.answer.complete();
+        self.paused = false;
         self.role.pinger.start();
         self.role.client_id = client_id;
         self.state = State::Connecting {
@@ -250,10 +254,7 @@ impl<M: Publishable> Connection<M> {
     fn handle_answer<B: AsRef<[u8]>>(&mut self, packet: &Packet<B>) -> Result<Verdict, Violation> {
         match packet {
             Packet::ConnAck(connack) => self.handle_conn_ack(connack),
-            Packet::Auth(auth) => {
-                self.role.pinger.answered();
-                self.handle_auth(auth)
-            }
+            Packet::Auth(auth) => self.handle_auth(auth),
             _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
         }
     }
@@ -324,10 +325,7 @@ impl sealed::Role for Client {
                     connection.end(why, None);
                     Ok(Verdict::Done)
                 }
-                Packet::Auth(auth) => {
-                    connection.role.pinger.answered();
-                    connection.handle_auth(auth)
-                }
+                Packet::Auth(auth) => connection.handle_auth(auth),
                 _ => connection.handle_exchange(packet),
             },
             _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
@@ -361,15 +359,13 @@ impl sealed::Role for Client {
     }
 
     #[inline]
-    fn sent(&mut self, now: Duration, awaits_answer: bool) {
-        self.pinger.sent(now, awaits_answer);
+    fn sent(&mut self, now: Duration, is_ping: bool) {
+        self.pinger.sent(now, is_ping);
     }
 
     #[inline]
     fn received<M>(connection: &mut Connection<M>, now: Duration) {
-        if let State::Connected { .. } = connection.state {
-            connection.role.pinger.postpone(now);
-        }
+        connection.role.pinger.postpone(now);
     }
 
     fn resumed(&mut self, now: Duration) {

@@ -25,7 +25,8 @@ impl<M: Publishable> Connection<M> {
     /// the client requested it [MQTT-3.1.2-28]. The limits in the properties of `connack` are
     /// enforced on the client: see [`Limits`](super::Limits). In 5.0, Maximum Packet Size is added
     /// if it is absent: see [`max_packet_size`](super::Connection::max_packet_size). Server Keep
-    /// Alive and Session Expiry Interval replace those of the client.
+    /// Alive and Session Expiry Interval replace those of the client. Keep alive counts from the
+    /// last bytes of the client, which may be older than this call [MQTT-3.1.2-22].
     ///
     /// Call [`handle_bytes`](super::Connection::handle_bytes) afterwards: the client may have sent
     /// packets right behind CONNECT.
@@ -74,9 +75,12 @@ impl<M: Publishable> Connection<M> {
         // No token of another connection of this client names anything on this one.
         self.role.next_request = self.session.number_deliveries(now);
         self.establish();
-        self.role
-            .watch
-            .keep_alive(now, self.agreement.keep_alive.interval());
+        if self.agreement.method.is_some() {
+            // The client may send nothing while this side decides [MQTT-3.1.2-30].
+            self.role.watch.restart(now);
+        }
+        let interval = self.agreement.keep_alive.interval();
+        self.role.watch.keep_alive(interval);
         self.role.accepted = true;
         Ok(())
     }

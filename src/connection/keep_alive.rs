@@ -1,21 +1,19 @@
 use core::time::Duration;
 
-/// The timer for the rest of a packet whose beginning has arrived, and whether this side reads at
-/// all.
+/// The timer for a thing that the peer has to complete: a packet whose beginning has arrived, or the
+/// answer to CONNECT or AUTH.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival {
-    /// The time at which the incomplete packet began.
+pub(super) struct Awaited {
+    /// The time at which its time began; `None` means that nothing is awaited.
     since: Option<Duration>,
     timeout: Duration,
-    paused: bool,
 }
 
-impl Arrival {
+impl Awaited {
     pub(super) const fn new(timeout: Duration) -> Self {
         Self {
             since: None,
             timeout,
-            paused: false,
         }
     }
 
@@ -23,26 +21,18 @@ impl Arrival {
         self.timeout = timeout;
     }
 
-    /// A new network connection.
-    pub(super) const fn start(&mut self) {
-        *self = Self::new(self.timeout);
+    /// It has its whole time from now on.
+    pub(super) const fn start(&mut self, now: Duration) {
+        self.since = Some(now);
     }
 
-    pub(super) const fn set_paused(&mut self, paused: bool) {
-        self.paused = paused;
-    }
-
-    pub(super) const fn is_paused(&self) -> bool {
-        self.paused
-    }
-
-    /// A packet is complete: what follows is another one.
+    /// It is complete: what follows has its own time.
     #[inline]
     pub(super) const fn complete(&mut self) {
         self.since = None;
     }
 
-    /// A packet has begun, now or before, and is not complete.
+    /// It has begun, now or before, and is not complete.
     pub(super) fn incomplete(&mut self, now: Duration) {
         self.since.get_or_insert(now);
     }
@@ -57,12 +47,12 @@ impl Arrival {
     }
 }
 
-/// The client's timers: the time to send PINGREQ, and the time by which an answer has to arrive.
+/// The client's timers: the time to send PINGREQ, and the time by which PINGRESP has to arrive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pinger {
     /// Keep Alive; `None` means that it is off.
     interval: Option<Duration>,
-    /// The time that CONNACK, PINGRESP and each AUTH may take.
+    /// The time that PINGRESP may take.
     response_timeout: Duration,
     last: Duration,
     ping_at: Option<Duration>,
@@ -93,29 +83,28 @@ impl Pinger {
     pub(super) fn keep_alive(&mut self, interval: Option<Duration>) {
         self.interval = interval;
         self.ping_at = interval.map(|interval| self.last.saturating_add(interval));
-        self.answer_by = None;
     }
 
     /// Notes that a packet is sent. Only sent packets count [MQTT-3.1.2-20].
-    pub(super) fn sent(&mut self, now: Duration, awaits_answer: bool) {
+    pub(super) fn sent(&mut self, now: Duration, is_ping: bool) {
         self.last = now;
         if let Some(interval) = self.interval {
             self.ping_at = Some(now.saturating_add(interval));
         }
-        if awaits_answer {
+        if is_ping {
             self.answer_by
                 .get_or_insert_with(|| now.saturating_add(self.response_timeout));
         }
     }
 
-    /// Notes that bytes arrived, so that the link is alive: the answer may take as long again.
+    /// Notes that bytes arrived, so that the link is alive: PINGRESP may take as long again.
     pub(super) fn postpone(&mut self, now: Duration) {
         if self.answer_by.is_some() {
             self.answer_by = Some(now.saturating_add(self.response_timeout));
         }
     }
 
-    /// The answer is there.
+    /// PINGRESP is there.
     pub(super) const fn answered(&mut self) {
         self.answer_by = None;
     }
@@ -137,22 +126,22 @@ impl Pinger {
 /// The server's timer: the time by which the client has to send something.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Watch {
-    /// `None` means without limit.
+    /// `None` means that keep alive is off, or that the connection is not accepted.
     timeout: Option<Duration>,
     last: Duration,
 }
 
 impl Watch {
-    pub(super) const fn new(now: Duration, timeout: Duration) -> Self {
+    pub(super) const fn new(now: Duration) -> Self {
         Self {
-            timeout: Some(timeout),
+            timeout: None,
             last: now,
         }
     }
 
-    /// The connection is accepted: one and a half times Keep Alive [MQTT-3.1.2-22].
-    pub(super) fn keep_alive(&mut self, now: Duration, interval: Option<Duration>) {
-        self.last = now;
+    /// The connection is accepted: one and a half times Keep Alive, from the bytes that arrived last
+    /// [MQTT-3.1.2-22].
+    pub(super) fn keep_alive(&mut self, interval: Option<Duration>) {
         self.timeout = interval.map(|interval| interval.saturating_add(interval / 2));
     }
 

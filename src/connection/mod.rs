@@ -105,7 +105,7 @@ use auth::Turn;
 pub use client::Client;
 pub use error::{ConnectionError, Refused, Violation};
 pub use event::{Answer, Closed, Event, GivenUp, Incoming, Outcome, RequestToken};
-use keep_alive::Arrival;
+use keep_alive::Awaited;
 pub use limits::Limits;
 use outbox::Outbox;
 use receive::{Verdict, incoming};
@@ -130,7 +130,12 @@ pub struct Connection<R, M = Message> {
     decoder: FrameDecoder,
     /// Input that is not handled yet: the beginning of a packet, or packets that wait.
     unread: BytesMut,
-    arrival: Arrival,
+    /// The rest of a packet of which a part is here.
+    arrival: Awaited,
+    /// CONNECT, CONNACK or AUTH.
+    answer: Awaited,
+    /// True if the caller does not read for a while.
+    paused: bool,
     /// The greatest time seen so far.
     now: Duration,
     settings: Settings,
@@ -191,8 +196,8 @@ mod sealed {
             error: &DecodeError,
         ) -> bool;
 
-        /// Notes that a packet is sent.
-        fn sent(&mut self, now: Duration, awaits_answer: bool);
+        /// Notes that a packet is sent, and whether it is PINGREQ.
+        fn sent(&mut self, now: Duration, is_ping: bool);
 
         /// Notes that bytes arrived.
         fn received<M>(connection: &mut Connection<Self, M>, now: Duration);
@@ -223,7 +228,7 @@ pub trait Role: sealed::Role {}
 impl<R: sealed::Role> Role for R {}
 
 impl<R: Role, M: Publishable> Connection<R, M> {
-    fn with_role(role: R, session: Session<M>) -> Self {
+    fn with_role(role: R, session: Session<M>, answer_timeout: Duration) -> Self {
         Self {
             role,
             state: State::Idle,
@@ -238,7 +243,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 Side::Server => FrameDecoder::server(),
             },
             unread: BytesMut::new(),
-            arrival: Arrival::new(settings::PACKET_TIMEOUT),
+            arrival: Awaited::new(settings::PACKET_TIMEOUT),
+            answer: Awaited::new(answer_timeout),
+            paused: false,
             now: Duration::ZERO,
             settings: Settings::DEFAULT,
         }
@@ -356,6 +363,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Begins what CONNECT and CONNACK agreed.
     fn establish(&mut self) {
         self.state = State::Connected { turn: Turn::Nobody };
+        self.answer.complete();
         self.outbox.unchecked = true;
         self.peer_aliases
             .reset(self.agreement.own.topic_alias_maximum);

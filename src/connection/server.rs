@@ -140,7 +140,7 @@ pub(super) struct PeerRequest {
 
 impl Connection {
     /// Makes the connection for a network connection that was opened at `now`. CONNECT, and each
-    /// AUTH before CONNACK, may take `connect_timeout`.
+    /// AUTH of the client, may take `connect_timeout`.
     pub fn new(now: Duration, connect_timeout: Duration) -> Self {
         Self::keeping(now, connect_timeout)
     }
@@ -150,14 +150,15 @@ impl<M: Publishable> Connection<M> {
     /// As [`new`](Connection::new), for another type of messages than [`Message`].
     pub fn keeping(now: Duration, connect_timeout: Duration) -> Self {
         let role = Server {
-            watch: Watch::new(now, connect_timeout),
+            watch: Watch::new(now),
             accepted: false,
             will: None,
             requests: BTreeMap::new(),
             next_request: 0,
         };
-        let mut connection = Self::with_role(role, Session::new());
+        let mut connection = Self::with_role(role, Session::new(), connect_timeout);
         connection.now = now;
+        connection.answer.start(now);
         connection
     }
 
@@ -176,6 +177,7 @@ impl<M: Publishable> Connection<M> {
         version: Version,
         connect: &Connect<B>,
     ) -> Result<Verdict, Violation> {
+        self.answer.complete();
         self.agreement = Agreement::asked(Side::Server, version, connect);
         self.state = State::Connecting {
             turn: match self.agreement.method {
@@ -282,19 +284,11 @@ impl sealed::Role for Server {
     }
 
     #[inline]
-    fn sent(&mut self, now: Duration, awaits_answer: bool) {
-        if awaits_answer {
-            // The client has its time for AUTH from here on.
-            self.watch.restart(now);
-        }
-    }
+    fn sent(&mut self, _: Duration, _: bool) {}
 
     #[inline]
     fn received<M>(connection: &mut Connection<M>, now: Duration) {
-        // CONNECT and AUTH have their time, however they trickle in.
-        if let State::Connected { .. } = connection.state {
-            connection.role.watch.restart(now);
-        }
+        connection.role.watch.restart(now);
     }
 
     fn resumed(&mut self, now: Duration) {
@@ -302,12 +296,7 @@ impl sealed::Role for Server {
     }
 
     fn peer_timeout<M>(connection: &Connection<M>) -> Option<Duration> {
-        match connection.state {
-            State::Idle | State::Connected { .. } => connection.role.watch.next_timeout(),
-            // The client's turn, or else the caller's.
-            State::Connecting { turn: Turn::Peer } => connection.role.watch.next_timeout(),
-            _ => None,
-        }
+        connection.role.watch.next_timeout()
     }
 
     fn own_timeout<M>(_: &Connection<M>) -> Option<Duration> {
