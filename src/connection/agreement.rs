@@ -1,7 +1,7 @@
 use alloc::boxed::Box;
 
 use super::limits::Limits;
-use crate::packet::{ConnAck, Connect, KeepAlive};
+use crate::packet::{ConnAck, Connect, KeepAlive, Packet};
 use crate::property::Property;
 use crate::side::Side;
 use crate::text::Text;
@@ -75,6 +75,12 @@ impl Agreement {
             Side::Server => asked.peer = limits,
         }
         asked
+    }
+
+    /// Returns whether a packet of the peer is no larger than the Maximum Packet Size of this side.
+    pub(super) fn takes<B: AsRef<[u8]>>(&self, packet: &Packet<B>) -> bool {
+        let len = || packet.encoded_len(self.version);
+        self.own.maximum_packet_size.is_none() || len().is_ok_and(|len| self.own.fit(len))
     }
 
     /// Completes the agreement with `connack`, sent or received by `side`.

@@ -109,6 +109,10 @@ impl Client {
     }
 }
 
+/// The lengths of PINGREQ, and of PUBREL without a code.
+const PING_REQ_LEN: usize = 2;
+const PUB_REL_LEN: usize = 4;
+
 /// The default time for CONNACK, PINGRESP and each AUTH.
 const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -241,11 +245,19 @@ impl<M: Publishable> Connection<M> {
 
     /// Sends PINGREQ. Keep alive does so by itself.
     ///
+    /// A server may have a Maximum Packet Size of 1, for which every packet is too large
+    /// [MQTT-3.2.2-15]. No keep alive is possible then: the connection ends when PINGREQ is due,
+    /// with [`Violation::NotSupported`]. Without Keep Alive it goes on, and only receives.
+    ///
     /// # Errors
     ///
-    /// [`WrongState`](ConnectionError::WrongState) without a connection.
+    /// [`WrongState`](ConnectionError::WrongState) without a connection, and
+    /// [`PacketTooLarge`](ConnectionError::PacketTooLarge).
     pub fn ping(&mut self) -> Result<(), ConnectionError> {
         self.check_connected()?;
+        if !self.agreement.peer.fit(PING_REQ_LEN) {
+            return Err(ConnectionError::PacketTooLarge);
+        }
         self.outbox.ping_request = true;
         Ok(())
     }
@@ -292,6 +304,11 @@ impl<M: Publishable> Connection<M> {
             .pinger
             .keep_alive(self.agreement.keep_alive.interval());
         self.establish();
+        if self.session.next_owed().is_some() && !self.agreement.peer.fit(PUB_REL_LEN) {
+            // PUBREL would be sent again, which is not allowed [MQTT-3.2.2-15].
+            self.session_is_over();
+            return Err(Violation::NotSupported(ReasonCode::PacketTooLarge));
+        }
         self.discard_unsupported();
         let event = Event::Connected(Box::new(connack.to_owned()));
         self.events.push_back(event);
@@ -380,8 +397,11 @@ impl sealed::Role for Client {
         connection.role.pinger.ping_at()
     }
 
-    fn handle_own_timeout<M>(connection: &mut Connection<M>, now: Duration) {
-        connection.outbox.ping_request |= connection.role.pinger.take_ping(now);
+    fn handle_own_timeout<M: Publishable>(connection: &mut Connection<M>, now: Duration) {
+        let is_due = connection.role.pinger.take_ping(now);
+        if is_due && connection.ping() == Err(ConnectionError::PacketTooLarge) {
+            connection.violate(Violation::NotSupported(ReasonCode::PacketTooLarge));
+        }
     }
 
     fn has_session(&self) -> bool {

@@ -36,8 +36,9 @@ pub enum Violation {
     /// A topic alias that was not assigned to a topic.
     #[error("the topic alias is not assigned to a topic")]
     UnknownTopicAlias,
-    /// A packet that uses what CONNACK excluded, or whose answer would be too large for the peer.
-    /// The value is the code that says so.
+    /// A packet that uses what CONNACK excluded, that is larger than the Maximum Packet Size of
+    /// this side, or whose answer would be too large for the peer; or a CONNACK with a Maximum
+    /// Packet Size that is too small to go on. The value is the code that says so.
     #[error("the packet uses what is not supported: {0}")]
     NotSupported(ReasonCode),
     /// An authentication method other than that of CONNECT, or none where CONNECT has one.

@@ -73,6 +73,7 @@ use crate::error::{DecodeError, DecodeErrorKind};
 use crate::frame::FrameDecoder;
 use crate::message::{Message, Publishable};
 use crate::packet::Packet;
+use crate::reason::ReasonCode;
 use crate::session::{Change, Link, Session};
 use crate::side::Side;
 use crate::version::Version;
@@ -212,7 +213,7 @@ mod sealed {
         fn own_timeout<M>(connection: &Connection<Self, M>) -> Option<Duration>;
 
         /// Fires the timer of this side.
-        fn handle_own_timeout<M>(connection: &mut Connection<Self, M>, now: Duration);
+        fn handle_own_timeout<M: Publishable>(connection: &mut Connection<Self, M>, now: Duration);
 
         /// Returns whether there is a session: a server has none before it accepts.
         fn has_session(&self) -> bool;
@@ -256,7 +257,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     ///
     /// # Errors
     ///
-    /// If the peer may not send the packet now. The connection is over then, and
+    /// If the peer may not send the packet now, or if it is larger than the Maximum Packet Size that
+    /// this side announced (sections 3.1.2.11.4 and 3.2.2.3.6). The connection is over then, and
     /// [`poll_transmit`](Self::poll_transmit) returns its last packet.
     pub fn handle_packet<'s, 'p: 's, B: AsRef<[u8]>>(
         &'s mut self,
@@ -266,6 +268,11 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     ) -> Result<Option<Incoming<&'s [u8]>>, Violation> {
         let now = self.advance(now);
         R::received(self, now);
+        if !self.is_over() && !self.agreement.takes(packet) {
+            let violation = Violation::NotSupported(ReasonCode::PacketTooLarge);
+            self.violate(violation);
+            return Err(violation);
+        }
         let verdict = self.judge(version, packet)?;
         if matches!(verdict, Verdict::Done) {
             return Ok(None);

@@ -303,7 +303,7 @@ impl sealed::Role for Server {
         None
     }
 
-    fn handle_own_timeout<M>(_: &mut Connection<M>, _: Duration) {}
+    fn handle_own_timeout<M: Publishable>(_: &mut Connection<M>, _: Duration) {}
 
     fn has_session(&self) -> bool {
         self.accepted
