@@ -19,6 +19,8 @@ pub(super) struct Agreement {
     /// The Session Expiry Interval of CONNECT, and the one in force.
     pub(super) asked_expiry: u32,
     pub(super) session_expiry: u32,
+    /// True if the client identifier of CONNECT is empty.
+    pub(super) is_anonymous: bool,
     /// The authentication method of CONNECT.
     pub(super) method: Option<Box<Text>>,
     /// True if CONNECT left Request Problem Information on.
@@ -37,6 +39,7 @@ impl Agreement {
         keep_alive: KeepAlive::OFF,
         asked_expiry: 0,
         session_expiry: 0,
+        is_anonymous: false,
         method: None,
         problem_information: true,
         response_information: false,
@@ -52,6 +55,7 @@ impl Agreement {
             version,
             clean_start: connect.clean_start,
             keep_alive: connect.keep_alive,
+            is_anonymous: connect.client_id.is_empty(),
             ..Self::NONE
         };
         if version == Version::V311 && !connect.clean_start {

@@ -180,7 +180,8 @@ impl<M: Publishable> Connection<M> {
     /// # Errors
     ///
     /// [`WrongState`](ConnectionError::WrongState) if a connection is open,
-    /// [`EmptyClientId`](ConnectionError::EmptyClientId), or
+    /// [`EmptyClientId`](ConnectionError::EmptyClientId),
+    /// [`PayloadFormatInvalid`](ConnectionError::PayloadFormatInvalid) for the will, or
     /// [`Encode`](ConnectionError::Encode) if `version` cannot express the packet.
     pub fn connect(&mut self, version: Version, connect: Connect) -> Result<(), ConnectionError> {
         if matches!(
@@ -192,6 +193,10 @@ impl<M: Publishable> Connection<M> {
         if version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start {
             // 3.1.1 [MQTT-3.1.3-7]
             return Err(ConnectionError::EmptyClientId);
+        }
+        let will = connect.will.as_ref();
+        if will.is_some_and(|will| !will.has_valid_payload_format()) {
+            return Err(ConnectionError::PayloadFormatInvalid);
         }
         let mut connect = connect;
         let announced = connect.properties.maximum_packet_size();

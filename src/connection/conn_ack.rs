@@ -35,7 +35,8 @@ impl<M: Publishable> Connection<M> {
     ///
     /// [`WrongState`](ConnectionError::WrongState) if there is no CONNECT to accept,
     /// [`InvalidReasonCode`](ConnectionError::InvalidReasonCode) for any code but success,
-    /// [`Authentication`](ConnectionError::Authentication) while the client's AUTH is awaited, and
+    /// [`Authentication`](ConnectionError::Authentication) while the client's AUTH is awaited,
+    /// [`ClientIdNotAssigned`](ConnectionError::ClientIdNotAssigned), and
     /// [`PacketTooLarge`](ConnectionError::PacketTooLarge).
     pub fn accept(
         &mut self,
@@ -91,6 +92,9 @@ impl<M: Publishable> Connection<M> {
             return Ok(());
         }
         let properties = &connack.properties;
+        if self.agreement.is_anonymous && properties.assigned_client_identifier().is_none() {
+            return Err(ConnectionError::ClientIdNotAssigned);
+        }
         if let Some(method) = &self.agreement.method {
             let builder = properties.to_builder();
             let builder = builder.authentication_method(method.as_borrowed());

@@ -17,5 +17,6 @@ mod outcomes;
 mod refused;
 mod requests;
 mod start;
+mod statements;
 mod turns;
 mod wire;
