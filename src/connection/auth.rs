@@ -1,10 +1,12 @@
+use alloc::boxed::Box;
+
 use super::error::{ConnectionError, Violation};
 use super::event::Event;
 use super::receive::Verdict;
 use super::sealed::Role;
 use super::{Connection, State};
 use crate::message::Publishable;
-use crate::packet::Auth;
+use crate::packet::{Auth, Packet};
 use crate::reason::ReasonCode;
 use crate::side::Side;
 use crate::text::Text;
@@ -88,6 +90,13 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             (Some(ours), Some(theirs)) if ours.as_bytes() == theirs.as_bytes() => Ok(()),
             _ => Err(Violation::AuthenticationMethod),
         }
+    }
+
+    /// Returns whether an AUTH of this side waits to be sent.
+    pub(super) fn is_auth_unsent(&mut self) -> bool {
+        let is_auth = |packet: &Box<Packet>| matches!(**packet, Packet::Auth(_));
+        let rare = self.outbox.get_rare();
+        rare.is_some_and(|rare| rare.answers.iter().any(is_auth))
     }
 
     pub(super) fn is_turn(&self, of: Turn) -> bool {

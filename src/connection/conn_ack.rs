@@ -78,10 +78,8 @@ impl<M: Publishable> Connection<M> {
         self.establish();
         if self.agreement.method.is_some() {
             // The client may send nothing while this side decides [MQTT-3.1.2-30].
-            self.role.watch.restart(now);
+            self.role.last = now;
         }
-        let interval = self.agreement.keep_alive.interval();
-        self.role.watch.keep_alive(interval);
         self.role.accepted = true;
         Ok(())
     }

@@ -122,35 +122,3 @@ impl Pinger {
         self.ping_at.take_if(|at| *at <= now).is_some()
     }
 }
-
-/// The server's timer: the time by which the client has to send something.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Watch {
-    /// `None` means that keep alive is off, or that the connection is not accepted.
-    timeout: Option<Duration>,
-    last: Duration,
-}
-
-impl Watch {
-    pub(super) const fn new(now: Duration) -> Self {
-        Self {
-            timeout: None,
-            last: now,
-        }
-    }
-
-    /// The connection is accepted: one and a half times Keep Alive, from the bytes that arrived last
-    /// [MQTT-3.1.2-22].
-    pub(super) fn keep_alive(&mut self, interval: Option<Duration>) {
-        self.timeout = interval.map(|interval| interval.saturating_add(interval / 2));
-    }
-
-    /// Restarts the client's time.
-    pub(super) const fn restart(&mut self, now: Duration) {
-        self.last = now;
-    }
-
-    pub(super) fn next_timeout(&self) -> Option<Duration> {
-        Some(self.last.saturating_add(self.timeout?))
-    }
-}

@@ -54,6 +54,8 @@
 //! | messages of QoS 1 and 2 in flight to the peer | [`max_in_flight`](Connection::max_in_flight), or the peer's Receive Maximum if that is lower | 100 |
 //! | messages of QoS 1 and 2 in flight from the peer | Receive Maximum in CONNECT or CONNACK, in 5.0 | 65,535 |
 //! | topic aliases of the peer | Topic Alias Maximum in CONNECT or CONNACK | 0 |
+//! | time for CONNECT, and for each AUTH of a client | [`server::Connection::new`] | none |
+//! | time for CONNACK, PINGRESP, and each AUTH of a server | [`response_timeout`](client::Connection::response_timeout) | 20 seconds |
 //! | time for one packet to arrive | [`packet_timeout`](Connection::packet_timeout) | 2 minutes |
 //!
 //! # Two doors

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use super::auth::Turn;
 use super::error::Violation;
 use super::event::GivenUp;
-use super::keep_alive::Watch;
 use super::receive::Verdict;
 use super::{Agreement, Closed, State, sealed};
 use crate::error::DecodeError;
@@ -119,7 +118,8 @@ pub type Connection<M = Message> = super::Connection<Server, M>;
 /// The server's end, as the role of a [`Connection`](super::Connection).
 #[derive(Clone, Debug)]
 pub struct Server {
-    pub(super) watch: Watch,
+    /// The time at which bytes of the client arrived last.
+    pub(super) last: Duration,
     /// True if CONNECT was accepted.
     pub(super) accepted: bool,
     will: Option<Box<Will>>,
@@ -150,7 +150,7 @@ impl<M: Publishable> Connection<M> {
     /// As [`new`](Connection::new), for another type of messages than [`Message`].
     pub fn keeping(now: Duration, connect_timeout: Duration) -> Self {
         let role = Server {
-            watch: Watch::new(now),
+            last: now,
             accepted: false,
             will: None,
             requests: BTreeMap::new(),
@@ -288,15 +288,21 @@ impl sealed::Role for Server {
 
     #[inline]
     fn received<M>(connection: &mut Connection<M>, now: Duration) {
-        connection.role.watch.restart(now);
+        connection.role.last = now;
     }
 
     fn resumed(&mut self, now: Duration) {
-        self.watch.restart(now);
+        self.last = now;
     }
 
     fn peer_timeout<M>(connection: &Connection<M>) -> Option<Duration> {
-        connection.role.watch.next_timeout()
+        let keep_alive = match connection.state {
+            State::Connected { .. } => connection.agreement.keep_alive.interval()?,
+            _ => return None,
+        };
+        // One and a half times Keep Alive [MQTT-3.1.2-22].
+        let timeout = keep_alive.saturating_add(keep_alive / 2);
+        Some(connection.role.last.saturating_add(timeout))
     }
 
     fn own_timeout<M>(_: &Connection<M>) -> Option<Duration> {

@@ -17,11 +17,11 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if self.is_over() {
             return;
         }
-        if self.outbox.has_answers() {
-            // The peer cannot answer an AUTH that was not sent.
+        let is_over = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+        if is_over(self.answer.next_timeout()) && self.is_auth_unsent() {
+            // The peer cannot answer it yet.
             self.answer.restart(now);
         }
-        let is_over = |at: Option<Duration>| at.is_some_and(|at| at <= now);
         if is_over(self.peer_timeout()) {
             let last = match (R::SIDE, &self.state) {
                 (Side::Client, _) => self.farewell(ReasonCode::UnspecifiedError),

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use mqtt_sansio::connection::{
     Closed, Connection, ConnectionError, Event, Outcome, Role, Violation, client,
 };
-use mqtt_sansio::packet::Auth;
+use mqtt_sansio::packet::{Auth, Subscribe};
 use mqtt_sansio::property::{AuthProperties, ConnAckProperties, ConnectProperties};
 use mqtt_sansio::{Packet, QoS, ReasonCode, Text, Version};
 
@@ -209,6 +209,8 @@ fn rounds_are_timed<R: Role + Clone>(
         connection.auth(step()).unwrap();
         assert_eq!(connection.next_timeout(), Some(secs(start + timeout)));
         // That it waits to be sent is not held against the peer.
+        connection.handle_timeout(secs(start + timeout));
+        assert_eq!(connection.next_timeout(), Some(secs(start + 2 * timeout)));
         connection.handle_timeout(secs(start + 50));
         assert_eq!(connection.next_timeout(), Some(secs(start + 50 + timeout)));
         assert_eq!(sent_at(connection, start + 100), [step().into()]);
@@ -280,6 +282,12 @@ fn server_times_each_round() {
     let _ = sent_at(&mut server, 6);
     receive_at(&mut server, 10, Packet::PingReq);
     assert_eq!(server.next_timeout(), Some(secs(16)));
+    // That other answers wait is no reason to wait for AUTH.
+    let request = Subscribe::new(id(1), subscriptions("t")).into();
+    let found = handle_at(&mut server, secs(15), Version::V5, &request);
+    server.sub_ack(found.unwrap().request(), [OK]).unwrap();
+    server.handle_timeout(secs(16));
+    assert_eq!(server.ended(), Err(Closed::TimedOut));
 }
 
 /// As a server does.
