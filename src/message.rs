@@ -92,6 +92,34 @@ impl<B: AsRef<[u8]>> Message<B> {
         self.map(|field| Bytes::copy_from_slice(field.as_ref()))
     }
 
+    /// Returns whether the payload has the format that the Payload Format Indicator says: UTF-8, or
+    /// any bytes (section 3.3.2.3.2).
+    ///
+    /// `publish` refuses a message for which this is false. Whether to check a received message is
+    /// the choice of its receiver, which may refuse it with
+    /// [`PayloadFormatInvalid`](crate::ReasonCode::PayloadFormatInvalid):
+    ///
+    /// ```
+    /// use mqtt_sansio::connection::{ConnectionError, Incoming, client::Connection};
+    /// use mqtt_sansio::property::AckProperties;
+    /// use mqtt_sansio::ReasonCode;
+    ///
+    /// fn handle(mqtt: &mut Connection, incoming: Incoming) -> Result<(), ConnectionError> {
+    ///     if let Incoming::Message(message, token) = incoming {
+    ///         let reason = match message.has_valid_payload_format() {
+    ///             true => ReasonCode::Success,
+    ///             false => ReasonCode::PayloadFormatInvalid,
+    ///         };
+    ///         mqtt.acknowledge_with(token, reason, AckProperties::default())?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn has_valid_payload_format(&self) -> bool {
+        let format = self.properties.payload_format_indicator();
+        format.unwrap_or_default().allows(self.payload.as_ref())
+    }
+
     /// Returns whether the message has a Topic Alias or a Subscription Identifier, which the
     /// argument of `publish` may not have.
     pub(crate) fn is_of_a_delivery(&self) -> bool {

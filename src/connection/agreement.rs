@@ -4,11 +4,12 @@ use alloc::vec::Vec;
 use super::error::ConnectionError;
 use super::limits::Limits;
 use crate::message::Publishable;
-use crate::packet::{ConnAck, Connect, KeepAlive, Publish};
+use crate::packet::{ConnAck, Connect, KeepAlive, Packet, Publish};
 use crate::property::{Property, PublishProperties};
 use crate::qos::Delivery;
 use crate::side::Side;
 use crate::text::Text;
+use crate::topic::TopicName;
 use crate::version::Version;
 
 /// The agreement of CONNECT and CONNACK for one network connection.
@@ -23,6 +24,8 @@ pub(super) struct Agreement {
     /// The Session Expiry Interval of CONNECT, and the one in force.
     pub(super) asked_expiry: u32,
     pub(super) session_expiry: u32,
+    /// True if the client identifier of CONNECT is empty.
+    pub(super) is_anonymous: bool,
     /// The authentication method of CONNECT.
     pub(super) method: Option<Box<Text>>,
     /// True if CONNECT left Request Problem Information on.
@@ -41,6 +44,7 @@ impl Agreement {
         keep_alive: KeepAlive::OFF,
         asked_expiry: 0,
         session_expiry: 0,
+        is_anonymous: false,
         method: None,
         problem_information: true,
         response_information: false,
@@ -56,6 +60,7 @@ impl Agreement {
             version,
             clean_start: connect.clean_start,
             keep_alive: connect.keep_alive,
+            is_anonymous: connect.client_id.is_empty(),
             ..Self::NONE
         };
         if version == Version::V311 && !connect.clean_start {
@@ -109,6 +114,31 @@ impl Agreement {
             true => Ok(()),
             false => Err(ConnectionError::PacketTooLarge),
         }
+    }
+
+    /// Returns whether a packet of the peer is no larger than the Maximum Packet Size of this side.
+    #[inline]
+    pub(super) fn takes<B: AsRef<[u8]>>(&self, packet: &Packet<B>) -> bool {
+        // The fixed header, the lengths, the packet identifier and a code are less than that.
+        const OTHERS: usize = 20;
+        let at_most = match packet {
+            Packet::Publish(publish) => {
+                let topic = publish.topic.as_ref().map_or(0, TopicName::len);
+                topic + publish.properties.byte_len() + publish.payload.as_ref().len()
+            }
+            Packet::PubAck(ack)
+            | Packet::PubRec(ack)
+            | Packet::PubRel(ack)
+            | Packet::PubComp(ack) => ack.properties.byte_len(),
+            _ => usize::MAX - OTHERS,
+        };
+        self.own.fit(at_most + OTHERS) || self.takes_exactly(packet)
+    }
+
+    #[cold]
+    fn takes_exactly<B: AsRef<[u8]>>(&self, packet: &Packet<B>) -> bool {
+        let len = packet.encoded_len(self.version);
+        len.is_ok_and(|len| self.own.fit(len))
     }
 
     /// Completes the agreement with `connack`, sent or received by `side`.

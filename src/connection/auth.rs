@@ -1,10 +1,12 @@
+use alloc::boxed::Box;
+
 use super::error::{ConnectionError, Violation};
 use super::event::Event;
 use super::receive::Verdict;
 use super::sealed::Role;
 use super::{Connection, State};
 use crate::message::Publishable;
-use crate::packet::Auth;
+use crate::packet::{Auth, Packet};
 use crate::reason::ReasonCode;
 use crate::side::Side;
 use crate::text::Text;
@@ -90,7 +92,27 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
+    /// Returns whether an AUTH of this side waits to be sent.
+    pub(super) fn is_auth_unsent(&mut self) -> bool {
+        let is_auth = |packet: &Box<Packet>| matches!(**packet, Packet::Auth(_));
+        let rare = self.outbox.get_rare();
+        rare.is_some_and(|rare| rare.answers.iter().any(is_auth))
+    }
+
+    pub(super) fn is_turn(&self, of: Turn) -> bool {
+        match &self.state {
+            State::Connecting { turn } | State::Connected { turn } => *turn == of,
+            _ => false,
+        }
+    }
+
+    /// Decides who sends the next AUTH. Only the peer's time is limited. It begins here, and again
+    /// when the AUTH of this side is sent.
     fn set_turn(&mut self, next: Turn) {
+        match next {
+            Turn::Peer => self.answer.start(self.now),
+            Turn::Own | Turn::Nobody => self.answer.complete(),
+        }
         if let State::Connecting { turn } | State::Connected { turn } = &mut self.state {
             *turn = next;
         }

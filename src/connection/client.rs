@@ -108,13 +108,17 @@ impl Client {
     }
 }
 
+/// The lengths of PINGREQ, and of PUBREL without a code.
+const PING_REQ_LEN: usize = 2;
+const PUB_REL_LEN: usize = 4;
+
 /// The default time for CONNACK, PINGRESP and each AUTH.
 const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Connection {
     /// A client without a session.
     pub fn new() -> Self {
-        Self::with_role(Client::new(false), Session::new())
+        Self::with_role(Client::new(false), Session::new(), DEFAULT_RESPONSE_TIMEOUT)
     }
 }
 
@@ -133,16 +137,18 @@ impl<M: Publishable> Connection<M> {
     pub fn with_session(mut session: Session<M>) -> Self {
         // It may be a copy of that of a connection.
         session.disconnect();
-        let mut connection = Self::with_role(Client::new(true), session);
+        let role = Client::new(true);
+        let mut connection = Self::with_role(role, session, DEFAULT_RESPONSE_TIMEOUT);
         connection.agreement.session_expiry = u32::MAX;
         connection
     }
 
-    /// Limits the time that CONNACK, PINGRESP and each AUTH may take. While other bytes arrive,
-    /// PINGRESP has that time again.
+    /// Limits the time that CONNACK, PINGRESP and each AUTH of the server may take. While other
+    /// bytes arrive, PINGRESP has that time again.
     #[must_use]
     pub const fn response_timeout(mut self, timeout: Duration) -> Self {
         self.role.pinger.response_timeout = timeout;
+        self.answer.set_timeout(timeout);
         self
     }
 
@@ -181,7 +187,8 @@ impl<M: Publishable> Connection<M> {
     /// # Errors
     ///
     /// [`WrongState`](ConnectionError::WrongState) if a connection is open,
-    /// [`EmptyClientId`](ConnectionError::EmptyClientId), or
+    /// [`EmptyClientId`](ConnectionError::EmptyClientId),
+    /// [`PayloadFormatInvalid`](ConnectionError::PayloadFormatInvalid) for the will, or
     /// [`Encode`](ConnectionError::Encode) if `version` cannot express the packet.
     pub fn connect(&mut self, version: Version, connect: Connect) -> Result<(), ConnectionError> {
         if matches!(
@@ -193,6 +200,10 @@ impl<M: Publishable> Connection<M> {
         if version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start {
             // 3.1.1 [MQTT-3.1.3-7]
             return Err(ConnectionError::EmptyClientId);
+        }
+        let will = connect.will.as_ref();
+        if will.is_some_and(|will| !will.has_valid_payload_format()) {
+            return Err(ConnectionError::PayloadFormatInvalid);
         }
         let mut connect = connect;
         let set = connect.properties.maximum_packet_size();
@@ -216,7 +227,9 @@ impl<M: Publishable> Connection<M> {
         let limit = limit.map_or(self.settings.max_packet_size, core::num::NonZeroU32::get);
         self.decoder.restart(version, limit);
         self.unread = bytes::BytesMut::new();
-        self.arrival.start();
+        self.arrival.complete();
+        self.answer.complete();
+        self.paused = false;
         self.role.pinger.start();
         self.role.client_id = client_id;
         self.state = State::Connecting {
@@ -237,11 +250,19 @@ impl<M: Publishable> Connection<M> {
 
     /// Sends PINGREQ. Keep alive does so by itself.
     ///
+    /// A server may have a Maximum Packet Size of 1, for which every packet is too large
+    /// [MQTT-3.2.2-15]. No keep alive is possible then: the connection ends when PINGREQ is due,
+    /// with [`Violation::NotSupported`]. Without Keep Alive it goes on, and only receives.
+    ///
     /// # Errors
     ///
-    /// [`WrongState`](ConnectionError::WrongState) without a connection.
+    /// [`WrongState`](ConnectionError::WrongState) without a connection, and
+    /// [`PacketTooLarge`](ConnectionError::PacketTooLarge).
     pub fn ping(&mut self) -> Result<(), ConnectionError> {
         self.check_connected()?;
+        if !self.agreement.peer.fit(PING_REQ_LEN) {
+            return Err(ConnectionError::PacketTooLarge);
+        }
         self.outbox.request_ping();
         Ok(())
     }
@@ -250,10 +271,7 @@ impl<M: Publishable> Connection<M> {
     fn handle_answer<B: AsRef<[u8]>>(&mut self, packet: &Packet<B>) -> Result<Verdict, Violation> {
         match packet {
             Packet::ConnAck(connack) => self.handle_conn_ack(connack),
-            Packet::Auth(auth) => {
-                self.role.pinger.answered();
-                self.handle_auth(auth)
-            }
+            Packet::Auth(auth) => self.handle_auth(auth),
             _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
         }
     }
@@ -295,6 +313,11 @@ impl<M: Publishable> Connection<M> {
             .pinger
             .keep_alive(self.agreement.keep_alive.interval());
         self.establish();
+        if self.session.next_owed().is_some() && !self.agreement.peer.fit(PUB_REL_LEN) {
+            // PUBREL would be sent again, which is not allowed [MQTT-3.2.2-15].
+            self.session_is_over();
+            return Err(Violation::NotSupported(ReasonCode::PacketTooLarge));
+        }
         self.discard_unsupported();
         let event = Event::Connected(Box::new(connack.to_owned()));
         self.events.push_back(event);
@@ -328,10 +351,7 @@ impl sealed::Role for Client {
                     connection.end(why, None);
                     Ok(Verdict::Done)
                 }
-                Packet::Auth(auth) => {
-                    connection.role.pinger.answered();
-                    connection.handle_auth(auth)
-                }
+                Packet::Auth(auth) => connection.handle_auth(auth),
                 _ => connection.handle_exchange(packet),
             },
             _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
@@ -365,15 +385,13 @@ impl sealed::Role for Client {
     }
 
     #[inline]
-    fn sent(&mut self, now: Duration, awaits_answer: bool) {
-        self.pinger.sent(now, awaits_answer);
+    fn sent(&mut self, now: Duration, is_ping: bool) {
+        self.pinger.sent(now, is_ping);
     }
 
     #[inline]
     fn received<M>(connection: &mut Connection<M>, now: Duration) {
-        if let State::Connected { .. } = connection.state {
-            connection.role.pinger.postpone(now);
-        }
+        connection.role.pinger.postpone(now);
     }
 
     fn resumed(&mut self, now: Duration) {
@@ -388,9 +406,10 @@ impl sealed::Role for Client {
         connection.role.pinger.ping_at()
     }
 
-    fn handle_own_timeout<M>(connection: &mut Connection<M>, now: Duration) {
-        if connection.role.pinger.take_ping(now) {
-            connection.outbox.request_ping();
+    fn handle_own_timeout<M: Publishable>(connection: &mut Connection<M>, now: Duration) {
+        let is_due = connection.role.pinger.take_ping(now);
+        if is_due && connection.ping() == Err(ConnectionError::PacketTooLarge) {
+            connection.violate(Violation::NotSupported(ReasonCode::PacketTooLarge));
         }
     }
 

@@ -24,7 +24,8 @@ impl<M: Publishable> Connection<M> {
     /// the client requested it [MQTT-3.1.2-28]. The limits in the properties of `connack` are
     /// enforced on the client: see [`Limits`](super::Limits). In 5.0, Maximum Packet Size is added
     /// if it is absent: see [`max_packet_size`](super::Connection::max_packet_size). Server Keep
-    /// Alive and Session Expiry Interval replace those of the client.
+    /// Alive and Session Expiry Interval replace those of the client. Keep alive counts from the
+    /// last bytes of the client, which may be older than this call [MQTT-3.1.2-22].
     ///
     /// Call [`handle_bytes`](super::Connection::handle_bytes) afterwards: the client may have sent
     /// packets right behind CONNECT.
@@ -33,7 +34,8 @@ impl<M: Publishable> Connection<M> {
     ///
     /// [`WrongState`](ConnectionError::WrongState) if there is no CONNECT to accept,
     /// [`InvalidReasonCode`](ConnectionError::InvalidReasonCode) for any code but success,
-    /// [`Authentication`](ConnectionError::Authentication) while the client's AUTH is awaited, and
+    /// [`Authentication`](ConnectionError::Authentication) while the client's AUTH is awaited,
+    /// [`ClientIdNotAssigned`](ConnectionError::ClientIdNotAssigned), and
     /// [`PacketTooLarge`](ConnectionError::PacketTooLarge).
     pub fn accept(
         &mut self,
@@ -73,11 +75,10 @@ impl<M: Publishable> Connection<M> {
         // No token of another connection of this client names anything on this one.
         self.role.next_request = self.session.number_deliveries(now);
         self.establish();
-        self.role.watch.keep_alive(
-            now,
-            self.agreement.keep_alive.interval(),
-            self.decoder.get_rules(),
-        );
+        if self.agreement.method.is_some() {
+            // The client may send nothing while this side decides [MQTT-3.1.2-30].
+            self.role.last = now;
+        }
         self.role.accepted = true;
         Ok(())
     }
@@ -88,6 +89,9 @@ impl<M: Publishable> Connection<M> {
             return Ok(());
         }
         let properties = &connack.properties;
+        if self.agreement.is_anonymous && properties.assigned_client_identifier().is_none() {
+            return Err(ConnectionError::ClientIdNotAssigned);
+        }
         if let Some(method) = &self.agreement.method {
             let builder = properties.to_builder();
             let builder = builder.authentication_method(method.as_borrowed());

@@ -89,7 +89,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     }
 
     /// Ends the calls that cannot outlive the network connection.
-    fn session_is_over(&mut self) {
+    pub(super) fn session_is_over(&mut self) {
         if let Some(rare) = self.outbox.get_rare() {
             for (call, request) in core::mem::take(&mut rare.requests).into_values() {
                 self.events.push_back(unanswered(call, request));

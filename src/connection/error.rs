@@ -39,8 +39,9 @@ pub enum Violation {
     /// A topic alias that was not assigned to a topic.
     #[error("the topic alias is not assigned to a topic")]
     UnknownTopicAlias,
-    /// A packet that uses what CONNACK excluded, or whose answer would be too large for the peer.
-    /// The value is the code that says so.
+    /// A packet that uses what CONNACK excluded, that is larger than the Maximum Packet Size of
+    /// this side, or whose answer would be too large for the peer; or a CONNACK with a Maximum
+    /// Packet Size that is too small to go on. The value is the code that says so.
     #[error("the packet uses what is not supported: {0}")]
     NotSupported(ReasonCode),
     /// An authentication method other than that of CONNECT, or none where CONNECT has one.
@@ -166,6 +167,14 @@ pub enum ConnectionError {
     /// A CONNECT of 3.1.1 without a client identifier that asks for a session to be kept.
     #[error("the client identifier is empty, but the session is to be kept")]
     EmptyClientId,
+    /// A CONNACK of 5.0 without Assigned Client Identifier for a CONNECT without a client identifier
+    /// [MQTT-3.2.2-16].
+    #[error("the client identifier is empty, and CONNACK assigns none")]
+    ClientIdNotAssigned,
+    /// A payload that is not UTF-8 although its Payload Format Indicator says so (sections 3.1.3.2.3
+    /// and 3.3.2.3.2).
+    #[error("the payload is not UTF-8, but its Payload Format Indicator says that it is")]
+    PayloadFormatInvalid,
     /// A Session Expiry Interval in DISCONNECT although that of CONNECT was zero.
     #[error("the session expiry interval of CONNECT was zero and may not be raised")]
     SessionExpiry,

@@ -1,45 +1,44 @@
 use core::time::Duration;
 
-use crate::rules::Rules;
-
-/// The timer for the rest of a packet whose beginning has arrived, and whether this side reads at
-/// all.
+/// The timer for a thing that the peer has to complete: a packet whose beginning has arrived, or the
+/// answer to CONNECT or AUTH.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival {
-    /// The time at which the incomplete packet began.
+pub(super) struct Awaited {
+    /// The time at which its time began; `None` means that nothing is awaited.
     since: Option<Duration>,
-    pub(super) timeout: Duration,
-    pub(super) paused: bool,
+    timeout: Duration,
 }
 
-impl Arrival {
+impl Awaited {
     pub(super) const fn new(timeout: Duration) -> Self {
         Self {
             since: None,
             timeout,
-            paused: false,
         }
     }
 
-    /// A new network connection.
-    pub(super) const fn start(&mut self) {
-        *self = Self::new(self.timeout);
+    pub(super) const fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
     }
 
-    /// A packet is complete: what follows is another one.
+    /// It has its whole time from now on.
+    pub(super) const fn start(&mut self, now: Duration) {
+        self.since = Some(now);
+    }
+
+    /// It is complete: what follows has its own time.
     #[inline]
     pub(super) const fn complete(&mut self) {
         self.since = None;
     }
 
-    /// A packet has begun, now or before, and is not complete.
+    /// It has begun, now or before, and is not complete.
     pub(super) fn incomplete(&mut self, now: Duration) {
         self.since.get_or_insert(now);
     }
 
-    /// Reads again, and restarts the peer's time.
-    pub(super) fn resume(&mut self, now: Duration) {
-        self.paused = false;
+    /// Restarts the peer's time.
+    pub(super) fn restart(&mut self, now: Duration) {
         self.since = self.since.map(|_| now);
     }
 
@@ -51,12 +50,12 @@ impl Arrival {
 /// The default of the part of Keep Alive by which PINGREQ is early, in percent.
 const KEEP_ALIVE_MARGIN: u8 = 5;
 
-/// The client's timers: the time to send PINGREQ, and the time by which an answer has to arrive.
+/// The client's timers: the time to send PINGREQ, and the time by which PINGRESP has to arrive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pinger {
     /// Keep Alive; `None` means that it is off.
     interval: Option<Duration>,
-    /// The time that CONNACK, PINGRESP and each AUTH may take.
+    /// The time that PINGRESP may take.
     pub(super) response_timeout: Duration,
     /// The part of Keep Alive by which PINGREQ is early, in percent.
     pub(super) margin: u8,
@@ -92,26 +91,25 @@ impl Pinger {
         let interval = interval.map(|interval| interval / 100 * (100 - early));
         self.interval = interval;
         self.pinged = false;
-        self.answer_by = None;
     }
 
     /// Notes that a packet is sent. Only sent packets count [MQTT-3.1.2-20].
-    pub(super) fn sent(&mut self, now: Duration, awaits_answer: bool) {
+    pub(super) fn sent(&mut self, now: Duration, is_ping: bool) {
         (self.last, self.pinged) = (now, false);
-        if awaits_answer {
+        if is_ping {
             self.answer_by
                 .get_or_insert_with(|| now.saturating_add(self.response_timeout));
         }
     }
 
-    /// Notes that bytes arrived, so that the link is alive: the answer may take as long again.
+    /// Notes that bytes arrived, so that the link is alive: PINGRESP may take as long again.
     pub(super) fn postpone(&mut self, now: Duration) {
         if self.answer_by.is_some() {
             self.answer_by = Some(now.saturating_add(self.response_timeout));
         }
     }
 
-    /// The answer is there.
+    /// PINGRESP is there.
     pub(super) const fn answered(&mut self) {
         self.answer_by = None;
     }
@@ -127,40 +125,5 @@ impl Pinger {
         let due = self.ping_at().is_some_and(|at| at <= now);
         self.pinged |= due;
         due
-    }
-}
-
-/// The server's timer: the time by which the client has to send something.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Watch {
-    /// `None` means without limit.
-    timeout: Option<Duration>,
-    last: Duration,
-}
-
-impl Watch {
-    pub(super) const fn new(now: Duration, timeout: Duration) -> Self {
-        Self {
-            timeout: Some(timeout),
-            last: now,
-        }
-    }
-
-    /// The connection is accepted: the client may be silent for one and a half times Keep Alive
-    /// [MQTT-3.1.2-22], or for as long as `rules` allow.
-    pub(super) fn keep_alive(&mut self, now: Duration, interval: Option<Duration>, rules: Rules) {
-        self.last = now;
-        self.timeout = interval
-            .zip(rules.silence_percent())
-            .map(|(interval, percent)| interval.saturating_mul(u32::from(percent)) / 100);
-    }
-
-    /// Restarts the client's time.
-    pub(super) const fn restart(&mut self, now: Duration) {
-        self.last = now;
-    }
-
-    pub(super) fn next_timeout(&self) -> Option<Duration> {
-        Some(self.last.saturating_add(self.timeout?))
     }
 }

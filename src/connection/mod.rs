@@ -54,6 +54,8 @@
 //! | messages of QoS 1 and 2 in flight to the peer | [`max_in_flight`](Connection::max_in_flight), or the peer's Receive Maximum if that is lower | 100 |
 //! | messages of QoS 1 and 2 in flight from the peer | Receive Maximum in CONNECT or CONNACK, in 5.0 | 65,535 |
 //! | topic aliases of the peer | Topic Alias Maximum in CONNECT or CONNACK | 0 |
+//! | time for CONNECT, and for each AUTH of a client | [`server::Connection::new`] | none |
+//! | time for CONNACK, PINGRESP, and each AUTH of a server | [`response_timeout`](client::Connection::response_timeout) | 20 seconds |
 //! | time for one packet to arrive | [`packet_timeout`](Connection::packet_timeout) | 2 minutes |
 //!
 //! # Two doors
@@ -73,6 +75,7 @@ use crate::error::{DecodeError, DecodeErrorKind};
 use crate::frame::FrameDecoder;
 use crate::message::{Message, Publishable};
 use crate::packet::Packet;
+use crate::reason::ReasonCode;
 use crate::session::{Change, Link, Session};
 use crate::side::Side;
 use crate::version::Version;
@@ -106,7 +109,7 @@ use auth::Turn;
 pub use client::Client;
 pub use error::{ConnectionError, Refused, Violation};
 pub use event::{Answer, Closed, Event, GivenUp, Incoming, Outcome, RequestToken};
-use keep_alive::Arrival;
+use keep_alive::Awaited;
 pub use limits::Limits;
 use outbox::Outbox;
 use receive::{Verdict, delivered, incoming};
@@ -131,7 +134,12 @@ pub struct Connection<R, M = Message> {
     decoder: FrameDecoder,
     /// Input that is not handled yet: the beginning of a packet, or packets that wait.
     unread: BytesMut,
-    arrival: Arrival,
+    /// The rest of a packet of which a part is here.
+    arrival: Awaited,
+    /// CONNECT, CONNACK or AUTH.
+    answer: Awaited,
+    /// True if the caller does not read for a while.
+    paused: bool,
     /// The greatest time seen so far.
     now: Duration,
     settings: Settings,
@@ -194,8 +202,8 @@ mod sealed {
             false
         }
 
-        /// Notes that a packet is sent.
-        fn sent(&mut self, now: Duration, awaits_answer: bool);
+        /// Notes that a packet is sent, and whether it is PINGREQ.
+        fn sent(&mut self, now: Duration, is_ping: bool);
 
         /// Notes that bytes arrived.
         fn received<M>(connection: &mut Connection<Self, M>, now: Duration);
@@ -212,7 +220,11 @@ mod sealed {
         }
 
         /// Fires the timer of this side.
-        fn handle_own_timeout<M>(_connection: &mut Connection<Self, M>, _now: Duration) {}
+        fn handle_own_timeout<M: Publishable>(
+            _connection: &mut Connection<Self, M>,
+            _now: Duration,
+        ) {
+        }
 
         /// Returns whether there is a session: a server has none before it accepts.
         fn has_session(&self) -> bool;
@@ -228,7 +240,7 @@ pub trait Role: sealed::Role {}
 impl<R: sealed::Role> Role for R {}
 
 impl<R: Role, M: Publishable> Connection<R, M> {
-    fn with_role(role: R, session: Session<M>) -> Self {
+    fn with_role(role: R, session: Session<M>, answer_timeout: Duration) -> Self {
         Self {
             role,
             state: State::Idle,
@@ -243,7 +255,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 Side::Server => FrameDecoder::server(),
             },
             unread: BytesMut::new(),
-            arrival: Arrival::new(settings::PACKET_TIMEOUT),
+            arrival: Awaited::new(settings::PACKET_TIMEOUT),
+            answer: Awaited::new(answer_timeout),
+            paused: false,
             now: Duration::ZERO,
             settings: Settings::DEFAULT,
         }
@@ -254,7 +268,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     ///
     /// # Errors
     ///
-    /// If the peer may not send the packet now. The connection is over then, and
+    /// If the peer may not send the packet now, or if it is larger than the Maximum Packet Size that
+    /// this side announced (sections 3.1.2.11.4 and 3.2.2.3.6). The connection is over then, and
     /// [`poll_transmit`](Self::poll_transmit) returns its last packet.
     pub fn handle_packet<'s, 'p: 's, B: AsRef<[u8]>>(
         &'s mut self,
@@ -264,6 +279,11 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     ) -> Result<Option<Incoming<&'s [u8]>>, Violation> {
         let now = self.advance(now);
         R::received(self, now);
+        if !self.is_over() && !self.agreement.takes(packet) {
+            let violation = Violation::NotSupported(ReasonCode::PacketTooLarge);
+            self.violate(violation);
+            return Err(violation);
+        }
         let verdict = self.judge(version, packet)?;
         let aliased = |alias| Some(self.peer_aliases.topic(alias)?.as_borrowed());
         Ok(match (verdict, packet) {
@@ -382,6 +402,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Begins what CONNECT and CONNACK agreed.
     fn establish(&mut self) {
         self.state = State::Connected { turn: Turn::Nobody };
+        self.answer.complete();
         (self.outbox.unchecked, self.outbox.attention) = (true, true);
         self.peer_aliases
             .reset(self.agreement.own.topic_alias_maximum);

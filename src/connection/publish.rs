@@ -30,7 +30,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     ///
     /// The error returns the message, with [`QueueFull`](ConnectionError::QueueFull),
     /// [`WrongState`](ConnectionError::WrongState) (a server before `accept`, or QoS 0 without a
-    /// connection), [`NotForwarded`](ConnectionError::NotForwarded), a limit of the peer that the
+    /// connection), [`NotForwarded`](ConnectionError::NotForwarded),
+    /// [`PayloadFormatInvalid`](ConnectionError::PayloadFormatInvalid), a limit of the peer that the
     /// message breaks, or [`Encode`](ConnectionError::Encode) if this version cannot express it. A
     /// server treats [`PacketTooLarge`](ConnectionError::PacketTooLarge) as if the message were
     /// sent [MQTT-3.1.2-25].
@@ -85,6 +86,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         for property in &borrowed.properties {
             match property {
                 Property::MessageExpiryInterval(seconds) => *expiry = Expiry::After(seconds),
+                Property::PayloadFormatIndicator(format) if !format.allows(borrowed.payload) => {
+                    return Err(ConnectionError::PayloadFormatInvalid);
+                }
                 Property::TopicAlias(_) | Property::SubscriptionIdentifier(_) => {
                     return Err(ConnectionError::NotForwarded);
                 }

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use super::auth::Turn;
 use super::error::Violation;
 use super::event::GivenUp;
-use super::keep_alive::Watch;
 use super::receive::Verdict;
 use super::{Agreement, Closed, State, sealed};
 use crate::message::{Message, Publishable};
@@ -118,7 +117,8 @@ pub type Connection<M = Message> = super::Connection<Server, M>;
 /// The server's end, as the role of a [`Connection`](super::Connection).
 #[derive(Clone, Debug)]
 pub struct Server {
-    pub(super) watch: Watch,
+    /// The time at which bytes of the client arrived last.
+    pub(super) last: Duration,
     /// True if CONNECT was accepted.
     pub(super) accepted: bool,
     will: Option<Box<Will>>,
@@ -139,7 +139,7 @@ pub(super) struct PeerRequest {
 
 impl Connection {
     /// Makes the connection for a network connection that was opened at `now`. CONNECT, and each
-    /// AUTH before CONNACK, may take `connect_timeout`.
+    /// AUTH of the client, may take `connect_timeout`.
     pub fn new(now: Duration, connect_timeout: Duration) -> Self {
         Self::keeping(now, connect_timeout)
     }
@@ -149,14 +149,15 @@ impl<M: Publishable> Connection<M> {
     /// As [`new`](Connection::new), for another type of messages than [`Message`].
     pub fn keeping(now: Duration, connect_timeout: Duration) -> Self {
         let role = Server {
-            watch: Watch::new(now, connect_timeout),
+            last: now,
             accepted: false,
             will: None,
             requests: BTreeMap::new(),
             next_request: 0,
         };
-        let mut connection = Self::with_role(role, Session::new());
+        let mut connection = Self::with_role(role, Session::new(), connect_timeout);
         connection.now = now;
+        connection.answer.start(now);
         connection
     }
 
@@ -175,6 +176,7 @@ impl<M: Publishable> Connection<M> {
         version: Version,
         connect: &Connect<B>,
     ) -> Result<Verdict, Violation> {
+        self.answer.complete();
         self.agreement = Agreement::asked(Side::Server, version, connect);
         self.state = State::Connecting {
             turn: match self.agreement.method {
@@ -276,32 +278,26 @@ impl sealed::Role for Server {
     }
 
     #[inline]
-    fn sent(&mut self, now: Duration, awaits_answer: bool) {
-        if awaits_answer {
-            // The client has its time for AUTH from here on.
-            self.watch.restart(now);
-        }
-    }
+    fn sent(&mut self, _: Duration, _: bool) {}
 
     #[inline]
     fn received<M>(connection: &mut Connection<M>, now: Duration) {
-        // CONNECT and AUTH have their time, however they trickle in.
-        if let State::Connected { .. } = connection.state {
-            connection.role.watch.restart(now);
-        }
+        connection.role.last = now;
     }
 
     fn resumed(&mut self, now: Duration) {
-        self.watch.restart(now);
+        self.last = now;
     }
 
     fn peer_timeout<M>(connection: &Connection<M>) -> Option<Duration> {
-        match connection.state {
-            State::Idle | State::Connected { .. } => connection.role.watch.next_timeout(),
-            // The client's turn, or else the caller's.
-            State::Connecting { turn: Turn::Peer } => connection.role.watch.next_timeout(),
-            _ => None,
-        }
+        let keep_alive = match connection.state {
+            State::Connected { .. } => connection.agreement.keep_alive.interval()?,
+            _ => return None,
+        };
+        // One and a half times Keep Alive [MQTT-3.1.2-22], unless that is let go.
+        let percent = connection.decoder.get_rules().silence_percent()?;
+        let timeout = keep_alive.saturating_mul(u32::from(percent)) / 100;
+        Some(connection.role.last.saturating_add(timeout))
     }
 
     fn has_session(&self) -> bool {

@@ -97,7 +97,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Limits the time that a packet may take to arrive, from its first byte to its last.
     #[must_use]
     pub const fn packet_timeout(mut self, timeout: Duration) -> Self {
-        self.arrival.timeout = timeout;
+        self.arrival.set_timeout(timeout);
         self
     }
 

@@ -17,15 +17,24 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if self.is_over() {
             return;
         }
-        let silent = self.peer_timeout().is_some_and(|at| at <= now);
-        if silent {
+        let is_over = |at: Option<Duration>| at.is_some_and(|at| at <= now);
+        if is_over(self.answer.next_timeout()) && self.is_auth_unsent() {
+            // The peer cannot answer it yet.
+            self.answer.restart(now);
+        }
+        if is_over(self.peer_timeout()) {
             let last = match (R::SIDE, &self.state) {
+                (Side::Client, _) => self.farewell(ReasonCode::UnspecifiedError),
+                // Nothing is said to a client that never sent CONNECT.
+                (Side::Server, State::Idle) => None,
+                // It was to send AUTH (section 4.12.1).
+                (Side::Server, _) if is_over(self.answer.next_timeout()) => {
+                    self.farewell(ReasonCode::NotAuthorized)
+                }
                 (Side::Server, State::Connected { .. }) => {
                     self.farewell(ReasonCode::KeepAliveTimeout)
                 }
-                // Nothing is said to a client that never sent CONNECT.
                 (Side::Server, _) => None,
-                (Side::Client, _) => self.farewell(ReasonCode::UnspecifiedError),
             };
             self.end(Closed::TimedOut, last);
         } else {
@@ -37,14 +46,16 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// this a peer whose bytes wait unread would time out.
     pub fn pause_reading(&mut self, now: Duration) {
         self.advance(now);
-        self.arrival.paused = true;
+        self.paused = true;
     }
 
     /// Restarts the timers that [`pause_reading`](Self::pause_reading) stopped, from their
     /// beginning.
     pub fn resume_reading(&mut self, now: Duration) {
         let now = self.advance(now);
-        self.arrival.resume(now);
+        self.paused = false;
+        self.arrival.restart(now);
+        self.answer.restart(now);
         self.role.resumed(now);
     }
 
@@ -89,10 +100,14 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     }
 
     pub(super) fn peer_timeout(&self) -> Option<Duration> {
-        if self.arrival.paused {
+        if self.paused {
             return None;
         }
-        let timeouts = [R::peer_timeout(self), self.arrival.next_timeout()];
+        let timeouts = [
+            R::peer_timeout(self),
+            self.arrival.next_timeout(),
+            self.answer.next_timeout(),
+        ];
         timeouts.into_iter().flatten().min()
     }
 

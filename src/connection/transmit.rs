@@ -2,6 +2,7 @@ use core::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 
+use super::auth::Turn;
 use super::call::{Request, What};
 use super::event::{Event, Outcome};
 use super::outbox::{Next, push_made};
@@ -12,7 +13,6 @@ use crate::message::Publishable;
 use crate::packet::Packet;
 use crate::qos::Delivery;
 use crate::session::{Owed, Transmit};
-use crate::side::Side;
 
 /// The number of required answers that may be sent in a row while a call waits. The kinds of
 /// answers take turns, so that none waits behind more than three of others.
@@ -275,13 +275,15 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             self.finish();
         }
         let packet = packet?;
-        let awaits_answer = match *packet {
+        let is_answered = match *packet {
             Packet::Connect(_) => true,
-            // On an accepted connection keep alive is the server's clock.
-            Packet::Auth(_) => R::SIDE == Side::Client || !self.is_connected(),
+            Packet::Auth(_) => self.is_turn(Turn::Peer),
             _ => false,
         };
-        self.role.sent(now, awaits_answer);
+        if is_answered {
+            self.answer.start(now);
+        }
+        self.role.sent(now, false);
         Some(self.outbox.handed.insert(packet).as_borrowed())
     }
 }

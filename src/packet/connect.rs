@@ -327,6 +327,17 @@ impl<B: AsRef<[u8]>> Will<B> {
         message.properties = self.properties.to_message();
         message
     }
+
+    /// Returns whether the payload has the format that the Payload Format Indicator says: UTF-8, or
+    /// any bytes (section 3.1.3.2.3).
+    ///
+    /// A client's `connect` refuses a will for which this is false. A server may check that of a
+    /// client, and refuse it with
+    /// [`PayloadFormatInvalid`](crate::ReasonCode::PayloadFormatInvalid).
+    pub fn has_valid_payload_format(&self) -> bool {
+        let format = self.properties.payload_format_indicator();
+        format.unwrap_or_default().allows(self.payload.as_bytes())
+    }
 }
 
 impl<B: AsRef<[u8]>> Body for Connect<B> {

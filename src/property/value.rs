@@ -77,6 +77,16 @@ pub enum PayloadFormat {
     Utf8,
 }
 
+impl PayloadFormat {
+    /// Returns whether a payload has this format.
+    pub(crate) fn allows(self, payload: &[u8]) -> bool {
+        match self {
+            Self::Unspecified => true,
+            Self::Utf8 => core::str::from_utf8(payload).is_ok(),
+        }
+    }
+}
+
 /// The highest QoS of a PUBLISH that a server supports, if it is not 2 (section 3.2.2.3.4).
 #[expect(clippy::exhaustive_enums, reason = "the property is one bit")]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]

@@ -1,10 +1,11 @@
 //! MQTT 5.0 sections 3.4 to 3.7: PUBACK, PUBREC, PUBREL and PUBCOMP.
 
 use mqtt_sansio::connection::{ConnectionError, Role};
+use mqtt_sansio::packet::KeepAlive;
 use mqtt_sansio::session::SessionError;
 use mqtt_sansio::{QoS, ReasonCode, Version};
 use support::notation::bytes;
-use support::script::{ClientEnd, OwnEnd, Script, ServerEnd};
+use support::script::{ClientEnd, OwnEnd, Script, ServerEnd, connect};
 
 use crate::Test;
 use crate::sides::{self, Side, explaining};
@@ -158,5 +159,22 @@ fn no_room_for_an_answer(version: Version) {
         server.send(text);
         assert_eq!(server.receive_all().len(), 1);
         server.expect_open();
+    }
+    // Nor a PINGREQ where no packet can be small enough.
+    for (limit, ping) in [("02", "C0 00"), ("01", "")] {
+        let mut connect = connect("c");
+        connect.keep_alive = KeepAlive::from_secs(10);
+        let connack = format!("20 ~ 00 00 [27 00 00 00 {limit}]");
+        let mut server = ClientEnd::accepted(version, connect, &connack);
+        assert_eq!(server.end.connection.ping().is_ok(), limit == "02");
+        server.expect(ping);
+        server.send("30 ~ 't' [] \"x\"");
+        server.expect_open();
+        server.end.wait(10);
+        server.expect(ping);
+        match limit {
+            "02" => server.expect_open(),
+            _ => server.expect_close(),
+        }
     }
 }

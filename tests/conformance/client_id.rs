@@ -3,7 +3,7 @@
 use mqtt_sansio::connection::{ConnectionError, client};
 use mqtt_sansio::{QoS, ReasonCode, Text, Version};
 use reference_broker::Policy;
-use support::script::{ClientEnd, Net, connect, lasting, message};
+use support::script::{ClientEnd, Net, ServerEnd, connack, connect, lasting, message};
 
 use crate::Test;
 
@@ -116,6 +116,15 @@ fn empty_client_id(version: Version) {
         known[0].send("32 ~ 't' 00 01 [] \"x\"");
         let mut client = net.resume(version, names.last().unwrap());
         client.expect("32 ~ 't' 00 01 [] \"x\"");
+
+        // A server's connection cannot keep it to itself.
+        let mut nameless = ServerEnd::new(version);
+        nameless.send(connect);
+        let server = &mut nameless.end.connection;
+        let untold = connack(<_>::default());
+        let refused = server.accept(nameless.end.now, untold, &mut None);
+        assert_eq!(refused, Err(ConnectionError::ClientIdNotAssigned));
+        nameless.expect_open();
 
         // The client has its session under that name.
         let named = |name| lasting(version, name);

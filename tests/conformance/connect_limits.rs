@@ -107,6 +107,16 @@ fn server_waits_one_and_a_half_times_keep_alive(version: Version) {
     client.expect_open();
     net.wait(1);
     client.expect_close_with(0x8D);
+    // CONNECT is the last packet that came, whenever it is answered.
+    let mut client = ServerEnd::new(version);
+    client.send(connect);
+    client.end.wait(5);
+    client.end.accept(connack(ConnAckProperties::default()));
+    client.expect("20 ~ 00 00 []");
+    client.end.wait(9);
+    client.expect_open();
+    client.end.wait(1);
+    client.expect_close_with(0x8D);
 }
 
 /// A message that is too large for the client is dropped, and counts as sent: it takes no quota and

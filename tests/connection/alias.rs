@@ -212,3 +212,24 @@ fn messages_carry_none() {
         server(version).publish(QoS::AtMostOnce, forwarded).unwrap();
     }
 }
+
+/// [MQTT-3.2.2-15]: an alias that makes a packet too large is not assigned, and one that makes it
+/// small enough is used.
+#[test]
+fn automatic_alias_that_does_not_fit() {
+    // 2 + 2 + 1 + 1 + 7 bytes, and 3 for an alias.
+    for (limit, expected) in [(15, ["t", "t"]), (16, ["t=1", "=1"])] {
+        let mut client = client::Connection::new().automatic_aliases(4);
+        client
+            .connect(Version::V5, connect(0, <_>::default()))
+            .unwrap();
+        assert_eq!(sent(&mut client).len(), 1);
+        let answer = ConnAckProperties::builder()
+            .topic_alias_maximum(4)
+            .maximum_packet_size(std::num::NonZeroU32::new(limit).unwrap());
+        let packet = Packet::ConnAck(connack(answer.build()));
+        handle(&mut client, &packet).unwrap();
+        let _ = events(&mut client);
+        assert_eq!(sends(&mut client, &["t", "t"]), expected);
+    }
+}

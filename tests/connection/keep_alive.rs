@@ -165,3 +165,22 @@ fn times_beyond_all_clocks() {
     assert_eq!(server.next_timeout(), Some(end));
     let _: Connect = connect(0, <_>::default());
 }
+
+/// By any clock: CONNECT is the last packet that the client has sent.
+#[test]
+fn client_counts_from_connect() {
+    for version in BOTH {
+        let mut client = client::Connection::new();
+        client
+            .connect(version, connect(10, <_>::default()))
+            .unwrap();
+        assert!(client.poll_transmit(secs(1_000)).is_some());
+        let packet = Packet::from(connack(<_>::default()));
+        handle_at(&mut client, secs(1_004), version, &packet).unwrap();
+        assert_eq!(client.next_timeout(), Some(secs(1_010)));
+        client.handle_timeout(secs(1_009));
+        assert_eq!(client.poll_transmit(secs(1_009)), None);
+        client.handle_timeout(secs(1_010));
+        assert_eq!(client.poll_transmit(secs(1_010)), Some(Packet::PingReq));
+    }
+}

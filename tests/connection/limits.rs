@@ -409,3 +409,107 @@ fn full_queues() {
     }
     assert_eq!(sent(&mut server).len(), 1_000);
 }
+
+/// [MQTT-3.2.2-11]: messages that were queued, or sent on a connection before, are held against the
+/// Maximum QoS of the new one.
+#[test]
+fn queued_messages_keep_to_the_maximum_qos() {
+    let resumed = || {
+        let properties = ConnectProperties::builder().session_expiry_interval(100);
+        let mut connect = connect(0, properties.build());
+        connect.clean_start = false;
+        connect
+    };
+    for is_sent in [false, true] {
+        for maximum in [MaximumQoS::AtMostOnce, MaximumQoS::AtLeastOnce] {
+            let mut client = match is_sent {
+                true => connected(Version::V5, resumed(), connack(<_>::default())),
+                false => client::Connection::with_session(Session::new()),
+            };
+            let first = client.publish(QoS::AtLeastOnce, message("1")).unwrap();
+            let second = client.publish(QoS::ExactlyOnce, message("2")).unwrap();
+            if is_sent {
+                assert_eq!(sent(&mut client).len(), 2);
+                client.handle_close();
+                let _ = events(&mut client);
+            }
+            client.connect(Version::V5, resumed()).unwrap();
+            assert_eq!(sent(&mut client).len(), 1);
+            let properties = ConnAckProperties::builder().maximum_qos(maximum);
+            let mut answer = connack(properties.build());
+            answer.session_present = is_sent;
+            handle(&mut client, &Packet::ConnAck(answer)).unwrap();
+            let refused = match maximum {
+                MaximumQoS::AtMostOnce => vec![(first, "1"), (second, "2")],
+                MaximumQoS::AtLeastOnce => vec![(second, "2")],
+            };
+            let why = ConnectionError::NotSupported(ReasonCode::QoSNotSupported);
+            let mut expected = Vec::new();
+            for (call, topic) in &refused {
+                if is_sent && *topic == "2" {
+                    continue;
+                }
+                let given = Some(Box::new(message(topic)));
+                let outcome = Outcome::GivenUp(GivenUp::NotSupported(why), given);
+                expected.push(Event::Published(*call, outcome));
+            }
+            // What was sent at QoS 2 is released without being sent again.
+            let packets = sent(&mut client);
+            let publishes = packets.iter().filter(|p| matches!(p, Packet::Publish(_)));
+            assert_eq!(publishes.count(), 2 - refused.len(), "{packets:?}");
+            let released = packets.contains(&Packet::PubRel(Ack::new(id(2))));
+            assert_eq!(released, is_sent);
+            let mut events = events(&mut client).into_iter();
+            assert!(matches!(events.next(), Some(Event::Connected(_))));
+            assert!(events.eq(expected));
+        }
+    }
+}
+
+/// The Session Expiry Interval of CONNACK replaces that of CONNECT, at the server too.
+#[test]
+fn server_keeps_the_session_as_long_as_it_says() {
+    for (asked_for, says, expected) in [
+        (100, None, 100),
+        (100, Some(7), 7),
+        (100, Some(0), 0),
+        (0, Some(7), 7),
+    ] {
+        let properties = ConnectProperties::builder().session_expiry_interval(asked_for);
+        let mut answer = ConnAckProperties::builder();
+        if let Some(seconds) = says {
+            answer = answer.session_expiry_interval(seconds);
+        }
+        let asked = connect(0, properties.build());
+        let mut server = accepted(Version::V5, asked, connack(answer.build()));
+        assert_eq!(server.session_expiry_interval(), expected);
+        server.handle_close();
+        assert_eq!(server.take_session().is_some(), expected > 0);
+    }
+}
+
+/// What is to be said on one connection is not said on the next, whose server may not take it.
+#[test]
+fn explanations_end_with_their_connection() {
+    let resumed = || {
+        let properties = ConnectProperties::builder().session_expiry_interval(100);
+        let mut connect = connect(0, properties.build());
+        connect.clean_start = false;
+        connect
+    };
+    let mut client = connected(Version::V5, resumed(), connack(<_>::default()));
+    let packet = Packet::from(publish(Delivery::ExactlyOnce(id(1)), "t"));
+    let (_, token) = handle(&mut client, &packet).unwrap().message();
+    let text = Text::new("because").unwrap();
+    let explanation = AckProperties::builder().reason_string(text).build();
+    client.acknowledge_with(token, OK, explanation).unwrap();
+    client.handle_close();
+    client.connect(Version::V5, resumed()).unwrap();
+    assert_eq!(sent(&mut client).len(), 1);
+    let limit = ConnAckProperties::builder().maximum_packet_size(NonZeroU32::new(5).unwrap());
+    let mut answer = connack(limit.build());
+    answer.session_present = true;
+    handle(&mut client, &Packet::ConnAck(answer)).unwrap();
+    handle(&mut client, &packet).unwrap();
+    assert_eq!(sent(&mut client), [Packet::PubRec(Ack::new(id(1)))]);
+}

@@ -18,5 +18,6 @@ mod refused;
 mod requests;
 mod rules;
 mod start;
+mod statements;
 mod turns;
 mod wire;
