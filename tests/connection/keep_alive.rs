@@ -170,7 +170,7 @@ fn times_beyond_all_clocks() {
 #[test]
 fn client_counts_from_connect() {
     for version in BOTH {
-        let mut client = client::Connection::new();
+        let mut client = client::Connection::new().keep_alive_margin(0);
         client
             .connect(version, connect(10, <_>::default()))
             .unwrap();

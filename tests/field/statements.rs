@@ -101,7 +101,7 @@ fn client_of(door: Door, keep_alive: u16, connack: ConnAck) -> Wire<Client> {
         Version::V5,
         door,
         connect,
-        client::Connection::new(),
+        client::Connection::new().keep_alive_margin(0),
         connack,
     )
 }
