@@ -29,11 +29,21 @@ use super::{TextMap, TopicFilter, TopicName};
 ///
 /// # Cost
 ///
-/// A look-up neither allocates nor recurses. It visits each prefix of a stored filter that matches
-/// a prefix of the name, once, and filters share their prefixes. Its cost therefore depends on the
-/// levels and the matches, not on the number of filters. A prefix may match where no whole filter
-/// does, however: a client that may store any number of filters, such as `a/+/a/x` with `a` and `+`
-/// in all combinations, can make one look-up visit them all. Limit the filters of a client.
+/// A look-up neither allocates nor recurses. It visits each beginning of a stored filter that
+/// matches a beginning of the name, once, and filters share their beginnings. Its cost therefore
+/// depends on the levels and the matches, not on the number of filters. A beginning may match where
+/// no whole filter does, however: clients that store filters such as `a/+/a/x` with `a` and `+` in
+/// all combinations can make one look-up visit them all.
+///
+/// At worst, where `n` nodes have text that, behind the text above them, matches so far, and `m`
+/// values are found, a look-up takes 3 × `n` + `m` + 1 steps. A step compares the name with the text
+/// of at most two nodes, which is up to 58 bytes. For each `+` in that text it reads at most 256
+/// bytes of the name, however long the level is. All steps together read the name once more if it
+/// has a level of more than 128 bytes. A filter of `b` bytes adds at most `b` / 53 + 4 nodes.
+///
+/// A server need not rely on what clients choose: [`Matches::next_within`] does as many steps as it
+/// is given, and [`matches_from`](TextMap::matches_from) goes on after other work, which may change
+/// the tree. No value is left out.
 ///
 /// The tree is a radix tree over the bytes of the filters. It compares and does not hash, so
 /// nobody can choose filters that collide. A filter of 40 bytes takes some 110 to 170 bytes of
@@ -66,8 +76,8 @@ impl<V> FilterTree<V> {
     /// The values of filters that have been in the tree since the look-up began are found exactly
     /// once. A filter that was inserted or removed meanwhile may be found or not.
     ///
-    /// Costs as much as [`get`](TextMap::get) of a filter that the name matches, at most one step
-    /// for each of its bytes.
+    /// Before its first step it visits the nodes down to the position, as
+    /// [`get`](TextMap::get) does: fewer than there are bytes in the position.
     pub fn matches_from<'a, B: AsRef<[u8]>>(
         &'a self,
         name: &'a TopicName<B>,

@@ -156,11 +156,23 @@ const LEVELS: [&str; 29] = [
 const LONG: &str = "about-half-of-the-text-of-a-node";
 const LONGER: &str = "one-level-with-more-text-than-one-node-of-the-tree-has-room-for-so-far";
 
+/// So few that most filters share their beginnings and match what is looked up.
+const FEW: [&str; 8] = ["a", "+", "a", "+", "b", "+", "ab", "#"];
+
 /// Bytes as a stream of changes and look-ups: both trees agree with maps that are scanned.
 ///
 /// Each step is a byte that says what to do, a byte for the number of levels, and these. After each
 /// one, look-ups that have begun before go on for a few steps.
 pub fn trees(bytes: &[u8]) {
+    change_and_look_up(bytes, &LEVELS);
+}
+
+/// The same with few levels, so that changes are often where a look-up stands.
+pub fn slices(bytes: &[u8]) {
+    change_and_look_up(bytes, &FEW);
+}
+
+fn change_and_look_up(bytes: &[u8], all: &[&str]) {
     let mut input = bytes.iter().copied();
     let mut trees = Trees::default();
     let (mut by_name, mut by_filter) = (Slices::default(), Slices::default());
@@ -169,7 +181,7 @@ pub fn trees(bytes: &[u8]) {
         steps += 1;
         let levels = 1 + input.next().unwrap_or_default() % 6;
         let levels = input.by_ref().take(usize::from(levels));
-        let levels = levels.map(|byte| LEVELS[usize::from(byte) % LEVELS.len()]);
+        let levels = levels.map(|byte| all[usize::from(byte) % all.len()]);
         let text = levels.collect::<Vec<_>>().join("/");
         let topic = text.replace(['+', '#'], "a");
         match step & 7 {
@@ -194,7 +206,7 @@ pub fn trees(bytes: &[u8]) {
                 }
             }
         }
-        let slice = 1 + usize::from(step >> 4) % 5;
+        let slice = 1 + usize::from(step >> 6);
         by_name.look_up_filters(&trees.filters, &trees.filter_model, slice);
         by_filter.look_up_names(&trees.names, &trees.name_model, slice);
         assert_eq!(trees.filters.len(), trees.filter_model.len());
