@@ -1,7 +1,9 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-use super::levels::{equal_bytes, level_len};
+use super::cost;
+use super::levels::{Blocks, equal_bytes};
+use super::look_up::{BEHIND, LookUp, Position, take_step};
 use super::radix::{Node, ROOT, Radix};
 use super::{TextMap, TopicFilter, TopicName};
 
@@ -27,11 +29,21 @@ use super::{TextMap, TopicFilter, TopicName};
 ///
 /// # Cost
 ///
-/// A look-up neither allocates nor recurses. It visits each prefix of a stored filter that matches
-/// a prefix of the name, once, and filters share their prefixes. Its cost therefore depends on the
-/// levels and the matches, not on the number of filters. A prefix may match where no whole filter
-/// does, however: a client that may store any number of filters, such as `a/+/a/x` with `a` and `+`
-/// in all combinations, can make one look-up visit them all. Limit the filters of a client.
+/// A look-up neither allocates nor recurses. It visits each beginning of a stored filter that
+/// matches a beginning of the name, once, and filters share their beginnings. Its cost therefore
+/// depends on the levels and the matches, not on the number of filters. A beginning may match where
+/// no whole filter does, however: clients that store filters such as `a/+/a/x` with `a` and `+` in
+/// all combinations can make one look-up visit them all.
+///
+/// At worst, where `n` nodes have text that, behind the text above them, matches so far, and `m`
+/// values are found, a look-up takes 3 × `n` + `m` + 1 steps. A step compares the name with the text
+/// of at most two nodes, which is up to 58 bytes. For each `+` in that text it reads at most 256
+/// bytes of the name, however long the level is. All steps together read the name once more if it
+/// has a level of more than 128 bytes. A filter of `b` bytes adds at most `b` / 53 + 4 nodes.
+///
+/// A server need not rely on what clients choose: [`Matches::next_within`] does as many steps as it
+/// is given, and [`matches_from`](TextMap::matches_from) goes on after other work, which may change
+/// the tree. No value is left out.
 ///
 /// The tree is a radix tree over the bytes of the filters. It compares and does not hash, so
 /// nobody can choose filters that collide. A filter of 40 bytes takes some 110 to 170 bytes of
@@ -50,11 +62,30 @@ impl<V> FilterTree<V> {
         Matches {
             tree: &self.tree,
             name: name.as_bytes(),
+            blocks: Blocks::default(),
             node: ROOT,
             at: 0,
             step: Step::Value,
             detours: Detours::default(),
         }
+    }
+
+    /// Goes on with [`matches`](Self::matches) from a [position](Matches::position) that it had for
+    /// the same name, also if the tree has changed since.
+    ///
+    /// The values of filters that have been in the tree since the look-up began are found exactly
+    /// once. A filter that was inserted or removed meanwhile may be found or not.
+    ///
+    /// Before its first step it visits the nodes down to the position, as
+    /// [`get`](TextMap::get) does: fewer than there are bytes in the position.
+    pub fn matches_from<'a, B: AsRef<[u8]>>(
+        &'a self,
+        name: &'a TopicName<B>,
+        position: &Position,
+    ) -> Matches<'a, V> {
+        let mut matches = self.matches(name);
+        matches.seek(&position.bound);
+        matches
     }
 }
 
@@ -65,6 +96,7 @@ impl<V> FilterTree<V> {
 pub struct Matches<'a, V> {
     tree: &'a Radix<V>,
     name: &'a [u8],
+    blocks: Blocks,
     /// The node of the walk. All text down to the end of this node matches ...
     node: u32,
     /// ... this much of the name. One past its end stands for a further `/`, which
@@ -126,15 +158,108 @@ enum Fit {
 }
 
 impl<'a, V> Matches<'a, V> {
+    /// Goes on until it has found the next value, or has used up `steps`, from which it takes those
+    /// that it needs.
+    ///
+    /// A server that must do other work in between calls it with some thousand steps, and goes on
+    /// later: with the same iterator, or, if the tree may change before, from its
+    /// [`position`](Self::position). What a step and all of them may cost is stated at
+    /// [`FilterTree`].
+    ///
+    /// ```
+    /// use mqtt_sansio::topic::{FilterTree, LookUp, Position, TopicFilter, TopicName};
+    ///
+    /// let mut tree = FilterTree::new();
+    /// for filter in ["sport/#", "sport/+/player1", "+/tennis/#"] {
+    ///     tree.insert(&TopicFilter::new(filter)?, filter);
+    /// }
+    /// let name = TopicName::new("sport/tennis/player1")?;
+    /// let (mut found, mut position) = (Vec::new(), Position::default());
+    /// 'slices: loop {
+    ///     let mut matches = tree.matches_from(&name, &position);
+    ///     let mut steps = 2;
+    ///     loop {
+    ///         match matches.next_within(&mut steps) {
+    ///             LookUp::Found(value) => found.push(*value),
+    ///             LookUp::NotYet => break,
+    ///             LookUp::End => break 'slices,
+    ///         }
+    ///     }
+    ///     position = matches.position();
+    ///     // Here is the time for other clients, who may subscribe and unsubscribe.
+    ///     tree.insert(&TopicFilter::new("other")?, "other");
+    /// }
+    /// found.sort();
+    /// assert_eq!(found, ["+/tennis/#", "sport/#", "sport/+/player1"]);
+    /// # Ok::<(), mqtt_sansio::InvalidText>(())
+    /// ```
+    pub fn next_within(&mut self, steps: &mut usize) -> LookUp<&'a V> {
+        self.walk(|| take_step(steps))
+    }
+
+    /// Returns where the look-up stands, for [`FilterTree::matches_from`]. Allocates.
+    pub fn position(&self) -> Position {
+        let mut bound = self.tree.key(self.node);
+        match self.step {
+            Step::Value => {}
+            Step::Hash => bound.push(b'#'),
+            Step::Plus => bound.push(b'+'),
+            Step::Literal => bound.push(self.next_byte().unwrap_or(BEHIND)),
+            Step::Up => bound.push(BEHIND),
+        }
+        Position { bound }
+    }
+
+    /// Goes down to where the walk, when it stood at `bound`, would stand in this tree.
+    fn seek(&mut self, bound: &[u8]) {
+        let mut rest = bound;
+        while let Some(&first) = rest.first() {
+            let Some(node) = self.tree.nodes.get(self.node as usize) else {
+                return;
+            };
+            let (there, behind) = match first {
+                b'#' => (Step::Hash, Step::Plus),
+                b'+' => (Step::Plus, Step::Literal),
+                BEHIND => (Step::Up, Step::Up),
+                _ => (Step::Literal, Step::Up),
+            };
+            self.step = behind;
+            let Some(child) = self.tree.child_of(node, first) else {
+                return;
+            };
+            let text = self.tree.text(child);
+            let equal = equal_bytes(text, rest);
+            rest = rest.get(equal..).unwrap_or_default();
+            if let Some(&byte) = text.get(equal) {
+                if rest.first().is_none_or(|&bound| rank(byte) > rank(bound)) {
+                    self.step = there;
+                }
+                return;
+            }
+            let (literal, at) = (self.literal(node), self.at);
+            self.enter(child);
+            match (self.step, first, literal) {
+                (Step::Value, b'+', Some(literal)) => self.detours.push(literal, at),
+                (Step::Value, ..) => {}
+                _ if rest.is_empty() => return self.step = there,
+                _ => return,
+            }
+        }
+    }
+
+    /// The byte that the name continues with, or the `/` that stands behind its end.
+    #[inline]
+    fn next_byte(&self) -> Option<u8> {
+        match self.name.get(self.at) {
+            None if self.at == self.name.len() => Some(b'/'),
+            byte => byte.copied(),
+        }
+    }
+
     /// The child of `node`, where the walk is, that the name spells out.
     #[inline]
     fn literal(&self, node: &Node) -> Option<u32> {
-        let first = match self.name.get(self.at) {
-            Some(&byte) => byte,
-            None if self.at == self.name.len() => b'/',
-            None => return None,
-        };
-        self.tree.child_of(node, first)
+        self.tree.child_of(node, self.next_byte()?)
     }
 
     /// Returns whether a level of the name starts here that a wildcard may match.
@@ -152,7 +277,7 @@ impl<'a, V> Matches<'a, V> {
     #[inline]
     fn enter(&mut self, child: u32) -> Option<&'a V> {
         let node = self.tree.nodes.get(child as usize)?;
-        match fit(node.text(), self.name, self.at) {
+        match fit(node.text(), self.name, self.at, &mut self.blocks) {
             Fit::To(at) if node.count() > 0 => {
                 self.node = child;
                 self.at = at;
@@ -167,7 +292,7 @@ impl<'a, V> Matches<'a, V> {
 
     /// Goes down from `node`, where the walk is, as long as the name alone says where.
     #[inline]
-    fn descend(&mut self, node: &'a Node) -> Option<&'a V> {
+    fn descend(&mut self, node: &'a Node, may_step: &mut impl FnMut() -> bool) -> Option<&'a V> {
         let mut node = node;
         loop {
             self.step = Step::Up;
@@ -176,7 +301,8 @@ impl<'a, V> Matches<'a, V> {
                 return found;
             }
             node = self.tree.nodes.get(self.node as usize)?;
-            if self.at == self.name.len() || node.may_branch() && self.level_starts() {
+            let branches = node.may_branch() && self.level_starts();
+            if self.at == self.name.len() || branches || !may_step() {
                 return None;
             }
         }
@@ -189,7 +315,7 @@ impl<'a, V> Matches<'a, V> {
             self.at = at;
             return self.enter(child);
         }
-        self.at = unfit(node.text(), self.name, self.at);
+        self.at = unfit(node.text(), self.name, self.at, &mut self.blocks);
         self.node = node.parent;
         if node.first() != Some(b'+') {
             return None;
@@ -198,15 +324,18 @@ impl<'a, V> Matches<'a, V> {
         self.detours.open -= 1;
         self.enter(child)
     }
-}
 
-impl<'a, V> Iterator for Matches<'a, V> {
-    type Item = &'a V;
-
-    fn next(&mut self) -> Option<&'a V> {
+    /// Walks to the next value, as long as `may_step`.
+    #[inline]
+    fn walk(&mut self, mut may_step: impl FnMut() -> bool) -> LookUp<&'a V> {
         loop {
             // Only an empty tree has no root.
-            let node = self.tree.nodes.get(self.node as usize)?;
+            let Some(node) = self.tree.nodes.get(self.node as usize) else {
+                return LookUp::End;
+            };
+            if !may_step() {
+                return LookUp::NotYet;
+            }
             if let Step::Value = self.step {
                 self.step = match node.may_branch() && self.level_starts() {
                     true => Step::Hash,
@@ -214,36 +343,51 @@ impl<'a, V> Iterator for Matches<'a, V> {
                 };
                 if self.at == self.name.len() {
                     if let Some(value) = self.tree.value(self.node) {
-                        return Some(value);
+                        return LookUp::Found(value);
                     }
                 }
             }
             if let Step::Hash = self.step {
                 self.step = Step::Plus;
-                if let Some(child) = self.tree.child_of(node, b'#') {
-                    return self.tree.value(child);
+                let child = self.tree.child_of(node, b'#');
+                if let Some(value) = child.and_then(|child| self.tree.value(child)) {
+                    return LookUp::Found(value);
                 }
             }
             let found = match self.step {
-                Step::Plus => {
-                    self.step = Step::Literal;
-                    let Some(child) = self.tree.child_of(node, b'+') else {
-                        continue;
-                    };
-                    let (literal, at) = (self.literal(node), self.at);
-                    let found = self.enter(child);
-                    if let (Some(literal), Step::Value) = (literal, self.step) {
-                        self.detours.push(literal, at);
-                    }
-                    found
-                }
-                Step::Literal => self.descend(node),
-                _ if self.detours.open == 0 => return None,
+                Step::Plus => self.plus(node),
+                Step::Literal => self.descend(node, &mut may_step),
+                _ if self.detours.open == 0 => return LookUp::End,
                 _ => self.leave(node),
             };
-            if found.is_some() {
-                return found;
+            if let Some(value) = found {
+                return LookUp::Found(value);
             }
+        }
+    }
+
+    /// Enters the child `+` of `node`, where the walk is. What the name spells out comes later.
+    #[inline]
+    fn plus(&mut self, node: &Node) -> Option<&'a V> {
+        self.step = Step::Literal;
+        let child = self.tree.child_of(node, b'+')?;
+        let (literal, at) = (self.literal(node), self.at);
+        let found = self.enter(child);
+        if let (Some(literal), Step::Value) = (literal, self.step) {
+            self.detours.push(literal, at);
+        }
+        found
+    }
+}
+
+impl<'a, V> Iterator for Matches<'a, V> {
+    type Item = &'a V;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a V> {
+        match self.walk(|| true) {
+            LookUp::Found(value) => Some(value),
+            LookUp::NotYet | LookUp::End => None,
         }
     }
 }
@@ -262,15 +406,25 @@ impl<V> fmt::Debug for Matches<'_, V> {
     }
 }
 
+/// The order in which the walk takes what starts alike. Only one byte of those of rank 2 can match.
+const fn rank(byte: u8) -> u8 {
+    match byte {
+        b'#' => 0,
+        b'+' => 1,
+        BEHIND => 3,
+        _ => 2,
+    }
+}
+
 /// Compares the text of a node with the name from `at` on.
 #[inline]
-fn fit(text: &[u8], name: &[u8], at: usize) -> Fit {
+fn fit(text: &[u8], name: &[u8], at: usize, blocks: &mut Blocks) -> Fit {
     let (mut rest, mut at) = (text, at);
     loop {
         let ahead = name.get(at..).unwrap_or_default();
         match rest {
             [b'+', tail @ ..] if at <= name.len() => {
-                at += level_len(ahead);
+                at = blocks.level_end(name, at);
                 rest = tail;
                 if rest.is_empty() {
                     return Fit::To(at);
@@ -278,7 +432,10 @@ fn fit(text: &[u8], name: &[u8], at: usize) -> Fit {
             }
             [b'#'] => return Fit::Hash,
             // Most text is equal as a whole.
-            _ if ahead.starts_with(rest) => return Fit::To(at + rest.len()),
+            _ if ahead.starts_with(rest) => {
+                cost::bytes(rest.len());
+                return Fit::To(at + rest.len());
+            }
             [b'/', tail @ ..] if at == name.len() => {
                 at += 1;
                 rest = tail;
@@ -300,18 +457,15 @@ fn fit(text: &[u8], name: &[u8], at: usize) -> Fit {
 }
 
 /// The offset at which the text of a node started to match the name, if it did up to `at`.
-fn unfit(text: &[u8], name: &[u8], at: usize) -> usize {
+fn unfit(text: &[u8], name: &[u8], at: usize, blocks: &mut Blocks) -> usize {
+    cost::bytes(text.len());
     // What is equal holds no wildcard.
     let equal = at.checked_sub(text.len());
     if let Some(start) = equal.filter(|&start| name.get(start..at) == Some(text)) {
         return start;
     }
     text.iter().rev().fold(at, |at, &byte| match byte {
-        b'+' => {
-            let before = name.get(..at).unwrap_or_default();
-            let separator = before.iter().rposition(|&byte| byte == b'/');
-            separator.map_or(0, |separator| separator + 1)
-        }
+        b'+' => blocks.level_start(name, at),
         _ => at - 1,
     })
 }
@@ -496,5 +650,199 @@ mod tests {
         *tree.get_mut(&filter("a/+")).unwrap() = 9;
         assert_eq!(both(&tree, "a/b").0, [3, 4, 9]);
         assert_eq!(tree.get_mut(&filter("a/x")), None);
+    }
+
+    /// The filters of E4: `{a,+}` in each level but the last ones.
+    fn all_ways(levels: usize, last: &str) -> FilterTree<usize> {
+        let mut tree = FilterTree::new();
+        for number in 0..1 << levels {
+            let ways = (0..levels).map(|place| ["a/", "+/"][number >> place & 1]);
+            let text: String = ways.collect();
+            tree.insert(&filter(&format!("{text}{last}")), number);
+        }
+        tree
+    }
+
+    /// The nodes at which a look-up must stand: there is more below them, and their text matches the
+    /// beginning of the name.
+    fn on_the_way<V>(tree: &FilterTree<V>, name: &[u8]) -> usize {
+        let matches = |key: &[u8]| {
+            let mut at = 0;
+            for &byte in key {
+                match byte {
+                    b'+' if at == 0 && name[0] == b'$' => return false,
+                    b'+' if at <= name.len() => {
+                        let ahead = name[at..].iter().position(|&byte| byte == b'/');
+                        at += ahead.unwrap_or(name.len() - at);
+                    }
+                    b'/' if at == name.len() => at += 1,
+                    _ if name.get(at) == Some(&byte) => at += 1,
+                    _ => return false,
+                }
+            }
+            true
+        };
+        let nodes = (0_u32..).zip(&tree.tree.nodes);
+        let above = nodes.filter(|(_, node)| node.count() > 0);
+        above
+            .filter(|&(node, _)| matches(&tree.tree.key(node)))
+            .count()
+    }
+
+    /// Goes through a look-up in slices. Returns its steps.
+    fn within_its_bound<V>(tree: &FilterTree<V>, topic: &str, slice: usize) -> usize {
+        let name = name(topic);
+        let pluses = |node: &Node| node.text().iter().filter(|&&byte| byte == b'+').count();
+        let pluses = tree.tree.nodes.iter().map(pluses).max().unwrap_or_default();
+        let (mut found, mut used, mut all_bytes) = (0, 0, 0);
+        let mut matches = tree.matches(&name);
+        loop {
+            let mut steps = slice;
+            let (next, nodes, bytes) = cost::measure(|| matches.next_within(&mut steps));
+            let taken = slice - steps;
+            used += taken;
+            all_bytes += bytes;
+            assert!(nodes <= 6 * (taken + 1), "{topic:.30}: {nodes}, {taken}");
+            match next {
+                LookUp::Found(_) => found += 1,
+                LookUp::NotYet => assert_eq!(steps, 0),
+                LookUp::End => break,
+            }
+        }
+        assert_eq!(found, tree.matches(&name).count());
+        let most = 3 * on_the_way(tree, topic.as_bytes()) + found + 1;
+        assert!(used <= most, "{topic:.30}: {used} steps, at most {most}");
+        let most = topic.len() + used * 2 * (58 + pluses * 256);
+        assert!(
+            all_bytes <= most,
+            "{topic:.30}: {all_bytes}, at most {most}"
+        );
+        used
+    }
+
+    #[test]
+    fn e4_a_look_up_stays_within_its_bound() {
+        let long = "y".repeat(65_000);
+        let below = "a/".repeat(9);
+        for (last, topics) in [
+            ("x", [format!("{below}x"), format!("{below}{long}")]),
+            ("+/x", [format!("{below}{long}"), format!("{below}y/x")]),
+            // Of more text than a node holds, with levels that are long, too.
+            (
+                &*format!("{}x", "+/".repeat(40)),
+                [
+                    format!("{below}{}", format!("{}/", &long[..1_500]).repeat(42)),
+                    format!("{below}{}x", format!("{}/", &long[..1_500]).repeat(40)),
+                ],
+            ),
+        ] {
+            let mut tree = all_ways(9, last);
+            for also in ["#", "+/#", "a/+/#", "+/+/+/+", "$a/+", "a/a"] {
+                tree.insert(&filter(also), 0);
+            }
+            for topic in topics {
+                for slice in [1, 7, 100, usize::MAX] {
+                    within_its_bound(&tree, &topic, slice);
+                }
+            }
+        }
+        // It is the ways through the tree that count, not the filters in it.
+        let mut tree = all_ways(4, "x");
+        let steps = within_its_bound(&tree, "a/a/a/a/x", usize::MAX);
+        for number in 0..20_000 {
+            tree.insert(&filter(&format!("b{number}/+/+/a/x")), number);
+        }
+        assert!(within_its_bound(&tree, "a/a/a/a/x", usize::MAX) <= steps + 3);
+    }
+
+    #[test]
+    fn e4_no_level_is_read_for_each_filter() {
+        let tree = all_ways(10, "+/x");
+        let topics = ["y".repeat(10), "y".repeat(65_000)];
+        let [short, long] = topics.map(|last| {
+            let topic = format!("{}{last}", "a/".repeat(10));
+            let name = name(&topic);
+            let (found, _, bytes) = cost::measure(|| tree.matches(&name).count());
+            assert_eq!(found, 0);
+            bytes
+        });
+        // Once as a whole, and for each filter near both ends.
+        let most = short + 65_000 + 1_024 * 2 * 256;
+        assert!(long < most, "{long}, at most {most}");
+    }
+
+    /// A deep chain of nodes is no step either.
+    #[test]
+    fn e4_deep_filters_are_left_in_steps() {
+        let separators = "/".repeat(20_000);
+        let mut tree = FilterTree::new();
+        for len in 1..2_000 {
+            tree.insert(&filter(&separators[..len]), len);
+        }
+        tree.insert(&filter(&format!("{}a", "+/".repeat(10_000))), 0);
+        for topic in [&separators[..1_999], &separators[..10_000], "a/b"] {
+            within_its_bound(&tree, topic, 1);
+        }
+    }
+
+    /// With a pause after every step, and all of the state thrown away.
+    #[test]
+    fn e4_goes_on_where_it_was() {
+        let mut tree = all_ways(6, "x");
+        let some = [
+            "#",
+            "+",
+            "+/#",
+            "a/#",
+            "a/+/#",
+            "/#",
+            "/+",
+            "/",
+            "a/a/a/a/a/a/x/#",
+            "a/a",
+            "a/a/",
+            "$a/+",
+            "$a/#",
+            "a/+/a/b",
+            "a/!/+",
+            "a/!/#",
+            "!/a",
+        ];
+        let long = format!("a/{}/+/#", "long".repeat(40));
+        for (value, text) in some.into_iter().chain([&*long]).enumerate() {
+            tree.insert(&filter(text), 100 + value);
+        }
+        let empty = FilterTree::new();
+        let long = format!("a/{}/a/b", "long".repeat(40));
+        for topic in [
+            "a/a/a/a/a/a/x",
+            "a/a/a/a/a/a",
+            "b/a/a/a/a/a/x",
+            "a",
+            "/",
+            "a/",
+            "$a/a",
+            "a/!/a",
+            "a/a",
+            "!/a",
+            &long,
+        ] {
+            for tree in [&tree, &empty] {
+                let name = name(topic);
+                let (mut found, mut position) = (Vec::new(), Position::default());
+                loop {
+                    let mut matches = tree.matches_from(&name, &position);
+                    match matches.next_within(&mut 1) {
+                        LookUp::Found(&value) => found.push(value),
+                        LookUp::NotYet => {}
+                        LookUp::End => break,
+                    }
+                    assert_ne!(matches.position(), position);
+                    position = matches.position();
+                }
+                let expected: Vec<_> = tree.matches(&name).copied().collect();
+                assert_eq!(found, expected, "{topic}");
+            }
+        }
     }
 }

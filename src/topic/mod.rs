@@ -1,9 +1,11 @@
 //! Topic names and topic filters (section 4.7 of both specifications): validation, shared
 //! subscriptions, matching, and trees that hold many of them. Knows nothing of packets.
 
+mod cost;
 mod filter;
 mod filter_tree;
 mod levels;
+mod look_up;
 mod name;
 mod radix;
 mod share;
@@ -14,8 +16,9 @@ pub use filter::TopicFilter;
 pub(crate) use filter::check_filter;
 pub use filter_tree::{FilterTree, Matches};
 pub use levels::Levels;
+pub use look_up::{LookUp, Position};
 pub use name::TopicName;
 pub(crate) use name::check_name;
 pub use share::SharedFilter;
 pub use text_map::{TextKey, TextMap};
-pub use topic_tree::TopicTree;
+pub use topic_tree::{Matching, TopicTree};

@@ -133,3 +133,87 @@ impl Sealed for TopicName {
         Self(key.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use crate::topic::{FilterTree, TopicFilter, cost};
+
+    /// Whatever filters there are, a change costs by the nodes on its own way, and once by the
+    /// children of a table.
+    #[test]
+    fn changes_cost_by_the_bytes_of_the_key() {
+        let separators = "/".repeat(65_535);
+        let nested = (1..500).map(|len| separators[..len].into());
+        let deep = [65_535, 65_534, 40_000, 501].map(|len| separators[..len].into());
+        let wild = (1..150).map(|levels| format!("{}a", "+/".repeat(levels)));
+        let parting = (1..1_000)
+            .step_by(7)
+            .map(|len| format!("{}{}", "x".repeat(len * 60), "y".repeat(1_000)));
+        let wide = (0..3_000).map(|n| format!("w{}{}", char::from(48 + (n % 70) as u8), n / 70));
+        let long = [format!("{}/x", "l".repeat(65_000)), "l".repeat(65_535)];
+        let all: Vec<String> = nested
+            .chain(deep)
+            .chain(wild)
+            .chain(parting)
+            .chain(wide)
+            .chain(long)
+            .collect();
+        let mut tree = FilterTree::new();
+        let filters: Vec<_> = all
+            .iter()
+            .map(|text| TopicFilter::new(text).unwrap())
+            .collect();
+        let within = |what: &str, filter: &TopicFilter<&[u8]>, nodes: usize| {
+            // In the first 500 bytes each is a node.
+            let most = 12 * (500.min(filter.len()) + filter.len() / 53) + 1_000;
+            assert!(
+                nodes <= most,
+                "{what} {filter:.30}: {nodes}, at most {most}"
+            );
+        };
+        for _ in 0..2 {
+            for (at, filter) in filters.iter().enumerate() {
+                let before = tree.tree.nodes.len();
+                let (old, nodes, _) = cost::measure(|| tree.insert(filter, at));
+                assert_eq!(old, None);
+                let added = tree.tree.nodes.len() - before;
+                assert!(added <= filter.len() / 53 + 4, "{filter:.30}: {added}");
+                within("insert", filter, nodes);
+            }
+            for (at, filter) in filters.iter().enumerate() {
+                let (found, nodes, _) = cost::measure(|| tree.get(filter).copied());
+                assert_eq!(found, Some(at));
+                within("get", filter, nodes);
+            }
+            // In no order.
+            for at in 0..filters.len() {
+                let at = at * 7_919 % filters.len();
+                let (old, nodes, _) = cost::measure(|| tree.remove(&filters[at]));
+                assert_eq!(old, Some(at));
+                within("remove", &filters[at], nodes);
+            }
+            assert!(tree.is_empty());
+        }
+    }
+
+    /// Matching reads both texts once, whatever is in them.
+    #[test]
+    fn matching_costs_by_the_bytes_of_both() {
+        let name = format!("{}{}", "a/".repeat(20_000), "b".repeat(25_000));
+        let name = crate::topic::TopicName::new(&name).unwrap();
+        for text in [
+            format!("{}+", "+/".repeat(20_000)),
+            format!("{}c", "a/+/".repeat(10_000)),
+            format!("{}#", "a/".repeat(19_999)),
+            "+/".repeat(32_767),
+        ] {
+            let filter = TopicFilter::new(&text).unwrap();
+            let (_, _, bytes) = cost::measure(|| filter.matches(&name));
+            assert!(bytes <= filter.len() + name.len(), "{filter:.30}: {bytes}");
+        }
+    }
+}

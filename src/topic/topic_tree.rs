@@ -1,3 +1,8 @@
+use core::fmt;
+use core::iter::{self, FusedIterator};
+
+use super::cost;
+use super::look_up::{BEHIND, LookUp, Position, take_step};
 use super::radix::{ROOT, Radix};
 use super::{TextMap, TopicFilter, TopicName};
 
@@ -24,8 +29,15 @@ use super::{TextMap, TopicFilter, TopicName};
 ///
 /// A look-up by filter does not recurse. Up to the first wildcard its cost depends on the bytes of
 /// the filter. A `+` makes it visit all names that continue in that level, whether or not the rest
-/// matches; a `#` visits all names below, which do match. Memory and the panic are those of
-/// [`FilterTree`](super::FilterTree).
+/// matches; a `#` visits all names below, which do match.
+///
+/// At worst, in a tree of `n` nodes of which `m` values are found, a look-up takes 2 × `n` + `m` + 1
+/// steps, each of which compares at most 58 bytes. Among a million names, `fleet/+/+/+/humidity` may
+/// take millions of steps and find nothing. [`Matching::next_within`] therefore does as many as it
+/// is given, and [`matching_values_from`](TextMap::matching_values_from) goes on after other work,
+/// which may change the tree.
+///
+/// Memory, the nodes of a name, and the panic are those of [`FilterTree`](super::FilterTree).
 pub type TopicTree<V> = TextMap<TopicName, V>;
 
 impl<V> TopicTree<V> {
@@ -38,9 +50,11 @@ impl<V> TopicTree<V> {
         &'a self,
         filter: &'a TopicFilter<B>,
     ) -> impl Iterator<Item = (TopicName, &'a V)> {
-        let tree = &self.tree;
-        self.nodes(filter)
-            .filter_map(|node| Some((TopicName(tree.key(node).into()), tree.value(node)?)))
+        let mut matching = self.matching_values(filter);
+        iter::from_fn(move || {
+            let value = matching.next()?;
+            Some((matching.name()?, value))
+        })
     }
 
     /// Iterates over the values whose name `filter` [matches](TopicFilter::matches), in the order
@@ -48,39 +62,59 @@ impl<V> TopicTree<V> {
     pub fn matching_values<'a, B: AsRef<[u8]>>(
         &'a self,
         filter: &'a TopicFilter<B>,
-    ) -> impl Iterator<Item = &'a V> {
-        self.nodes(filter).filter_map(|node| self.tree.value(node))
-    }
-
-    fn nodes<'a, B: AsRef<[u8]>>(&'a self, filter: &'a TopicFilter<B>) -> Matching<'a, V> {
+    ) -> Matching<'a, V> {
         Matching {
             tree: &self.tree,
             filter: filter.as_bytes(),
             node: ROOT,
             at: 0,
+            top: ROOT,
             step: Step::Down(0),
+            found: ROOT,
         }
+    }
+
+    /// Goes on with [`matching_values`](Self::matching_values) from a
+    /// [position](Matching::position) that it had for the same filter, also if the tree has changed
+    /// since.
+    ///
+    /// The values of names that have been in the tree since the look-up began are found exactly
+    /// once. A name that was inserted or removed meanwhile may be found or not.
+    ///
+    /// Before its first step it visits the nodes down to the position, as
+    /// [`get`](TextMap::get) does: fewer than there are bytes in the position.
+    pub fn matching_values_from<'a, B: AsRef<[u8]>>(
+        &'a self,
+        filter: &'a TopicFilter<B>,
+        position: &Position,
+    ) -> Matching<'a, V> {
+        let mut matching = self.matching_values(filter);
+        matching.seek(&position.bound);
+        matching
     }
 }
 
-/// Iterator over the nodes whose name the filter matches.
-struct Matching<'a, V> {
+/// Iterator over the values whose name a filter matches, from [`TopicTree::matching_values`].
+pub struct Matching<'a, V> {
     tree: &'a Radix<V>,
     filter: &'a [u8],
     /// The node of the walk. All text down to the end of this node matches ...
     node: u32,
     /// ... this much of the filter. A `+` counts only when its level has ended.
     at: usize,
+    /// The node from which on down a `#` matches all, if the walk is there, or the root.
+    top: u32,
     step: Step,
+    /// The node of the value that was found last, or the root.
+    found: u32,
 }
 
 /// The next step of the walk.
+#[derive(Clone, Copy)]
 enum Step {
     Value,
     /// The children that start with this byte or a greater one.
     Down(usize),
-    /// The nodes below the first one, from the second on. All of them match.
-    All(u32, u32),
 }
 
 /// The result of comparing the text of a node with the filter.
@@ -92,57 +126,171 @@ enum Fit {
     None,
 }
 
-impl<V> Iterator for Matching<'_, V> {
-    type Item = u32;
+impl<'a, V> Matching<'a, V> {
+    /// Goes on until it has found the next value, or has used up `steps`, from which it takes those
+    /// that it needs.
+    ///
+    /// A server that must do other work in between calls it with some thousand steps, and goes on
+    /// later: with the same iterator, or, if the tree may change before, from its
+    /// [`position`](Self::position). What a step and all of them may cost is stated at
+    /// [`TopicTree`].
+    ///
+    /// ```
+    /// use mqtt_sansio::topic::{LookUp, Position, TopicFilter, TopicName, TopicTree};
+    ///
+    /// let mut tree = TopicTree::new();
+    /// for name in ["hall/light", "hall/heating", "kitchen/light"] {
+    ///     tree.insert(&TopicName::new(name)?, name);
+    /// }
+    /// let filter = TopicFilter::new("+/light")?;
+    /// let (mut found, mut position) = (Vec::new(), Position::default());
+    /// 'slices: loop {
+    ///     let mut matching = tree.matching_values_from(&filter, &position);
+    ///     let mut steps = 2;
+    ///     loop {
+    ///         match matching.next_within(&mut steps) {
+    ///             LookUp::Found(value) => found.push(*value),
+    ///             LookUp::NotYet => break,
+    ///             LookUp::End => break 'slices,
+    ///         }
+    ///     }
+    ///     position = matching.position();
+    ///     // Here is the time for other clients, who may publish.
+    ///     tree.remove(&TopicName::new("hall/heating")?);
+    /// }
+    /// assert_eq!(found, ["hall/light", "kitchen/light"]);
+    /// # Ok::<(), mqtt_sansio::InvalidText>(())
+    /// ```
+    pub fn next_within(&mut self, steps: &mut usize) -> LookUp<&'a V> {
+        self.walk(|| take_step(steps))
+    }
 
-    fn next(&mut self) -> Option<u32> {
-        loop {
-            match self.step {
-                Step::Value => {
-                    self.step = Step::Down(0);
-                    let rest = self.filter.get(self.at..).unwrap_or_default();
-                    let ends = matches!(rest, b"" | b"+" | b"/#" | b"+/#");
-                    if ends && self.tree.value(self.node).is_some() {
-                        return Some(self.node);
-                    }
-                }
-                Step::Down(from) => match self.child(from) {
-                    Some((child, text)) => {
-                        self.step = after(text);
-                        match fit(text, self.filter, self.at) {
-                            Fit::To(at) => {
-                                self.node = child;
-                                self.at = at;
-                                self.step = Step::Value;
-                            }
-                            Fit::All => self.step = Step::All(child, child),
-                            Fit::None => {}
-                        }
-                    }
-                    None if self.node == ROOT => return None,
-                    None => {
-                        let text = self.tree.text(self.node);
-                        self.at = unfit(text, self.filter, self.at);
-                        self.node = self.tree.parent(self.node);
-                        self.step = after(text);
-                    }
-                },
-                Step::All(top, node) => {
-                    self.step = match self.tree.next(top, node) {
-                        Some(next) => Step::All(top, next),
-                        None => after(self.tree.text(top)),
-                    };
-                    if self.tree.value(node).is_some() {
-                        return Some(node);
-                    }
-                }
+    /// Returns where the look-up stands, for [`TopicTree::matching_values_from`]. Allocates.
+    pub fn position(&self) -> Position {
+        let mut bound = self.tree.key(self.node);
+        match self.step {
+            Step::Value => {}
+            Step::Down(from) => bound.push(u8::try_from(from).unwrap_or(BEHIND)),
+        }
+        Position { bound }
+    }
+
+    /// Returns the name of the value that was found last, or `None` before the first one. Allocates,
+    /// as the tree holds the names in pieces.
+    pub fn name(&self) -> Option<TopicName> {
+        (self.found != ROOT).then(|| TopicName(self.tree.key(self.found).into()))
+    }
+
+    /// Goes down to where the walk, when it stood at `bound`, would stand in this tree.
+    fn seek(&mut self, bound: &[u8]) {
+        let mut rest = bound;
+        while let Some(&first) = rest.first() {
+            self.step = Step::Down(first.into());
+            let Some(child) = self.tree.child(self.node, first) else {
+                return;
+            };
+            let text = self.tree.text(child);
+            match rest.strip_prefix(text) {
+                Some(tail) => rest = tail,
+                // All below the child comes behind the bound, or all before it.
+                None if text > rest => return,
+                None => return self.step = Step::Down(behind(text)),
+            }
+            match self.top {
+                ROOT => self.enter(child, text),
+                _ => (self.node, self.step) = (child, Step::Value),
+            }
+            if self.node != child {
+                return;
             }
         }
     }
-}
 
-impl<'a, V> Matching<'a, V> {
+    /// Walks to the next value, as long as `may_step`.
+    #[inline]
+    fn walk(&mut self, mut may_step: impl FnMut() -> bool) -> LookUp<&'a V> {
+        loop {
+            if !may_step() {
+                return LookUp::NotYet;
+            }
+            let from = match self.step {
+                Step::Value => {
+                    self.step = Step::Down(0);
+                    let rest = self.filter.get(self.at..).unwrap_or_default();
+                    if self.top != ROOT || matches!(rest, b"" | b"+" | b"/#" | b"+/#") {
+                        if let Some(value) = self.tree.value(self.node) {
+                            self.found = self.node;
+                            return LookUp::Found(value);
+                        }
+                    }
+                    0
+                }
+                Step::Down(from) => from,
+            };
+            if self.top != ROOT {
+                match self.next_below(from, &mut may_step) {
+                    Some(value) => return LookUp::Found(value),
+                    None => continue,
+                }
+            }
+            match self.child(from) {
+                Some((child, text)) => self.enter(child, text),
+                None if self.node == ROOT => return LookUp::End,
+                None => self.leave(),
+            }
+        }
+    }
+
+    /// Goes to the next value below `top`, or out of there.
+    #[inline]
+    fn next_below(&mut self, from: usize, may_step: &mut impl FnMut() -> bool) -> Option<&'a V> {
+        let (mut node, mut from) = (self.node, from);
+        let mut found = None;
+        loop {
+            if let Some(child) = self.tree.child_from(node, from) {
+                (node, from) = (child, 0);
+                found = self.tree.value(child);
+            } else {
+                from = behind(self.tree.text(node));
+                if node == self.top {
+                    self.top = ROOT;
+                }
+                node = self.tree.parent(node);
+            }
+            if found.is_some() || self.top == ROOT || !may_step() {
+                break;
+            }
+        }
+        if found.is_some() {
+            self.found = node;
+        }
+        (self.node, self.step) = (node, Step::Down(from));
+        found
+    }
+
+    /// Goes down to `child`, or past it if its text does not match.
+    #[inline]
+    fn enter(&mut self, child: u32, text: &[u8]) {
+        match fit(text, self.filter, self.at) {
+            Fit::To(at) => self.at = at,
+            Fit::All => self.top = child,
+            Fit::None => return self.step = Step::Down(behind(text)),
+        }
+        self.node = child;
+        self.step = Step::Value;
+    }
+
+    /// Goes up from where the walk is, to the next child.
+    #[inline]
+    fn leave(&mut self) {
+        let text = self.tree.text(self.node);
+        self.at = unfit(text, self.filter, self.at);
+        self.node = self.tree.parent(self.node);
+        self.step = Step::Down(behind(text));
+    }
+
     /// The next child that the filter may match, with its text.
+    #[inline]
     fn child(&self, from: usize) -> Option<(u32, &'a [u8])> {
         let child = match *self.filter.get(self.at)? {
             b'+' | b'#' => {
@@ -162,13 +310,41 @@ impl<'a, V> Matching<'a, V> {
     }
 }
 
-/// To the children behind the one with this text.
-fn after(text: &[u8]) -> Step {
-    Step::Down(text.first().map_or(0, |&first| usize::from(first) + 1))
+impl<'a, V> Iterator for Matching<'a, V> {
+    type Item = &'a V;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a V> {
+        match self.walk(|| true) {
+            LookUp::Found(value) => Some(value),
+            LookUp::NotYet | LookUp::End => None,
+        }
+    }
+}
+
+impl<V> FusedIterator for Matching<'_, V> {}
+
+impl<V> Clone for Matching<'_, V> {
+    fn clone(&self) -> Self {
+        Self { ..*self }
+    }
+}
+
+impl<V> fmt::Debug for Matching<'_, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Matching").finish_non_exhaustive()
+    }
+}
+
+/// The first byte of the children behind the one with this text.
+#[inline]
+fn behind(text: &[u8]) -> usize {
+    text.first().map_or(0, |&first| usize::from(first) + 1)
 }
 
 /// Compares the text of a node with the filter from `at` on.
 fn fit(text: &[u8], filter: &[u8], at: usize) -> Fit {
+    cost::bytes(text.len());
     let mut at = at;
     for &byte in text {
         match (filter.get(at), byte) {
@@ -188,6 +364,7 @@ fn fit(text: &[u8], filter: &[u8], at: usize) -> Fit {
 
 /// The offset at which the text of a node started to match the filter, if it did up to `at`.
 fn unfit(text: &[u8], filter: &[u8], at: usize) -> usize {
+    cost::bytes(text.len());
     let is_plus = |at: usize| filter.get(at) == Some(&b'+');
     text.iter().rev().fold(at, |at, &byte| match byte {
         b'/' if at > 1 && is_plus(at - 2) => at - 2,
@@ -304,5 +481,105 @@ mod tests {
         assert_eq!(tree.insert(&name("a"), 7), Some(3));
         assert_eq!(tree.get(&name("a/")), None);
         assert_eq!(format!("{tree:?}"), r#"{"a": 7}"#);
+    }
+
+    /// Goes through a look-up in slices. Returns its steps.
+    fn within_its_bound(tree: &TopicTree<usize>, text: &str, slice: usize) -> usize {
+        let filter = filter(text);
+        let (mut found, mut used) = (0, 0);
+        let mut matching = tree.matching_values(&filter);
+        loop {
+            let mut steps = slice;
+            let (next, nodes, bytes) = cost::measure(|| matching.next_within(&mut steps));
+            let taken = slice - steps;
+            used += taken;
+            assert!(nodes <= 6 * (taken + 1), "{text:.30}: {nodes}, {taken}");
+            assert!(bytes <= 58 * taken, "{text:.30}: {bytes}, {taken}");
+            match next {
+                LookUp::Found(_) => found += 1,
+                LookUp::NotYet => assert_eq!(steps, 0),
+                LookUp::End => break,
+            }
+        }
+        assert_eq!(found, tree.matching_values(&filter).count());
+        let most = 2 * tree.tree.nodes.len() + found + 1;
+        assert!(used <= most, "{text:.30}: {used} steps, at most {most}");
+        used
+    }
+
+    #[test]
+    fn e11_a_look_up_stays_within_its_bound() {
+        let mut tree = TopicTree::new();
+        for n in 0..5_000 {
+            let serial = n * 7_919 % 100_000;
+            let text = format!(
+                "fleet/{}/site-{}/{serial:05}/temperature",
+                n % 10,
+                n / 10 % 100
+            );
+            tree.insert(&name(&text), n);
+        }
+        // Each name is a node below the last one, and one of them has text of many nodes.
+        let deep = "/".repeat(30_000);
+        for len in 1..2_000 {
+            tree.insert(&name(&deep[..len]), len);
+        }
+        tree.insert(&name(&deep), 0);
+        for slice in [1, 7, 1_000, usize::MAX] {
+            let steps = within_its_bound(&tree, "fleet/+/+/+/humidity", slice);
+            assert!(steps > 5_000);
+            for text in [
+                "#",
+                "fleet/#",
+                "+/#",
+                "/#",
+                &deep,
+                "+/+/site-1/+/+",
+                "//+/+/#",
+                "x",
+            ] {
+                within_its_bound(&tree, text, slice);
+            }
+        }
+        // What no filter reaches costs nothing.
+        assert!(within_its_bound(&tree, "fleet/1/site-1/+/humidity", 1) < 100);
+    }
+
+    /// With a pause after every step, and all of the state thrown away.
+    #[test]
+    fn e11_goes_on_where_it_was() {
+        let long = "long".repeat(40);
+        let mut tree = TopicTree::new();
+        for first in [
+            "", "a", "ab", "b", "$a", "!", "é", &long, "0", "1", "2", "3", "4", "5", "6",
+        ] {
+            for second in ["", "/", "/a", "/a/b", "/b/a", &*format!("/{long}/c")] {
+                if let Ok(name) = TopicName::new(&format!("{first}{second}")) {
+                    tree.insert(&name, tree.len());
+                }
+            }
+        }
+        let empty = TopicTree::new();
+        for text in [
+            "#", "+", "+/#", "+/+", "a/#", "+/a/+", "/#", "+/+/c", "$a/#", "a/b/a", "é/+",
+        ] {
+            for tree in [&tree, &empty] {
+                let filter = filter(text);
+                let (mut found, mut position) = (Vec::new(), Position::default());
+                loop {
+                    let mut matching = tree.matching_values_from(&filter, &position);
+                    assert_eq!(matching.name(), None);
+                    match matching.next_within(&mut 1) {
+                        LookUp::Found(&value) => found.push((matching.name().unwrap(), value)),
+                        LookUp::NotYet => {}
+                        LookUp::End => break,
+                    }
+                    assert_ne!(matching.position(), position);
+                    position = matching.position();
+                }
+                let expected = tree.matching(&filter).map(|(name, &value)| (name, value));
+                assert!(expected.eq(found), "{text}");
+            }
+        }
     }
 }

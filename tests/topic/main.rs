@@ -310,4 +310,9 @@ proptest! {
     fn trees_equal_a_scan(bytes in vec(any::<u8>(), 0..1_200)) {
         support::topic::trees(&bytes);
     }
+
+    #[test]
+    fn e4_e11_look_ups_go_on_while_the_trees_change(bytes in vec(any::<u8>(), 0..1_200)) {
+        support::topic::slices(&bytes);
+    }
 }

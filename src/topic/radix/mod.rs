@@ -16,6 +16,8 @@ use core::iter;
 
 use node::Table;
 
+use super::cost;
+
 mod grow;
 mod node;
 
@@ -100,12 +102,14 @@ impl<V> Radix<V> {
     }
 
     pub(super) fn text(&self, node: u32) -> &[u8] {
+        cost::node();
         self.nodes
             .get(node as usize)
             .map_or(&[], |node| node.text())
     }
 
     pub(super) fn parent(&self, node: u32) -> u32 {
+        cost::node();
         self.nodes
             .get(node as usize)
             .map_or(ROOT, |node| node.parent)
@@ -118,6 +122,7 @@ impl<V> Radix<V> {
 
     #[inline]
     pub(super) fn child_of(&self, node: &Node, first: u8) -> Option<u32> {
+        cost::node();
         match node.table() {
             Some(table) => self.tables.get(table)?.child(first),
             None => node.child(first),
@@ -126,6 +131,7 @@ impl<V> Radix<V> {
 
     /// The first child whose text starts with `from` or a greater byte.
     pub(super) fn child_from(&self, node: u32, from: usize) -> Option<u32> {
+        cost::node();
         let node = self.nodes.get(node as usize)?;
         match node.table() {
             Some(table) => self.tables.get(table)?.child_from(from),
@@ -185,10 +191,12 @@ impl<V> Radix<V> {
 
     /// The tree's own links always lead to a node.
     pub(super) fn node(&self, node: u32) -> &Node {
+        cost::node();
         self.nodes.get(node as usize).expect("a link of the tree")
     }
 
     pub(super) fn node_mut(&mut self, node: u32) -> &mut Node {
+        cost::node();
         self.nodes
             .get_mut(node as usize)
             .expect("a link of the tree")

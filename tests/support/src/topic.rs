@@ -1,9 +1,9 @@
 //! Properties of topics, each written once: proptests and fuzz targets call them. The rules stand
 //! here a second time, level by level over `&str`, as plainly as they can be said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
+use mqtt_sansio::topic::{FilterTree, LookUp, Position, TopicFilter, TopicName, TopicTree};
 use mqtt_sansio::{InvalidText, InvalidTextKind};
 
 /// Bytes as a filter, another filter and a name, with line feeds between them.
@@ -156,18 +156,32 @@ const LEVELS: [&str; 29] = [
 const LONG: &str = "about-half-of-the-text-of-a-node";
 const LONGER: &str = "one-level-with-more-text-than-one-node-of-the-tree-has-room-for-so-far";
 
+/// So few that most filters share their beginnings and match what is looked up.
+const FEW: [&str; 8] = ["a", "+", "a", "+", "b", "+", "ab", "#"];
+
 /// Bytes as a stream of changes and look-ups: both trees agree with maps that are scanned.
 ///
-/// Each step is a byte that says what to do, a byte for the number of levels, and these.
+/// Each step is a byte that says what to do, a byte for the number of levels, and these. After each
+/// one, look-ups that have begun before go on for a few steps.
 pub fn trees(bytes: &[u8]) {
+    change_and_look_up(bytes, &LEVELS);
+}
+
+/// The same with few levels, so that changes are often where a look-up stands.
+pub fn slices(bytes: &[u8]) {
+    change_and_look_up(bytes, &FEW);
+}
+
+fn change_and_look_up(bytes: &[u8], all: &[&str]) {
     let mut input = bytes.iter().copied();
     let mut trees = Trees::default();
+    let (mut by_name, mut by_filter) = (Slices::default(), Slices::default());
     let mut steps = 0;
     while let Some(step) = input.next() {
         steps += 1;
         let levels = 1 + input.next().unwrap_or_default() % 6;
         let levels = input.by_ref().take(usize::from(levels));
-        let levels = levels.map(|byte| LEVELS[usize::from(byte) % LEVELS.len()]);
+        let levels = levels.map(|byte| all[usize::from(byte) % all.len()]);
         let text = levels.collect::<Vec<_>>().join("/");
         let topic = text.replace(['+', '#'], "a");
         match step & 7 {
@@ -184,12 +198,99 @@ pub fn trees(bytes: &[u8]) {
             _ => {
                 found_by_name(&trees.filters, &trees.filter_model, &topic);
                 found_by_filter(&trees.names, &trees.name_model, &text);
+                if by_name.topic.is_none() && TopicName::new(&topic).is_ok() {
+                    by_name = Slices::begin(&topic, &trees.filter_model);
+                }
+                if by_filter.topic.is_none() && TopicFilter::new(&text).is_ok() {
+                    by_filter = Slices::begin(&text, &trees.name_model);
+                }
             }
         }
+        let slice = 1 + usize::from(step >> 6);
+        by_name.look_up_filters(&trees.filters, &trees.filter_model, slice);
+        by_filter.look_up_names(&trees.names, &trees.name_model, slice);
         assert_eq!(trees.filters.len(), trees.filter_model.len());
         assert_eq!(trees.names.len(), trees.name_model.len());
     }
+    by_name.look_up_filters(&trees.filters, &trees.filter_model, usize::MAX);
+    by_filter.look_up_names(&trees.names, &trees.name_model, usize::MAX);
+    assert!(by_name.topic.is_none() && by_filter.topic.is_none());
     trees.empty();
+}
+
+/// A look-up that goes on while the tree changes.
+#[derive(Default)]
+struct Slices {
+    /// What is looked up, as long as that goes on.
+    topic: Option<String>,
+    position: Position,
+    /// What has been in the tree since it began.
+    stayed: BTreeSet<String>,
+    found: BTreeSet<String>,
+}
+
+impl Slices {
+    fn begin(topic: &str, model: &Model) -> Self {
+        Self {
+            topic: Some(topic.to_owned()),
+            stayed: model.keys().cloned().collect(),
+            ..Self::default()
+        }
+    }
+
+    fn look_up_filters(&mut self, tree: &FilterTree<usize>, model: &Model, slice: usize) {
+        self.stayed.retain(|text| model.contains_key(text));
+        let Some(topic) = self.topic.clone() else {
+            return;
+        };
+        let name = TopicName::new(&topic).expect("a name");
+        let mut matches = tree.matches_from(&name, &self.position);
+        let mut steps = slice;
+        loop {
+            match matches.next_within(&mut steps) {
+                LookUp::Found(value) => {
+                    let filter = model.iter().find(|(_, other)| value == *other);
+                    let (filter, _) = filter.expect("in the tree");
+                    self.find(filter, is_match(filter, &topic));
+                }
+                LookUp::NotYet => return self.position = matches.position(),
+                LookUp::End => return self.end(|filter| is_match(filter, &topic)),
+            }
+        }
+    }
+
+    fn look_up_names(&mut self, tree: &TopicTree<usize>, model: &Model, slice: usize) {
+        self.stayed.retain(|text| model.contains_key(text));
+        let Some(text) = self.topic.clone() else {
+            return;
+        };
+        let filter = TopicFilter::new(&text).expect("a filter");
+        let mut matching = tree.matching_values_from(&filter, &self.position);
+        let mut steps = slice;
+        loop {
+            match matching.next_within(&mut steps) {
+                LookUp::Found(value) => {
+                    let name = matching.name().expect("of the one found");
+                    assert_eq!(model.get(name.to_str()), Some(value));
+                    self.find(name.to_str(), is_match(&text, name.to_str()));
+                }
+                LookUp::NotYet => return self.position = matching.position(),
+                LookUp::End => return self.end(|name| is_match(&text, name)),
+            }
+        }
+    }
+
+    fn find(&mut self, key: &str, is_match: bool) {
+        assert!(is_match, "{key}");
+        let is_new = self.found.insert(key.to_owned());
+        assert!(is_new || !self.stayed.contains(key), "{key} twice");
+    }
+
+    fn end(&mut self, is_match: impl Fn(&str) -> bool) {
+        let mut missed = self.stayed.difference(&self.found);
+        assert_eq!(missed.find(|key| is_match(key)), None);
+        *self = Self::default();
+    }
 }
 
 /// Half of what is removed or read is there.
