@@ -53,10 +53,12 @@
     )
 )]
 
+mod backlog;
 mod broker;
 mod client;
 mod config;
 mod connect;
+mod input;
 mod message;
 mod policy;
 mod requests;

@@ -72,6 +72,7 @@ impl Line {
         });
         let live = Live {
             line: self.id,
+            version: self.version,
             expiry,
             will,
         };
