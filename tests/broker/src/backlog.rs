@@ -62,7 +62,7 @@ impl Broker {
     }
 
     /// Gives a session retained messages that it lacks: of its oldest new subscription, as many as
-    /// can be found for now.
+    /// can be found in what is left of the steps.
     pub(crate) fn work_for(&mut self, key: SessionKey) {
         let steps = self.steps_left;
         let Some(client) = self.clients.get_mut(&key) else {
@@ -73,9 +73,6 @@ impl Broker {
             self.waiting.remove(&key);
             return;
         };
-        if steps == 0 {
-            return;
-        }
         let (turn, backlog) = (*first.key(), first.get_mut());
         let after = backlog.after.as_ref();
         let walk = self

@@ -46,7 +46,10 @@ impl Broker {
         let count = codes.len();
         let send = |connection: &mut Connection<_>| connection.sub_ack(token, codes).is_ok();
         self.answer(id, count, send);
-        self.work_for(key);
+        // What is soon found comes at once.
+        while self.steps_left > 0 && self.waiting.contains(&key) {
+            self.work_for(key);
+        }
     }
 
     /// UNSUBSCRIBE: filters are compared character by character [MQTT-3.10.4-1].

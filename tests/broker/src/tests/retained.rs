@@ -307,3 +307,22 @@ fn end_when_the_queue_is_full() {
     assert_eq!(net.messages(&mut a).len(), STEPS / 2);
     assert_eq!(net.broker.stats.messages_dropped, 1);
 }
+
+#[test]
+fn come_at_once_for_several_filters() {
+    let mut net = Net::new(quiet());
+    let mut a = net.join(Version::V5, "a");
+    for topic in ["t", "u"] {
+        net.publish(&mut a, retained(message(QoS::AtMostOnce, 0, topic, "m")));
+    }
+    let filters = ["t", "u", "+", "t"].map(|filter| TopicFilter::new(filter).unwrap());
+    let requests = filters.map(|filter| (filter, options(QoS::AtMostOnce)));
+    let subscriptions = Subscriptions::new(requests).unwrap();
+    net.send(&a, Packet::Subscribe(Subscribe::new(id(1), subscriptions)));
+    // The filter that is there twice counts once.
+    let mut expected = ["u", "t", "u", "t"].map(|topic| format!("{topic}=m q0 retained"));
+    let mut came = net.messages(&mut a);
+    expected.sort();
+    came.sort();
+    assert_eq!(came, expected);
+}

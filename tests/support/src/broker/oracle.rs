@@ -284,19 +284,27 @@ impl Oracle {
         due.looks.push(look);
     }
 
-    /// One filter of SUBSCRIBE came.
-    pub(super) fn subscribe(&mut self, actor: usize, filter: &'static str, new: Subscription) {
+    /// One filter of SUBSCRIBE came. Returns whether retained messages are asked for.
+    pub(super) fn subscribe(
+        &mut self,
+        actor: usize,
+        filter: &'static str,
+        new: Subscription,
+    ) -> bool {
         let subscriptions = &mut self.clients[actor].subscriptions;
         let known = subscriptions.insert(filter, new).is_some();
-        let wanted = match new.handling {
+        match new.handling {
             _ if inner(filter).is_some() => false,
             RetainHandling::SendAtSubscribe => true,
             RetainHandling::SendIfNew => !known,
             RetainHandling::DoNotSend => false,
-        };
-        if !wanted {
-            return;
         }
+    }
+
+    /// A whole SUBSCRIBE came that asks for the retained messages of this filter: once, however
+    /// often it has the filter.
+    pub(super) fn send_retained(&mut self, actor: usize, filter: &'static str) {
+        let new = self.clients[actor].subscriptions[filter];
         self.turn += 1;
         for (message, expires_at) in self.retained.clone().into_values() {
             let local = new.no_local && message.publisher == actor;
