@@ -45,8 +45,7 @@ pub struct Config {
     pub max_sessions: usize,
     /// Subscriptions of one session, and filters in one SUBSCRIBE.
     pub max_subscriptions: usize,
-    /// Bytes that the subscriptions of one session take: about 900 for one, 3,000 for a shared one,
-    /// and three or four times the filter.
+    /// Bytes that the subscriptions of one session take.
     pub max_subscription_bytes: usize,
     /// Messages that wait for one session, to be sent or to be sent again.
     pub max_queued: usize,
