@@ -229,12 +229,13 @@ fn malformed(version: Version) {
 
 /// What the broker checks beyond the form of CONNECT.
 fn check_fails(version: Version) {
-    let net = Net::with_policy(Rules::default().user("u", "secret"));
+    let rules = Rules::default().user("u", "secret");
+    let net = Net::with_policy(rules.deny_publish("no/#".parse().unwrap()));
     for (connect, code) in [
         ("10 ~ 'MQTT' VV 02 00 00 [] 'a'", 0x87),
         ("10 ~ 'MQTT' VV C2 00 00 [] 'a' 'u' 'wrong'", 0x86),
         (
-            "10 ~ 'MQTT' VV C6 00 00 [] 'a' [] '$SYS/x' '' 'u' 'secret'",
+            "10 ~ 'MQTT' VV C6 00 00 [] 'a' [] 'no/x' '' 'u' 'secret'",
             0x87,
         ),
     ] {

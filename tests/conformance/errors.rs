@@ -257,7 +257,7 @@ fn transient_errors_end_the_connection(version: Version) {
         other.expect_open();
     }
     // Requests that nobody reads the answers to.
-    let net = Net::with(|config| config.max_unread_answers = 3);
+    let net = Net::with(|config| config.max_answer_bytes = 1_000);
     let mut other = net.connect(version, "other");
     let mut client = net.connect(version, "c");
     for id in 1..=4 {

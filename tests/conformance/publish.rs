@@ -157,7 +157,8 @@ fn topics_match_the_filter(version: Version) {
     }
     if version == Version::V311 {
         // What 5.0 reads as a shared subscription is a filter like others.
-        let mut a = Net::new().connect(version, "a");
+        let net = Net::with(|config| config.dollar_topics = true);
+        let mut a = net.connect(version, "a");
         a.subscribe("$share/g/a", 0);
         a.send("30 ~ 'a' [] | 30 ~ '$share/g/a' []");
         a.expect("30 ~ '$share/g/a' []");

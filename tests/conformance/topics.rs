@@ -31,7 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
 fn wildcards_match_no_first_dollar(version: Version) {
     let topics = ["$", "$a", "$a/b", "$/b", "$SYS2/b"];
     let not = ["#", "+", "+/#", "+/b", "+/+", "/#"];
-    let net = Net::new();
+    let net = Net::with(|config| config.dollar_topics = true);
     let mut other = net.connect(version, "other");
     let mut late = net.connect(version, "late");
     let mut client = net.connect(version, "c");

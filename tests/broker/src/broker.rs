@@ -3,11 +3,12 @@ use std::mem;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
+use mqtt_sansio::connection::Event;
 use mqtt_sansio::connection::server::Connection;
-use mqtt_sansio::connection::{Event, Incoming};
 use mqtt_sansio::packet::{Connect, Disconnect};
 use mqtt_sansio::{ReasonCode, Text};
 
+use crate::backlog::STEPS;
 use crate::client::{Client, SessionKey};
 use crate::config::Config;
 use crate::message::Outgoing;
@@ -39,6 +40,15 @@ pub struct Broker {
     pub(crate) next_key: u64,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) retained: Retained,
+    /// Sessions for which retained messages are still to be found, and the one that had its turn.
+    pub(crate) waiting: BTreeSet<SessionKey>,
+    pub(crate) worked: Option<SessionKey>,
+    /// How much may still be looked at for them in this call.
+    pub(crate) steps_left: usize,
+    /// Of what has an order: subscriptions and retained messages.
+    pub(crate) turn: u64,
+    /// Held for packets that are not whole.
+    pub(crate) input_bytes: usize,
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
 }
@@ -48,15 +58,17 @@ pub struct Broker {
 pub(crate) struct Link {
     /// `None` once it is over.
     pub(crate) connection: Option<Box<Connection<Outgoing>>>,
+    /// The beginning of a packet.
+    pub(crate) input: Vec<u8>,
     /// What is still to be sent once it is over, as its session goes on without it.
-    tail: BytesMut,
+    pub(crate) tail: BytesMut,
     /// CONNECT, during enhanced authentication.
     pub(crate) connect: Option<Box<Connect>>,
     pub(crate) client: Option<SessionKey>,
     /// When a timer looks at it.
     timer: Option<Duration>,
-    /// Reason codes in SUBACK and UNSUBACK that have not been sent.
-    pub(crate) answers: usize,
+    /// Of SUBACK and UNSUBACK that have not been sent.
+    pub(crate) answer_bytes: usize,
 }
 
 /// How much [`Broker::poll_transmit`] gives at once, while a connection is not over.
@@ -87,6 +99,11 @@ impl Broker {
             next_key: 1,
             subscriptions: Subscriptions::default(),
             retained: Retained::default(),
+            waiting: BTreeSet::new(),
+            worked: None,
+            steps_left: STEPS,
+            turn: 0,
+            input_bytes: 0,
             timers,
             stats: Stats::default(),
         }
@@ -109,11 +126,12 @@ impl Broker {
         let room = self.links.len() < config.max_connections;
         let link = Link {
             connection: room.then(|| Box::new(connection)),
+            input: Vec::new(),
             tail: BytesMut::new(),
             connect: None,
             client: None,
             timer: None,
-            answers: 0,
+            answer_bytes: 0,
         };
         self.links.insert(id, link);
         if room {
@@ -125,32 +143,6 @@ impl Broker {
         }
         self.settle(id);
         id
-    }
-
-    /// Bytes came from a client.
-    pub fn handle_bytes(&mut self, now: Duration, id: ConnectionId, bytes: &[u8]) {
-        self.advance(now);
-        self.stats.bytes_received += count(bytes.len());
-        let mut input = BytesMut::from(bytes);
-        while let Some(incoming) = self.next_incoming(id, &mut input) {
-            match incoming {
-                Incoming::Connect(connect) => self.handle_connect(id, &connect),
-                Incoming::Auth(auth) => self.handle_auth(id, &auth),
-                Incoming::Message(message, token) => self.handle_publish(id, &message, token),
-                Incoming::Subscribe(request, token) => self.handle_subscribe(id, &request, token),
-                Incoming::Unsubscribe(request, token) => {
-                    self.handle_unsubscribe(id, &request, token);
-                }
-                _ => {}
-            }
-            self.settle(id);
-        }
-        self.settle(id);
-    }
-
-    fn next_incoming(&mut self, id: ConnectionId, input: &mut BytesMut) -> Option<Incoming> {
-        let link = self.links.get_mut(&id)?;
-        link.connection.as_mut()?.handle_bytes(self.now, input)
     }
 
     /// A network connection has ended. Its identifier means nothing from now on.
@@ -170,6 +162,9 @@ impl Broker {
     }
 
     /// The time has come. Without effect before [`next_timeout`](Self::next_timeout).
+    ///
+    /// This is also where new subscriptions get their retained messages if there are too many to
+    /// find at once: some with each call, while `next_timeout` names a time that has come.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.advance(now);
         while let Some(timer) = self.timers.due(now) {
@@ -187,12 +182,15 @@ impl Broker {
                 Timer::Sys => self.publish_sys(),
             }
         }
+        self.steps_left = STEPS;
+        self.work();
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.timers.next()
+        let work = (!self.waiting.is_empty()).then_some(self.now);
+        [self.timers.next(), work].into_iter().flatten().min()
     }
 
     /// A connection that may have something to send, or is to be closed. Each is named once until
@@ -213,7 +211,7 @@ impl Broker {
             Some(connection) => {
                 connection.poll_bytes(self.now, &mut (&mut *out).limit(CHUNK));
                 if out.len() - start < CHUNK {
-                    link.answers = 0;
+                    link.answer_bytes = 0;
                 }
                 self.look_at_connection(id);
             }
@@ -238,7 +236,7 @@ impl Broker {
         link.is_none_or(|link| link.connection.is_none())
     }
 
-    fn advance(&mut self, now: Duration) {
+    pub(crate) fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
     }
 
@@ -299,6 +297,7 @@ impl Broker {
         let Some(mut connection) = link.connection.take() else {
             return;
         };
+        self.input_bytes -= mem::take(&mut link.input).capacity();
         let client = link.client.take();
         let own = client.is_some() && connection.ended().is_ok();
         // No messages in front of the broker's own DISCONNECT, as there may be many.

@@ -2,12 +2,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mqtt_sansio::connection::ConnectionError;
 use mqtt_sansio::connection::server::Connection;
 use mqtt_sansio::packet::Will;
 use mqtt_sansio::session::Session;
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{QoS, Text};
+use mqtt_sansio::{QoS, Text, Version};
 
+use crate::backlog::Backlog;
 use crate::config::Config;
 use crate::message::{Account, Outgoing};
 use crate::{ConnectionId, subscriptions::Share};
@@ -16,17 +18,30 @@ use crate::{ConnectionId, subscriptions::Share};
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct SessionKey(pub(crate) u64);
 
+/// Why a session does not get a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dropped {
+    /// There is no room, for others like it neither.
+    Full,
+    /// The client does not take it.
+    Refused,
+}
+
 /// One client's session, with or without a connection.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) name: Text,
+    /// Of its connection, or the last one.
+    pub(crate) version: Version,
     pub(crate) connection: Option<ConnectionId>,
     /// While there is no connection, which otherwise has it.
     pub(crate) session: Option<Session<Outgoing>>,
     /// The filters as they were sent, and whether each is a shared subscription.
     pub(crate) filters: BTreeMap<TopicFilter, bool>,
-    /// Of the filters.
+    /// What the subscriptions take.
     pub(crate) filter_bytes: usize,
+    /// The retained messages that are still to come, by the turn of the subscription.
+    pub(crate) backlog: BTreeMap<u64, Backlog>,
     /// When the session ends; while there is no connection.
     pub(crate) ends_at: Option<Duration>,
     /// The will that waits, and until when.
@@ -39,25 +54,27 @@ impl Client {
     pub(crate) fn new(name: Text) -> Self {
         Self {
             name,
+            version: Version::V5,
             connection: None,
             session: None,
             filters: BTreeMap::new(),
             filter_bytes: 0,
+            backlog: BTreeMap::new(),
             ends_at: None,
             will: None,
             account: Arc::default(),
         }
     }
 
-    /// Gives a message to the session, by way of its connection if there is one. `false` if there is
-    /// no room, even without what has expired, or the client does not take it.
+    /// Gives a message to the session, by way of its connection if there is one. There may be no
+    /// room, even without what has expired.
     pub(crate) fn push(
         &mut self,
         now: Duration,
         config: &Config,
         connection: Option<&mut Connection<Outgoing>>,
         mut new: Outgoing,
-    ) -> bool {
+    ) -> Result<(), Dropped> {
         let (size, qos, deadline) = (new.size(), new.qos, new.message.expires_at);
         let account = &self.account;
         let has_room = |session: &Session<Outgoing>, in_flight: usize| {
@@ -72,25 +89,32 @@ impl Client {
                 let maximum = maximum.min(config.in_flight()).get();
                 let in_flight = usize::from(maximum - session.send_quota());
                 if !has_room(session, in_flight) {
-                    return false;
+                    return Err(Dropped::Full);
                 }
                 new.count_in(account);
-                connection.publish(qos, new).is_ok()
+                match connection.publish(qos, new) {
+                    Ok(_) => Ok(()),
+                    Err(refused) if refused.why == ConnectionError::PacketTooLarge => {
+                        Err(Dropped::Refused)
+                    }
+                    Err(_) => Err(Dropped::Full),
+                }
             }
             (None, Some(session)) => {
                 if !has_room(session, 0) {
                     session.expire(now, |_, _| ());
                 }
                 if !has_room(session, 0) {
-                    return false;
+                    return Err(Dropped::Full);
                 }
                 new.count_in(account);
-                match deadline {
-                    Some(deadline) => session.publish_until(deadline, qos, new).is_ok(),
-                    None => session.publish(qos, new).is_ok(),
-                }
+                let kept = match deadline {
+                    Some(deadline) => session.publish_until(deadline, qos, new),
+                    None => session.publish(qos, new),
+                };
+                kept.map(drop).map_err(|_| Dropped::Full)
             }
-            (None, None) => false,
+            (None, None) => Err(Dropped::Full),
         }
     }
 

@@ -27,6 +27,9 @@ pub struct Config {
     pub retain: bool,
     /// Whether there are shared subscriptions.
     pub shared: bool,
+    /// Whether clients may exchange messages on topics that begin with `$`, which servers should
+    /// prevent (section 4.7.2). Those that begin with `$SYS/` are the broker's in any case.
+    pub dollar_topics: bool,
     /// The longest that a session outlives its connection, in seconds; `u32::MAX` is for ever.
     pub max_session_expiry: u32,
     /// How often the `$SYS` topics are published, at most once a second; `None` is never.
@@ -35,11 +38,14 @@ pub struct Config {
     pub max_connections: usize,
     /// Connections that have not finished CONNECT; above that the oldest of them is closed.
     pub max_pending: usize,
+    /// Bytes of the beginnings of packets, of all connections together; above that the connection
+    /// with the most of them is closed.
+    pub max_input_bytes: usize,
     /// Sessions, with and without a connection.
     pub max_sessions: usize,
-    /// Subscriptions of one session.
+    /// Subscriptions of one session, and filters in one SUBSCRIBE.
     pub max_subscriptions: usize,
-    /// Bytes of the topic filters of one session.
+    /// Bytes that the subscriptions of one session take.
     pub max_subscription_bytes: usize,
     /// Messages that wait for one session, to be sent or to be sent again.
     pub max_queued: usize,
@@ -48,9 +54,9 @@ pub struct Config {
     /// Messages of QoS 1 and 2 that are unacknowledged by one client, whatever it allows; at
     /// least one.
     pub max_in_flight: u16,
-    /// Reason codes in SUBACK and UNSUBACK that one client leaves unread, but for the last of these
-    /// packets.
-    pub max_unread_answers: usize,
+    /// Bytes of SUBACK and UNSUBACK that one client leaves unread, but for the last of these
+    /// packets: 384 for each, and one for each reason code.
+    pub max_answer_bytes: usize,
     /// Retained messages.
     pub max_retained: usize,
     /// Bytes of the retained messages.
@@ -69,17 +75,19 @@ impl Default for Config {
             maximum_qos: QoS::ExactlyOnce,
             retain: true,
             shared: true,
+            dollar_topics: false,
             max_session_expiry: u32::MAX,
             sys_interval: Some(Duration::from_secs(10)),
             max_connections: 10_000,
             max_pending: 1_000,
+            max_input_bytes: 256 << 20,
             max_sessions: 20_000,
             max_subscriptions: 1_000,
-            max_subscription_bytes: 1 << 20,
+            max_subscription_bytes: 4 << 20,
             max_queued: 10_000,
             max_queued_bytes: 64 << 20,
             max_in_flight: 1_000,
-            max_unread_answers: 1_000,
+            max_answer_bytes: 512 << 10,
             max_retained: 100_000,
             max_retained_bytes: 256 << 20,
         }

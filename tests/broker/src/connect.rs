@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use mqtt_sansio::{Binary, Packet, PacketType, QoS, ReasonCode, Side, Text, Versi
 use crate::client::{Client, SessionKey};
 use crate::message::Outgoing;
 use crate::policy::AuthStep;
-use crate::subscriptions::Share;
+use crate::subscriptions::Place;
 use crate::timers::Timer;
 use crate::{Broker, ConnectionId};
 
@@ -154,7 +155,7 @@ impl Broker {
         }
         let key = known.unwrap_or_else(|| self.new_session(&name));
         let now = self.now;
-        let mut session = self.resume(key, id);
+        let mut session = self.resume(key, id, version);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -169,9 +170,15 @@ impl Broker {
     }
 
     /// The client is back: nothing waits for it any more, and its session goes on.
-    fn resume(&mut self, key: SessionKey, id: ConnectionId) -> Option<Session<Outgoing>> {
+    fn resume(
+        &mut self,
+        key: SessionKey,
+        id: ConnectionId,
+        version: Version,
+    ) -> Option<Session<Outgoing>> {
+        self.set_present(key, true);
         let client = self.clients.get_mut(&key)?;
-        client.connection = Some(id);
+        (client.connection, client.version) = (Some(id), version);
         if let Some(at) = client.ends_at.take() {
             self.timers.cancel(at, Timer::Session(key));
         }
@@ -180,6 +187,16 @@ impl Broker {
             self.timers.cancel(at, Timer::Session(key));
         }
         client.session.take()
+    }
+
+    /// Tells the shares of a session whether it is connected.
+    fn set_present(&mut self, key: SessionKey, present: bool) {
+        let filters = self.clients.get(&key).map(|client| &client.filters);
+        for (filter, _) in filters.into_iter().flatten().filter(|(_, shared)| **shared) {
+            let filter = filter.as_borrowed();
+            let place = Place::new(&filter, true);
+            self.subscriptions.set_present(&place, key, present);
+        }
     }
 
     fn check_connect(
@@ -200,9 +217,10 @@ impl Broker {
         if will.retain && !self.config.retain && version == Version::V5 {
             return Err(ReasonCode::RetainNotSupported);
         }
-        match will.topic.as_bytes().starts_with(b"$SYS/") {
-            true => Err(ReasonCode::NotAuthorized),
-            false => self.policy.publish(name, &will.topic.to_owned()),
+        match self.is_reserved(&will.topic) {
+            // It is dropped when it is due.
+            true => Ok(()),
+            false => self.policy.publish(name, &will.topic),
         }
     }
 
@@ -308,6 +326,7 @@ impl Broker {
     ) {
         let expiry = connection.session_expiry_interval();
         let expiry = expiry.min(self.config.max_session_expiry);
+        self.set_present(key, false);
         let Some(client) = self.clients.get_mut(&key) else {
             return;
         };
@@ -336,27 +355,20 @@ impl Broker {
 
     /// Gives what a member of a share cannot get now to another one that can.
     fn hand_over_shares(&mut self, key: SessionKey) {
-        let (clients, subscriptions) = (&self.clients, &self.subscriptions);
-        let connected = |key| {
-            let client = clients.get(&key);
-            client.is_some_and(|client: &Client| client.connection.is_some())
-        };
-        let Some(client) = clients.get(&key) else {
+        let Some(client) = self.clients.get(&key) else {
             return;
         };
-        let mut takers: Vec<Arc<Share>> = Vec::new();
-        for share in client.shares() {
-            if !takers.contains(share) && subscriptions.any_member(share, connected) {
-                takers.push(Arc::clone(share));
-            }
-        }
+        let shares: BTreeSet<_> = client.shares().map(Arc::clone).collect();
+        let takers = shares.into_iter();
+        let takers = takers.filter(|share| self.subscriptions.is_attended(share));
+        let takers: BTreeSet<_> = takers.collect();
         if takers.is_empty() {
             return;
         }
         let Some(client) = self.clients.get_mut(&key) else {
             return;
         };
-        let messages = client.take_shared(|share| takers.iter().any(|taker| **taker == *share));
+        let messages = client.take_shared(|share| takers.contains(share));
         self.hand_on(key, messages);
     }
 }

@@ -34,13 +34,54 @@
 //!   another member is connected, that one gets what was not sent or not acknowledged, but for QoS 2
 //!   messages under way; at the end of the session any other member does.
 //! * Retained messages with their expiry and all three retain handlings, wills with their delay,
-//!   message expiry counted down, properties forwarded in order.
+//!   message expiry counted down, properties forwarded in order. A new subscription gets the first
+//!   retained messages at once and many in parts, between which others are served; each comes before
+//!   what is published to its topic later. A filter that stands twice in one SUBSCRIBE counts once.
 //! * Receive Maximum, Maximum Packet Size and topic aliases in both directions.
 //! * Keep alive, assigned client identifiers, enhanced authentication, `$SYS` topics.
-//! * A [`Policy`] for who may connect, subscribe and publish, and a limit in [`Config`] for
-//!   everything that a client can make it hold.
+//! * Topics that begin with `$` are not for messages between clients (section 4.7.2), unless
+//!   [`Config::dollar_topics`] allows those that do not begin with `$SYS/`: PUBLISH is refused, and a
+//!   will is accepted and dropped when it is due, as a mosquitto bridge asks for one on `$SYS/`.
+//! * A [`Policy`] for who may connect, subscribe and publish.
 //!
-//! In 3.1.1 a filter with `$share/` is an ordinary one. What 3.1.1 has no way to tell a client is not
+//! # Limits
+//!
+//! [`Config`] has a limit for everything that a client can make the broker hold, and
+//! [`Broker::usage`] and [`Broker::client_usage`] count in the same way. Bytes are those that are
+//! held, with the room that buffers and maps keep free.
+//!
+//! | limit | counts | default | above it |
+//! |---|---|---|---|
+//! | `max_connections` | network connections | 10,000 | a new one is closed |
+//! | `max_pending` | those without CONNACK | 1,000 | the oldest is refused with 0x89, or closed without a word if it has not sent CONNECT |
+//! | `connect_timeout` | time for CONNECT, and for each AUTH before CONNACK | 10 s | the connection is closed |
+//! | `max_keep_alive` | Keep Alive in seconds, 5.0 only | none | the client is told a Server Keep Alive |
+//! | `maximum_packet_size` | bytes of a packet; CONNECT may have 128 KiB | 16 MiB | 0x95, connection closed |
+//! | `max_input_bytes` | bytes of the beginnings of packets, of all connections | 256 MiB | the connection with the most is closed with 0x89 |
+//! | `receive_maximum` | a client's unacknowledged messages of QoS 1 and 2, 24 bytes each | 65,535 | 0x93, connection closed |
+//! | `topic_alias_maximum` | topics that a client gives an alias, of 64 KiB at most | 16 | 0x94, connection closed |
+//! | `aliases_to_clients` | topics that the broker gives an alias for one client | 16 | topics are sent in full |
+//! | `maximum_qos` | QoS of a message | 2 | a subscription gets less; 0x9B, connection closed |
+//! | `max_sessions` | sessions, with their wills, of 128 KiB at most | 20,000 | CONNECT is refused with 0x97, in 3.1.1 with 3 |
+//! | `max_session_expiry` | Session Expiry Interval in seconds | none | the client is told a shorter one |
+//! | `max_subscriptions` | subscriptions of a session, and filters in one SUBSCRIBE | 1,000 | the filter is refused with 0x97, in 3.1.1 with 0x80 |
+//! | `max_subscription_bytes` | bytes of a session's subscriptions: 0.7 KiB each, 2.1 KiB if shared, and three or four times the filter | 4 MiB | the same |
+//! | `max_queued` | a session's messages that wait to be sent | 10,000 | the message is dropped, and further retained ones of a new subscription |
+//! | `max_queued_bytes` | bytes of a session's messages, waiting or unacknowledged, as if no other session had them | 64 MiB | the same |
+//! | `max_in_flight` | messages of QoS 1 and 2 that a client has not acknowledged | 1,000 | messages wait |
+//! | `max_answer_bytes` | bytes of SUBACK and UNSUBACK that a client does not read: 384 each, and 1 for each code | 512 KiB | the next request is not looked at: 0x97, connection closed |
+//! | `max_retained` | retained messages | 100,000 | PUBLISH is refused with 0x97; in 3.1.1 the connection is closed; at QoS 0 the message goes on, and none is retained |
+//! | `max_retained_bytes` | bytes of the retained messages | 256 MiB | the same |
+//!
+//! What it does for one call is limited, too: it looks at 1,000 topics of retained messages before it
+//! serves others. A message costs something for each share that matches and each client that gets it,
+//! but nothing for the other members of a share. To connect or disconnect costs something for each
+//! share of the client. [`Broker::steps`] counts.
+//!
+//! # Versions
+//!
+//! In 3.1.1 a filter with `$share/` is an ordinary one. Retain As Published and No Local of a 5.0
+//! subscription do not count while its session goes on in 3.1.1. What 3.1.1 has no way to tell a client is not
 //! asked of it (a Keep Alive below its own, Receive Maximum), is done without a word (retained
 //! messages that are not available), or ends the connection (a QoS above the maximum, a retained
 //! message for which there is no room). Its own Keep Alive is held against it all the same.
@@ -53,10 +94,12 @@
     )
 )]
 
+mod backlog;
 mod broker;
 mod client;
 mod config;
 mod connect;
+mod input;
 mod message;
 mod policy;
 mod requests;

@@ -19,9 +19,18 @@ pub(crate) struct Message {
     pub(crate) expires_at: Option<Duration>,
 }
 
+/// What a buffer takes beside its bytes.
+pub(crate) const BUFFER: usize = 40;
+
+/// What a session takes for a message beside the message.
+const PLACE: usize = 128;
+
 impl Message {
+    /// Takes a message whose fields have buffers of their own.
     pub(crate) fn new(now: Duration, publisher: Text, qos: QoS, content: &Content) -> Self {
-        let content = content.forwarded().to_owned();
+        let mut content = content.forwarded();
+        // The builder's buffer may be larger.
+        content.properties = content.properties.to_owned();
         let seconds = content.properties.message_expiry_interval();
         let expires_at =
             seconds.map(|seconds| now.saturating_add(Duration::from_secs(seconds.into())));
@@ -41,7 +50,7 @@ impl Message {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    /// About how many bytes it takes.
+    /// How many bytes it takes at most.
     pub(crate) fn size(&self) -> usize {
         let publisher = self.publisher.as_ref().map_or(0, |name| name.len());
         let Content {
@@ -50,7 +59,9 @@ impl Message {
             properties,
             ..
         } = &self.content;
-        128 + topic.len() + payload.len() + properties.byte_len() + publisher
+        let counts = size_of::<[usize; 2]>();
+        let fixed = size_of::<Self>() + counts + 3 * BUFFER;
+        fixed + topic.len() + payload.len() + properties.byte_len() + publisher
     }
 }
 
@@ -59,7 +70,9 @@ impl Message {
 pub(crate) struct Outgoing {
     pub(crate) message: Arc<Message>,
     pub(crate) qos: QoS,
-    pub(crate) retain: bool,
+    retain: bool,
+    /// Whether it is a retained message for a new subscription.
+    fresh: bool,
     ids: Ids,
     /// The shared subscription for which it was chosen.
     pub(crate) share: Option<Arc<Share>>,
@@ -99,6 +112,7 @@ impl Outgoing {
             qos: highest.max().unwrap_or(QoS::AtMostOnce).min(message.qos),
             // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
             retain: message.content.retain && as_published,
+            fresh: false,
             message: Arc::clone(message),
             ids,
             share,
@@ -109,13 +123,14 @@ impl Outgoing {
     /// A retained message, for a new subscription [MQTT-3.3.1-8].
     pub(crate) fn retained(message: &Arc<Message>, subscription: Subscription) -> Self {
         let mut new = Self::new(message, &[subscription], None);
-        new.retain = true;
+        (new.retain, new.fresh) = (true, true);
         new
     }
 
-    /// About how many bytes it takes, as if nobody else had the message.
+    /// How many bytes it takes at most, as if nobody else had the message.
     pub(crate) fn size(&self) -> usize {
-        self.message.size() + 4 * self.subscription_ids().len()
+        let ids = size_of_val(self.subscription_ids());
+        self.message.size() + size_of::<Self>() + PLACE + ids
     }
 
     /// Counts it in what is held for a client, until it is dropped.
@@ -130,6 +145,8 @@ impl Publishable for Outgoing {
         let mut content = self.message.content.as_borrowed();
         content.retain = self.retain;
         if version == Version::V311 {
+            // The subscription may be of 5.0, with Retain As Published (3.1.1 [MQTT-3.3.1-9]).
+            content.retain &= self.fresh;
             content.properties = Properties::default();
         }
         content
@@ -147,7 +164,7 @@ impl Publishable for Outgoing {
     }
 }
 
-/// What is held for one client.
+/// What is held for one client's messages.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     bytes: AtomicUsize,
@@ -156,7 +173,6 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Of its messages.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -168,14 +184,14 @@ impl Account {
 
 /// A part of an account, given back when it is dropped.
 #[derive(Debug)]
-struct Held {
+pub(crate) struct Held {
     account: Arc<Account>,
     bytes: usize,
     loose: usize,
 }
 
 impl Held {
-    fn new(account: &Arc<Account>, bytes: usize, loose: usize) -> Self {
+    pub(crate) fn new(account: &Arc<Account>, bytes: usize, loose: usize) -> Self {
         account.bytes.fetch_add(bytes, Ordering::Relaxed);
         account.loose.fetch_add(loose, Ordering::Relaxed);
         Self {

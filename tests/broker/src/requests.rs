@@ -5,10 +5,14 @@ use mqtt_sansio::packet::{RetainHandling, Subscribe, Unsubscribe};
 use mqtt_sansio::property::SubscriptionId;
 use mqtt_sansio::{PacketType, QoS, ReasonCode, Side, Version};
 
+use crate::backlog::Backlog;
 use crate::client::SessionKey;
 use crate::message::Outgoing;
 use crate::subscriptions::{Place, Subscription};
 use crate::{Broker, ConnectionId};
+
+/// What SUBACK or UNSUBACK takes until it is sent, beside its reason codes.
+pub(crate) const ANSWER: usize = 384;
 
 impl Broker {
     /// SUBSCRIBE: one code for each filter, and then the retained messages.
@@ -21,10 +25,18 @@ impl Broker {
         let Some((key, version)) = self.requester(id) else {
             return;
         };
+        if self.leaves_too_much_unread(id) {
+            return;
+        }
         let number = subscribe.properties.subscription_identifier();
         let mut codes = Vec::new();
-        for request in &subscribe.subscriptions {
-            codes.push(match self.subscribe(key, version, request, number) {
+        for (index, request) in subscribe.subscriptions.iter().enumerate() {
+            // No session has room for more, and each costs more to look at than to send.
+            let subscribed = match index < self.config.max_subscriptions {
+                true => self.subscribe(key, version, request, number),
+                false => Err(ReasonCode::QuotaExceeded),
+            };
+            codes.push(match subscribed {
                 Ok(QoS::AtMostOnce) => ReasonCode::Success,
                 Ok(QoS::AtLeastOnce) => ReasonCode::GrantedQoS1,
                 Ok(QoS::ExactlyOnce) => ReasonCode::GrantedQoS2,
@@ -34,6 +46,10 @@ impl Broker {
         let count = codes.len();
         let send = |connection: &mut Connection<_>| connection.sub_ack(token, codes).is_ok();
         self.answer(id, count, send);
+        // What is soon found comes at once.
+        while self.steps_left > 0 && self.waiting.contains(&key) {
+            self.work_for(key);
+        }
     }
 
     /// UNSUBSCRIBE: filters are compared character by character [MQTT-3.10.4-1].
@@ -46,6 +62,9 @@ impl Broker {
         let Some((key, version)) = self.requester(id) else {
             return;
         };
+        if self.leaves_too_much_unread(id) {
+            return;
+        }
         let mut codes = Vec::new();
         for filter in &request.filters {
             let Some(client) = self.clients.get_mut(&key) else {
@@ -53,8 +72,10 @@ impl Broker {
             };
             let known = client.filters.remove(filter.as_bytes());
             if let Some(shared) = known {
-                self.subscriptions.remove(&Place::new(&filter, shared), key);
-                client.filter_bytes -= filter.len();
+                let place = Place::new(&filter, shared);
+                let removed = self.subscriptions.remove(&place, key);
+                removed.and_then(|removed| client.backlog.remove(&removed.turn));
+                client.filter_bytes -= Place::size(filter.len(), shared);
             }
             codes.push(match known {
                 Some(_) => ReasonCode::Success,
@@ -74,8 +95,17 @@ impl Broker {
         Some((link.client?, link.connection.as_ref()?.version()))
     }
 
-    /// Sends an answer with so many codes, unless the client leaves too many unread, or takes none
-    /// of that size.
+    /// Ends the connection of a client that reads no answers.
+    fn leaves_too_much_unread(&mut self, id: ConnectionId) -> bool {
+        let answers = self.links.get(&id).map(|link| link.answer_bytes);
+        let too_much = answers.is_some_and(|bytes| bytes >= self.config.max_answer_bytes);
+        if too_much {
+            self.close(id, ReasonCode::QuotaExceeded);
+        }
+        too_much
+    }
+
+    /// Sends an answer with so many codes, unless the client takes none of that size.
     fn answer(
         &mut self,
         id: ConnectionId,
@@ -85,16 +115,13 @@ impl Broker {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        if link.answers >= self.config.max_unread_answers {
-            return self.close(id, ReasonCode::QuotaExceeded);
-        }
-        link.answers += codes;
+        link.answer_bytes += ANSWER + codes;
         if !link.connection.as_mut().is_some_and(|it| send(it)) {
             self.close(id, ReasonCode::PacketTooLarge);
         }
     }
 
-    /// Makes or replaces one subscription, and queues its retained messages. Returns the QoS that
+    /// Makes or replaces one subscription, for which retained messages are to be found. Returns the QoS that
     /// is granted, which may be lower than asked for [MQTT-3.2.2-10].
     fn subscribe(
         &mut self,
@@ -108,26 +135,27 @@ impl Broker {
         let client = client.ok_or(ReasonCode::UnspecifiedError)?;
         self.policy.subscribe(&client.name, &request.filter)?;
         let known = client.filters.get(request.filter.as_bytes()).copied();
-        if known.is_none() {
-            let bytes = client.filter_bytes + request.filter.len();
-            let full = client.filters.len() >= self.config.max_subscriptions;
-            if full || bytes > self.config.max_subscription_bytes {
-                return Err(ReasonCode::QuotaExceeded);
-            }
-            client.filter_bytes = bytes;
+        let size = |shared| Place::size(request.filter.len(), shared);
+        let before = known.map_or(0, size);
+        let bytes = client.filter_bytes - before + size(place.is_shared());
+        let full = client.filters.len() >= self.config.max_subscriptions && known.is_none();
+        if full || bytes > self.config.max_subscription_bytes {
+            return Err(ReasonCode::QuotaExceeded);
         }
+        client.filter_bytes = bytes;
+        let mut old = None;
         if let Some(shared) = known.filter(|&shared| shared != place.is_shared()) {
             // The session was resumed in the version that reads the filter differently.
-            self.subscriptions
-                .remove(&Place::new(&request.filter, shared), key);
+            let place = Place::new(&request.filter, shared);
+            old = self.subscriptions.remove(&place, key);
         }
-        let filter = request.filter.to_owned();
-        client.filters.insert(filter, place.is_shared());
+        let filter = match client.filters.get_key_value(request.filter.as_bytes()) {
+            Some((filter, _)) => filter.clone(),
+            None => request.filter.to_owned(),
+        };
+        client.filters.insert(filter.clone(), place.is_shared());
         let mut options = request.options;
         options.maximum_qos = options.maximum_qos.min(self.config.maximum_qos);
-        let subscription = Subscription { options, id };
-        self.subscriptions.insert(&place, key, subscription);
-
         // No retained messages for shared subscriptions (section 4.8.2).
         let wanted = match options.retain_handling {
             _ if place.is_shared() => false,
@@ -136,14 +164,22 @@ impl Broker {
             RetainHandling::SendIfNew => known.is_none(),
             RetainHandling::DoNotSend => false,
         };
+        self.turn += 1;
+        let turn = self.turn;
+        let mut subscription = Subscription { turn, options, id };
+        let replaced = self.subscriptions.insert(&place, key, subscription);
+        let old_turn = replaced.or(old).map_or(turn, |old| old.turn);
+        let backlog = client.backlog.remove(&old_turn);
         if wanted {
-            let name = client.name.clone();
-            for message in self.retained.matching(self.now, &request.filter) {
-                let local = options.no_local && message.publisher.as_ref() == Some(&name);
-                if !local {
-                    self.deliver(key, Outgoing::retained(&message, subscription));
-                }
-            }
+            let backlog = Backlog::new(filter, subscription);
+            client.backlog.insert(turn, backlog);
+            self.waiting.insert(key);
+        } else if let Some(mut backlog) = backlog.filter(|_| !place.is_shared()) {
+            // What an earlier SUBSCRIBE asked for still comes.
+            subscription.turn = old_turn;
+            backlog.subscription = subscription;
+            self.subscriptions.insert(&place, key, subscription);
+            client.backlog.insert(old_turn, backlog);
         }
         Ok(options.maximum_qos)
     }

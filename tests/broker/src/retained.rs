@@ -1,18 +1,44 @@
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_sansio::topic::{TopicFilter, TopicName, TopicTree};
+use mqtt_sansio::topic::{TopicFilter, TopicName};
 
+use crate::config::Config;
 use crate::message::Message;
 
-/// The retained messages, one for each topic.
+/// The retained messages, one for each topic, in the order of the topics, so that a walk over them
+/// can go on at another time.
 #[derive(Debug, Default)]
 pub(crate) struct Retained {
-    topics: TopicTree<Arc<Message>>,
+    /// A topic shares the buffer of its message.
+    topics: BTreeMap<TopicName, Stored>,
     bytes: usize,
     /// When to look for expired messages again, as that is a walk over all.
     purge_at: Duration,
 }
+
+/// A message, and when it came, in the order of all turns of the broker.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) message: Arc<Message>,
+    pub(crate) turn: u64,
+}
+
+/// A part of a walk over the retained messages.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// The messages that the filter matches.
+    pub(crate) found: Vec<Arc<Message>>,
+    /// The topic after which the walk goes on, if it is not over.
+    pub(crate) next: Option<TopicName>,
+    /// How much it looked at.
+    pub(crate) steps: usize,
+}
+
+/// What a message takes in the map, of which half may be empty.
+const ENTRY: usize = 2 * size_of::<(TopicName, Stored)>();
 
 impl Retained {
     /// Keeps a message in place of the one before; an empty one removes it [MQTT-3.3.1-6].
@@ -20,32 +46,69 @@ impl Retained {
     pub(crate) fn set(
         &mut self,
         now: Duration,
+        turn: u64,
         message: &Arc<Message>,
-        max_count: usize,
-        max_bytes: usize,
+        config: &Config,
     ) -> bool {
+        let topic = &message.content.topic;
         if message.content.payload.is_empty() {
-            self.remove(&message.content.topic);
+            self.remove(topic);
             return true;
         }
-        if now >= self.purge_at && !self.has_room(message, max_count, max_bytes) {
+        if now >= self.purge_at && !self.has_room(message, config) {
             self.purge(now);
         }
-        if !self.has_room(message, max_count, max_bytes) {
+        if !self.has_room(message, config) {
             return false;
         }
-        self.remove(&message.content.topic);
-        self.bytes += message.size();
-        self.topics
-            .insert(&message.content.topic, Arc::clone(message));
+        // The key goes with the old message, whose buffer it shares.
+        self.remove(topic);
+        self.bytes += size(message);
+        let message = Arc::clone(message);
+        self.topics.insert(topic.clone(), Stored { message, turn });
         true
     }
 
-    /// The messages that a new subscription gets.
-    pub(crate) fn matching(&self, now: Duration, filter: &TopicFilter<&[u8]>) -> Vec<Arc<Message>> {
-        let found = self.topics.matching_values(filter);
-        let alive = found.filter(|message| !message.is_expired(now));
-        alive.cloned().collect()
+    pub(crate) fn get(&self, topic: &TopicName) -> Option<&Stored> {
+        self.topics.get(topic)
+    }
+
+    /// Looks for the messages that a filter matches and that were there at `turn`, for about so many
+    /// `steps`.
+    pub(crate) fn walk(
+        &self,
+        now: Duration,
+        filter: &TopicFilter,
+        after: Option<&TopicName>,
+        turn: u64,
+        steps: usize,
+    ) -> Walk {
+        let mut walk = Walk::default();
+        let prefix = prefix(filter);
+        let from = match after {
+            Some(after) => Bound::Excluded(after.as_bytes()),
+            None => Bound::Included(prefix),
+        };
+        let names = self.topics.range::<[u8], _>((from, Bound::Unbounded));
+        for (topic, stored) in names {
+            let ends = match filter.has_wildcards() {
+                true => !topic.as_bytes().starts_with(prefix),
+                false => topic.as_bytes() != prefix,
+            };
+            if ends {
+                break;
+            }
+            walk.steps += 1 + topic.len() / 64;
+            let message = &stored.message;
+            if stored.turn <= turn && !message.is_expired(now) && filter.matches(topic) {
+                walk.found.push(Arc::clone(message));
+            }
+            if walk.steps >= steps {
+                walk.next = Some(topic.clone());
+                break;
+            }
+        }
+        walk
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -58,25 +121,106 @@ impl Retained {
 
     pub(crate) fn remove(&mut self, topic: &TopicName) {
         if let Some(old) = self.topics.remove(topic) {
-            self.bytes -= old.size();
+            self.bytes -= size(&old.message);
         }
     }
 
-    fn has_room(&self, message: &Message, max_count: usize, max_bytes: usize) -> bool {
+    fn has_room(&self, message: &Message, config: &Config) -> bool {
         let (count, bytes) = match self.topics.get(&message.content.topic) {
-            Some(old) => (self.len() - 1, self.bytes - old.size()),
+            Some(old) => (self.len() - 1, self.bytes - size(&old.message)),
             None => (self.len(), self.bytes),
         };
-        count < max_count && bytes.saturating_add(message.size()) <= max_bytes
+        let bytes = bytes.saturating_add(size(message));
+        count < config.max_retained && bytes <= config.max_retained_bytes
     }
 
     /// Removes what has expired.
     pub(crate) fn purge(&mut self, now: Duration) {
         self.purge_at = now.saturating_add(Duration::from_secs(1));
-        let expired = self.topics.iter().filter(|(_, m)| m.is_expired(now));
-        let expired: Vec<_> = expired.map(|(topic, _)| topic).collect();
-        for topic in expired {
-            self.remove(&topic);
+        let mut gone = 0;
+        self.topics.retain(|_, stored| {
+            let expired = stored.message.is_expired(now);
+            gone += if expired { size(&stored.message) } else { 0 };
+            !expired
+        });
+        self.bytes -= gone;
+    }
+}
+
+fn size(message: &Message) -> usize {
+    message.size() + ENTRY
+}
+
+/// How every topic begins that a filter matches.
+fn prefix(filter: &TopicFilter) -> &[u8] {
+    let bytes = filter.as_bytes();
+    let wildcard = bytes.iter().position(|byte| matches!(byte, b'+' | b'#'));
+    let prefix = bytes.get(..wildcard.unwrap_or(bytes.len()));
+    let prefix = prefix.unwrap_or_default();
+    match bytes.ends_with(b"#") {
+        // `a/#` matches `a`.
+        true if prefix.len() + 1 == bytes.len() => prefix.strip_suffix(b"/").unwrap_or(prefix),
+        _ => prefix,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt_sansio::{Message as Content, QoS, Text};
+
+    use super::*;
+
+    /// However many steps a part has, a walk finds what the filter matches, in order.
+    #[test]
+    fn walks_find_what_matches() {
+        let levels = ["", "a", "ab", "b", "$"];
+        let mut names: Vec<_> = levels[1..]
+            .iter()
+            .map(|level| (*level).to_owned())
+            .collect();
+        for first in levels {
+            names.extend(levels.map(|second| format!("{first}/{second}")));
+            names.extend(levels.map(|third| format!("{first}/a/{third}")));
+        }
+        let mut filters = names.clone();
+        for name in &names {
+            filters.push(format!("{name}/#"));
+            filters.push(format!("{name}/+"));
+            filters.push(format!("+/{name}"));
+            filters.push(format!("+/{name}/#"));
+            filters.push(format!("{name}/+/a"));
+        }
+        filters.extend(["#", "+", "/#", "+/#", "+/+"].map(ToOwned::to_owned));
+        names.sort();
+        names.dedup();
+        let mut retained = Retained::default();
+        let now = Duration::ZERO;
+        for name in &names {
+            let content = Content::new(name.parse().unwrap(), "m");
+            let message = Message::new(now, Text::default(), QoS::AtMostOnce, &content);
+            assert!(retained.set(now, 1, &Arc::new(message), &Config::default()));
+        }
+        for filter in filters {
+            let filter: TopicFilter = filter.parse().unwrap();
+            let expected = names
+                .iter()
+                .filter(|name| filter.matches(&name.parse::<TopicName>().unwrap()));
+            let expected: Vec<_> = expected.collect();
+            for steps in [1, 3, 1_000] {
+                let (mut found, mut after) = (Vec::new(), None);
+                loop {
+                    let walk = retained.walk(now, &filter, after.as_ref(), 1, steps);
+                    assert!(walk.steps <= steps);
+                    found.extend(walk.found);
+                    after = walk.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                let found = found.iter().map(|message| message.content.topic.to_str());
+                assert!(found.eq(expected.iter().copied()), "{filter:?}");
+            }
+            assert!(retained.walk(now, &filter, None, 0, 1_000).found.is_empty());
         }
     }
 }

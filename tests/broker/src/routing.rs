@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use mqtt_sansio::property::AckProperties;
 use mqtt_sansio::session::Token;
+use mqtt_sansio::topic::TopicName;
 use mqtt_sansio::{Message as Content, QoS, ReasonCode, Text, Version};
 
-use crate::client::SessionKey;
+use crate::client::{Dropped, SessionKey};
 use crate::message::{Message, Outgoing};
 use crate::subscriptions::{Matches, Share};
 use crate::{Broker, ConnectionId};
@@ -21,7 +22,7 @@ impl Broker {
             // 5.0 was told, and the connection has seen to it. 3.1.1 has no answer but this.
             return self.close(id, ReasonCode::QoSNotSupported);
         }
-        let allowed = match topic.as_bytes().starts_with(b"$SYS/") {
+        let allowed = match self.is_reserved(topic) {
             true => Err(ReasonCode::NotAuthorized),
             false => self.policy.publish(&name, topic),
         };
@@ -47,6 +48,18 @@ impl Broker {
             // A code that does not fit, of a policy's, is none that says why.
             let _ = answer(reason).or_else(|_| answer(ReasonCode::UnspecifiedError));
         }
+    }
+
+    /// Whether clients may not exchange messages on a topic (section 4.7.2).
+    pub(crate) fn is_reserved(&self, topic: &TopicName) -> bool {
+        let topic = topic.as_bytes();
+        topic.starts_with(b"$SYS/") || topic.starts_with(b"$") && !self.config.dollar_topics
+    }
+
+    /// A number above all before.
+    pub(crate) const fn next_turn(&mut self) -> u64 {
+        self.turn += 1;
+        self.turn
     }
 
     fn sender(&self, id: ConnectionId) -> Option<(Text, Version)> {
@@ -78,43 +91,40 @@ impl Broker {
 
     /// `false` if there is no room.
     pub(crate) fn retain(&mut self, message: &Arc<Message>) -> bool {
-        let (count, bytes) = (self.config.max_retained, self.config.max_retained_bytes);
-        self.retained.set(self.now, message, count, bytes)
+        let turn = self.next_turn();
+        self.retained.set(self.now, turn, message, &self.config)
     }
 
     /// Gives a message to all who subscribe to its topic. `false` if there is nobody.
     pub(crate) fn route(&mut self, message: &Arc<Message>) -> bool {
         let (clients, subscriptions) = (&self.clients, &self.subscriptions);
-        let name_of = |key| clients.get(&key).map(|client| &client.name);
+        // There is no No Local in 3.1.1, even if the subscription is of 5.0.
+        let name_of = |key| {
+            let client = clients.get(&key);
+            let client = client.filter(|client| client.version == Version::V5);
+            client.map(|client| &client.name)
+        };
         let Matches { own, shares } = subscriptions.matches(message, name_of);
         let anyone = !own.is_empty() || !shares.is_empty();
         for (key, subscriptions) in own {
+            self.catch_up(key, &subscriptions, &message.content.topic);
             self.deliver(key, Outgoing::new(message, &subscriptions, None));
         }
         for share in shares {
-            self.deliver_shared(message, &share, |_| true);
+            self.deliver_shared(message, &share, None);
         }
         anyone
     }
 
     /// Gives a message to the member of a share whose turn it is: one that is connected if there is
-    /// any, and else, at QoS 1 and 2, one that will be.
+    /// any, and else, at QoS 1 and 2, one that will be; but `not` this one.
     fn deliver_shared(
         &mut self,
         message: &Arc<Message>,
         share: &Arc<Share>,
-        may: impl Fn(SessionKey) -> bool,
+        not: Option<SessionKey>,
     ) {
-        let clients = &self.clients;
-        let connected = |key| {
-            let client = clients.get(&key);
-            client.is_some_and(|client| client.connection.is_some())
-        };
-        let chosen = self
-            .subscriptions
-            .choose(share, |key| may(key) && connected(key));
-        let chosen = chosen.or_else(|| self.subscriptions.choose(share, may));
-        if let Some((key, subscription)) = chosen {
+        if let Some((key, subscription)) = self.subscriptions.choose(share, not) {
             let share = Some(Arc::clone(share));
             self.deliver(key, Outgoing::new(message, &[subscription], share));
         }
@@ -124,26 +134,27 @@ impl Broker {
     pub(crate) fn hand_on(&mut self, from: SessionKey, messages: Vec<Outgoing>) {
         for outgoing in messages {
             if let Some(share) = &outgoing.share {
-                self.deliver_shared(&outgoing.message, share, |key| key != from);
+                self.deliver_shared(&outgoing.message, share, Some(from));
             }
         }
     }
 
-    /// Gives a message to a session. QoS 0 needs a connection.
-    pub(crate) fn deliver(&mut self, key: SessionKey, outgoing: Outgoing) {
+    /// Gives a message to a session. QoS 0 needs a connection. `false` if there is no room for others
+    /// like it.
+    pub(crate) fn deliver(&mut self, key: SessionKey, outgoing: Outgoing) -> bool {
         let Some(client) = self.clients.get_mut(&key) else {
-            return;
+            return false;
         };
         let link = client.connection.and_then(|id| self.links.get_mut(&id));
         let connection = link.and_then(|link| link.connection.as_deref_mut());
         if connection.is_none() && outgoing.qos == QoS::AtMostOnce {
-            return;
+            return false;
         }
-        if !client.push(self.now, &self.config, connection, outgoing) {
-            self.stats.messages_dropped += 1;
-        }
+        let dropped = client.push(self.now, &self.config, connection, outgoing);
+        self.stats.messages_dropped += u64::from(dropped.is_err());
         if let Some(id) = client.connection {
             self.settle(id);
         }
+        dropped != Err(Dropped::Full)
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -8,17 +8,20 @@ use mqtt_sansio::property::SubscriptionId;
 use mqtt_sansio::topic::{FilterTree, TopicFilter};
 
 use crate::client::SessionKey;
-use crate::message::Message;
+use crate::message::{BUFFER, Message};
 
 /// How one session wants what matches one filter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subscription {
+    /// When it was made, in the order of all turns of the broker. Retained messages that came later
+    /// are messages like others to it.
+    pub(crate) turn: u64,
     pub(crate) options: SubscriptionOptions,
     pub(crate) id: Option<SubscriptionId>,
 }
 
 /// A shared subscription: its name and its filter.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Share {
     pub(crate) name: String,
     pub(crate) filter: TopicFilter,
@@ -36,6 +39,7 @@ impl Group {
         Self {
             share: Arc::new(Share { name, filter }),
             members: BTreeMap::new(),
+            present: BTreeSet::new(),
             last: None,
         }
     }
@@ -59,7 +63,27 @@ impl<'a> Place<'a> {
     pub(crate) const fn is_shared(&self) -> bool {
         self.share.is_some()
     }
+
+    /// How many bytes a subscription with such a filter takes at most: its filter in the session, in
+    /// the tree, where the buffer of all text may be half empty, and in the share, and what is
+    /// allocated for the first of several in each map.
+    pub(crate) const fn size(filter: usize, shared: bool) -> usize {
+        let session = BUFFER + 2 * size_of::<(TopicFilter, bool)>();
+        let members = MAP * size_of::<(SessionKey, Subscription)>();
+        let entry = 256 + size_of::<Entry>() + members;
+        match shared {
+            false => session + entry + 3 * filter,
+            true => {
+                let groups = MAP * size_of::<(String, Group)>();
+                let present = MAP * size_of::<SessionKey>();
+                session + entry + groups + present + size_of::<Share>() + 2 * BUFFER + 4 * filter
+            }
+        }
+    }
 }
+
+/// For how many entries a map allocates when it gets the first one, and some room for itself.
+const MAP: usize = 12;
 
 /// Everything under one topic filter.
 #[derive(Debug, Default)]
@@ -72,6 +96,8 @@ struct Entry {
 struct Group {
     share: Arc<Share>,
     members: BTreeMap<SessionKey, Subscription>,
+    /// Those that are connected.
+    present: BTreeSet<SessionKey>,
     /// Who had its turn.
     last: Option<SessionKey>,
 }
@@ -81,7 +107,8 @@ struct Group {
 pub(crate) struct Subscriptions {
     /// Boxed, as the tree has room for a value in each of its pieces.
     filters: FilterTree<Box<Entry>>,
-    count: usize,
+    /// Members of shares that were looked at.
+    pub(crate) steps: u64,
 }
 
 /// Who gets a message.
@@ -94,35 +121,33 @@ pub(crate) struct Matches {
 }
 
 impl Subscriptions {
-    pub(crate) const fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Adds a subscription, or replaces it [MQTT-3.8.4-3].
-    pub(crate) fn insert(&mut self, place: &Place<'_>, key: SessionKey, new: Subscription) {
+    /// Adds a subscription of a client that is connected, or replaces it [MQTT-3.8.4-3].
+    pub(crate) fn insert(
+        &mut self,
+        place: &Place<'_>,
+        key: SessionKey,
+        new: Subscription,
+    ) -> Option<Subscription> {
         let entry = self.filters.get_or_insert_with(&place.filter, Box::default);
         let members = match place.share {
             Some(name) => {
                 let group = entry.shares.entry(name.to_owned());
-                &mut group.or_insert_with(|| Group::new(place, name)).members
+                let group = group.or_insert_with(|| Group::new(place, name));
+                group.present.insert(key);
+                &mut group.members
             }
             None => &mut entry.own,
         };
-        if members.insert(key, new).is_none() {
-            self.count += 1;
-        }
+        members.insert(key, new)
     }
 
-    pub(crate) fn remove(&mut self, place: &Place<'_>, key: SessionKey) {
-        let Some(entry) = self.filters.get_mut(&place.filter) else {
-            return;
-        };
+    pub(crate) fn remove(&mut self, place: &Place<'_>, key: SessionKey) -> Option<Subscription> {
+        let entry = self.filters.get_mut(&place.filter)?;
         let removed = match place.share {
             None => entry.own.remove(&key),
             Some(name) => {
-                let Some(group) = entry.shares.get_mut(name) else {
-                    return;
-                };
+                let group = entry.shares.get_mut(name)?;
+                group.present.remove(&key);
                 let removed = group.members.remove(&key);
                 if group.members.is_empty() {
                     entry.shares.remove(name);
@@ -133,10 +158,23 @@ impl Subscriptions {
         if entry.own.is_empty() && entry.shares.is_empty() {
             self.filters.remove(&place.filter);
         }
-        self.count -= usize::from(removed.is_some());
+        removed
     }
 
-    /// Who gets this message. `name_of` says which client a session belongs to.
+    /// Notes that a member of a share has a connection now, or has none any more.
+    pub(crate) fn set_present(&mut self, place: &Place<'_>, key: SessionKey, present: bool) {
+        let entry = self.filters.get_mut(&place.filter);
+        let group = entry.and_then(|entry| entry.shares.get_mut(place.share?));
+        if let Some(group) = group {
+            match present {
+                true => group.present.insert(key),
+                false => group.present.remove(&key),
+            };
+        }
+    }
+
+    /// Who gets this message. `name_of` says which client a session belongs to, if No Local counts
+    /// for it.
     pub(crate) fn matches<'a>(
         &self,
         message: &Message,
@@ -161,29 +199,33 @@ impl Subscriptions {
         found
     }
 
-    /// Whether there is such a member of a share.
-    pub(crate) fn any_member(&self, share: &Share, such: impl Fn(SessionKey) -> bool) -> bool {
+    /// Whether a member of a share is connected.
+    pub(crate) fn is_attended(&self, share: &Share) -> bool {
         let entry = self.filters.get(&share.filter);
         let group = entry.and_then(|entry| entry.shares.get(&share.name));
-        group.is_some_and(|group| group.members.keys().any(|&key| such(key)))
+        group.is_some_and(|group| !group.present.is_empty())
     }
 
-    /// The member of a share whose turn it is, among those that `may` take the message.
+    /// The member of a share whose turn it is, and not this one: of those that are connected, if there
+    /// are any. To look for it costs the same however many there are.
     pub(crate) fn choose(
         &mut self,
         share: &Share,
-        may: impl Fn(SessionKey) -> bool,
+        not: Option<SessionKey>,
     ) -> Option<(SessionKey, Subscription)> {
         let entry = self.filters.get_mut(&share.filter)?;
         let group = entry.shares.get_mut(&share.name)?;
-        let after = match group.last {
-            Some(last) => Bound::Excluded(last),
-            None => Bound::Unbounded,
+        let after = group.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let later = (after, Bound::Unbounded);
+        let mut is_it = |key: &&SessionKey| {
+            self.steps += 1;
+            Some(**key) != not
         };
-        let later = group.members.range((after, Bound::Unbounded));
-        let mut turn = later.chain(&group.members);
-        let (&key, &subscription) = turn.find(|(key, _)| may(**key))?;
+        let present = group.present.range(later).chain(&group.present);
+        let members = group.members.range(later).chain(&group.members);
+        let members = members.map(|(key, _)| key);
+        let key = *present.chain(members).find(&mut is_it)?;
         group.last = Some(key);
-        Some((key, subscription))
+        Some((key, *group.members.get(&key)?))
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Stats {
     pub(crate) messages_sent: u64,
     /// Messages for which there was no room, or which a client does not take.
     pub(crate) messages_dropped: u64,
+    /// Topics of retained messages that were looked at.
+    pub(crate) steps: u64,
 }
 
 impl Stats {

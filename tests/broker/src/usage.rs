@@ -1,6 +1,8 @@
 use crate::Broker;
+use crate::broker::Link;
+use crate::client::Client;
 
-/// What a broker holds, but for the clients' last words and the beginnings of their packets.
+/// What a broker holds: for all clients, or for one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -8,17 +10,26 @@ pub struct Usage {
     pub connections: usize,
     /// Those that have not finished CONNECT.
     pub pending: usize,
+    /// Bytes of the beginnings of packets.
+    pub input_bytes: usize,
+    /// Bytes of SUBACK and UNSUBACK that wait to be sent.
+    pub answer_bytes: usize,
+    /// Bytes that wait to be sent on connections that are over.
+    pub tail_bytes: usize,
     /// Sessions, with and without a connection.
     pub sessions: usize,
     /// Subscriptions of all sessions.
     pub subscriptions: usize,
-    /// Bytes of the topic filters of all sessions.
+    /// Bytes of these subscriptions.
     pub subscription_bytes: usize,
+    /// New subscriptions that have not got all their retained messages.
+    pub backlogs: usize,
     /// Messages that wait for a session or are unacknowledged, counted for each session.
     pub messages: usize,
     /// Bytes of these messages, counted for each session.
     pub message_bytes: usize,
-    /// The packet identifiers of QoS 2 messages that their publishers have not released.
+    /// The packet identifiers of messages of which the broker keeps that they have come: those of
+    /// QoS 2 that their publishers have not released.
     pub unreleased: usize,
     /// Wills that wait for their delay.
     pub wills: usize,
@@ -32,27 +43,62 @@ impl Broker {
     /// What it holds now.
     pub fn usage(&self) -> Usage {
         let mut usage = Usage {
-            connections: self.links.len(),
             pending: self.pending.len(),
-            sessions: self.clients.len(),
-            subscriptions: self.subscriptions.len(),
             retained: self.retained.len(),
             retained_bytes: self.retained.bytes(),
             ..Usage::default()
         };
-        let connections = self.links.values().flat_map(|link| &link.connection);
-        let connected = connections.map(|connection| connection.session());
-        let waiting = self.clients.values().flat_map(|client| &client.session);
-        for session in connected.chain(waiting) {
-            usage.unreleased += usize::from(session.received());
-            usage.messages += usize::from(session.packet_ids_in_use());
+        for link in self.links.values() {
+            usage.add_link(link);
         }
         for client in self.clients.values() {
-            usage.messages += client.account.loose();
-            usage.message_bytes += client.account.bytes();
-            usage.subscription_bytes += client.filter_bytes;
-            usage.wills += usize::from(client.will.is_some());
+            usage.add_client(client);
         }
         usage
+    }
+
+    /// What it holds now for one client, by its identifier; `None` if there is no such session.
+    pub fn client_usage(&self, name: &str) -> Option<Usage> {
+        let client = self.clients.get(self.names.get(name.as_bytes())?)?;
+        let mut usage = Usage::default();
+        if let Some(link) = client.connection.and_then(|id| self.links.get(&id)) {
+            usage.add_link(link);
+        }
+        usage.add_client(client);
+        Some(usage)
+    }
+
+    /// How many members of shares and topics of retained messages it has looked at so far, which is
+    /// what most of its work goes by that is not for a packet or a message of its own.
+    pub const fn steps(&self) -> u64 {
+        self.stats.steps + self.subscriptions.steps
+    }
+}
+
+impl Usage {
+    fn add_link(&mut self, link: &Link) {
+        self.connections += 1;
+        self.input_bytes += link.input.capacity();
+        self.answer_bytes += link.answer_bytes;
+        self.tail_bytes += link.tail.capacity();
+        if let Some(connection) = &link.connection {
+            let session = connection.session();
+            self.unreleased += usize::from(session.received());
+            self.messages += usize::from(session.packet_ids_in_use());
+        }
+    }
+
+    fn add_client(&mut self, client: &Client) {
+        self.sessions += 1;
+        if let Some(session) = &client.session {
+            self.unreleased += usize::from(session.received());
+            self.messages += usize::from(session.packet_ids_in_use());
+        }
+        self.subscriptions += client.filters.len();
+        self.subscription_bytes += client.filter_bytes;
+        self.backlogs += client.backlog.len();
+        self.messages += client.account.loose();
+        self.message_bytes += client.account.bytes();
+        self.wills += usize::from(client.will.is_some());
     }
 }

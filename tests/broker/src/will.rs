@@ -43,6 +43,7 @@ impl Broker {
             return;
         };
         self.names.remove(client.name.as_bytes());
+        self.waiting.remove(&key);
         for (filter, shared) in &client.filters {
             let filter = filter.as_borrowed();
             self.subscriptions
@@ -59,7 +60,13 @@ impl Broker {
         self.hand_on(key, messages);
     }
 
+    /// What a client may not publish, its will may not either: a bridge, for one, asks for a will on
+    /// `$SYS/`, which costs it nothing.
     fn publish_will(&mut self, name: Text, will: &Will) {
+        if self.is_reserved(&will.topic) {
+            self.stats.messages_dropped += 1;
+            return;
+        }
         self.take_over(Message::from_will(self.now, name, will), false);
     }
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::requests::ANSWER;
+use crate::subscriptions::Place;
 
 #[test]
 fn connections() {
@@ -36,7 +38,8 @@ fn connections_without_connect() {
 #[test]
 fn bytes_of_filters() {
     let mut config = quiet();
-    config.max_subscription_bytes = 10;
+    let two = Place::size(6, false) + Place::size(4, false);
+    config.max_subscription_bytes = two;
     let mut net = Net::new(config);
     let mut a = net.join(Version::V5, "a");
     let mut subscribe =
@@ -49,11 +52,11 @@ fn bytes_of_filters() {
     ] {
         assert_eq!(subscribe(&mut net, filter), [code]);
     }
-    assert_eq!(net.broker.usage().subscription_bytes, 10);
+    assert_eq!(net.broker.usage().subscription_bytes, two);
     let mut b = net.join(Version::V5, "b");
     net.subscribe(&mut b, "123456", QoS::AtMostOnce);
     assert_eq!(net.unsubscribe(&mut b, "123456"), [ReasonCode::Success]);
-    assert_eq!(net.broker.usage().subscription_bytes, 10);
+    assert_eq!(net.broker.usage().subscription_bytes, two);
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn messages_under_way() {
 #[test]
 fn answers_that_nobody_reads() {
     let mut config = quiet();
-    config.max_unread_answers = 5;
+    config.max_answer_bytes = 5 * (ANSWER + 1);
     let mut net = Net::new(config);
     let a = net.join(Version::V5, "a");
     for number in 1..=6 {
@@ -153,4 +156,71 @@ fn answers_that_nobody_reads() {
         );
     }
     assert!(net.broker.is_closing(a.id));
+}
+
+/// The beginnings of packets, of all clients together. The one with the most goes.
+#[test]
+fn input() {
+    let mut config = quiet();
+    config.max_input_bytes = 9_000;
+    let mut net = Net::new(config);
+    let mut peers: Vec<_> = ["a", "b", "c"]
+        .map(|name| net.join(Version::V5, name))
+        .into();
+    let begin = |net: &mut Net, peer: &Peer, len: usize| {
+        net.bytes(peer, b"\x30\xFF\x7F\x00\x01t\x00");
+        net.bytes(peer, &vec![b'x'; len - 7]);
+        net.broker.usage().input_bytes
+    };
+    assert!((2_000..4_000).contains(&begin(&mut net, &peers[0], 2_000)));
+    assert!(begin(&mut net, &peers[1], 4_000) <= 9_000);
+    assert!(!peers.iter().any(|peer| net.broker.is_closing(peer.id)));
+    let left = begin(&mut net, &peers[2], 3_500);
+    let closing: Vec<_> = peers
+        .iter()
+        .map(|it| net.broker.is_closing(it.id))
+        .collect();
+    assert_eq!(closing, [false, true, false]);
+    assert!((5_500..9_000).contains(&left));
+    let busy = Disconnect::new(ReasonCode::ServerBusy);
+    assert_eq!(net.last_words(&mut peers[1]), [Packet::Disconnect(busy)]);
+    // The rest of a packet gives back what was held for it, whatever begins behind it.
+    let mut rest = vec![b'x'; 16_386 - 2_000];
+    rest.extend(b"\x30");
+    net.bytes(&peers[0], &rest);
+    let usage = net.broker.client_usage("a").unwrap();
+    assert!((1..=8).contains(&usage.input_bytes), "{usage:?}");
+    net.cut(&peers[0]);
+    net.cut(&peers[2]);
+    assert_eq!(net.broker.usage().input_bytes, 0);
+    assert_eq!(net.broker.input_bytes, 0);
+}
+
+/// Each client's own part, of which all are the sum.
+#[test]
+fn usage_of_one_client() {
+    let mut net = Net::new(quiet());
+    let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    let mut b = net.join(Version::V5, "b");
+    net.subscribe(&mut a, "t", QoS::ExactlyOnce);
+    net.say(&mut b, QoS::AtLeastOnce, "t", "one");
+    net.say(&mut b, QoS::AtMostOnce, "t", "two");
+    net.send(&b, message(QoS::ExactlyOnce, 7, "t", "three"));
+    net.bytes(&b, b"\x30");
+    let (of_a, of_b) = (
+        net.broker.client_usage("a").unwrap(),
+        net.broker.client_usage("b").unwrap(),
+    );
+    assert_eq!((of_a.messages, of_b.messages), (3, 0));
+    assert_eq!((of_a.unreleased, of_b.unreleased), (0, 1));
+    assert_eq!((of_a.subscriptions, of_b.subscriptions), (1, 0));
+    assert_eq!((of_a.input_bytes, of_b.input_bytes > 0), (0, true));
+    assert_eq!(net.broker.client_usage("c"), None);
+    let all = net.broker.usage();
+    assert_eq!(all.message_bytes, of_a.message_bytes);
+    assert_eq!(all.subscription_bytes, of_a.subscription_bytes);
+    assert_eq!((all.sessions, all.connections), (2, 2));
+    net.cut(&a);
+    let away = net.broker.client_usage("a").unwrap();
+    assert_eq!((away.connections, away.sessions, away.messages), (0, 1, 2));
 }

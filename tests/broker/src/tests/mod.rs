@@ -286,6 +286,13 @@ impl Net {
         self.publish(peer, message(qos, peer.next, topic, payload))
     }
 
+    /// Adds the messages that come, each in words, and gives how many there are.
+    fn receive_some(&mut self, peer: &mut Peer, all: &mut Vec<String>) -> usize {
+        let before = all.len();
+        all.extend(self.messages(peer));
+        all.len() - before
+    }
+
     /// The messages that come, each in words, with their exchanges finished.
     fn messages(&mut self, peer: &mut Peer) -> Vec<String> {
         let mut words = Vec::new();

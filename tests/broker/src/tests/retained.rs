@@ -1,6 +1,7 @@
 use mqtt_sansio::packet::RetainHandling;
 
 use super::*;
+use crate::backlog::STEPS;
 
 #[test]
 fn keeps_the_last_one_of_each_topic() {
@@ -119,4 +120,209 @@ fn are_not_available() {
     with_will.will.as_mut().unwrap().retain = true;
     let (_, connack) = net.connect(Version::V5, with_will);
     assert_eq!(connack.reason, ReasonCode::RetainNotSupported);
+}
+
+#[test]
+fn give_back_what_they_replace() {
+    let mut net = Net::new(quiet());
+    let mut a = net.join(Version::V5, "a");
+    let mut keep = |net: &mut Net, topic: &str, len: usize| {
+        let payload = "m".repeat(len);
+        net.publish(
+            &mut a,
+            retained(message(QoS::AtMostOnce, 0, topic, &payload)),
+        );
+        net.broker.usage().retained_bytes
+    };
+    let one = keep(&mut net, "t", 1_000);
+    assert_eq!(keep(&mut net, "t", 2_000), one + 1_000);
+    assert_eq!(keep(&mut net, "t", 500), one - 500);
+    assert_eq!(keep(&mut net, "u", 1_000), 2 * one - 500);
+    for _ in 0..1_000 {
+        assert_eq!(keep(&mut net, "t", 1_000), 2 * one);
+    }
+    assert_eq!(keep(&mut net, "u", 0), one);
+    assert_eq!(keep(&mut net, "t", 0), 0);
+    let publish = expiring(message(QoS::AtMostOnce, 0, "t", "m"), 1);
+    let mut b = net.join(Version::V5, "b");
+    net.publish(&mut b, retained(publish));
+    net.wait(seconds(1));
+    net.broker.retained.purge(net.now);
+    assert_eq!(net.broker.usage().retained_bytes, 0);
+}
+
+/// More than are looked at for one packet.
+const MANY: usize = 2 * STEPS + STEPS / 2;
+
+/// A broker with many retained messages, `t/0000` and so on, and who has published them.
+fn library() -> (Net, Peer) {
+    let mut net = Net::new(quiet());
+    let mut librarian = net.join(Version::V5, "librarian");
+    for number in 0..MANY {
+        let topic = format!("t/{number:04}");
+        let publish = message(QoS::AtLeastOnce, 1, &topic, "m");
+        net.publish(&mut librarian, retained(publish));
+    }
+    (net, librarian)
+}
+
+fn turn(net: &mut Net) {
+    assert_eq!(net.broker.next_timeout(), Some(net.now));
+    net.broker.handle_timeout(net.now);
+}
+
+#[test]
+fn come_in_parts_and_others_are_served_in_between() {
+    let (mut net, mut librarian) = library();
+    let (mut a, mut b) = (net.join(Version::V5, "a"), net.join(Version::V5, "b"));
+    net.subscribe(&mut a, "t/#", QoS::AtLeastOnce);
+    net.subscribe(&mut b, "t/+", QoS::AtMostOnce);
+    assert_eq!(net.broker.usage().backlogs, 2);
+    let mut counts = Vec::new();
+    let mut all = [Vec::new(), Vec::new()];
+    while net.broker.usage().backlogs > 0 {
+        counts.push((
+            net.receive_some(&mut a, &mut all[0]),
+            net.receive_some(&mut b, &mut all[1]),
+        ));
+        net.send(&librarian, Packet::PingReq);
+        assert_eq!(net.receive(&mut librarian), [Packet::PingResp]);
+        turn(&mut net);
+    }
+    net.receive_some(&mut a, &mut all[0]);
+    net.receive_some(&mut b, &mut all[1]);
+    assert_eq!(counts[0], (STEPS, STEPS));
+    assert!(counts.iter().all(|(a, b)| *a <= STEPS && *b <= STEPS));
+    assert_ne!(net.broker.next_timeout(), Some(net.now));
+    for (qos, all) in all.iter().enumerate() {
+        let expected = (0..MANY).map(|number| format!("t/{number:04}=m q{} retained", 1 - qos));
+        assert!(expected.eq(all.iter().cloned()));
+    }
+}
+
+/// What was retained before comes before what is published after, each once [MQTT-4.6.0-6].
+#[test]
+fn come_before_later_messages_of_their_topic() {
+    let (mut net, mut librarian) = library();
+    let mut a = net.join(Version::V5, "a");
+    net.subscribe(&mut a, "t/#", QoS::AtLeastOnce);
+    let last = format!("t/{:04}", MANY - 1);
+    net.say(&mut librarian, QoS::AtLeastOnce, &last, "later");
+    net.say(&mut librarian, QoS::AtLeastOnce, "t/0000", "later");
+    // A later retained one takes the place of the one that has not come.
+    let other = format!("t/{:04}", MANY - 2);
+    net.publish(
+        &mut librarian,
+        retained(message(QoS::AtLeastOnce, 1, &other, "new")),
+    );
+    // One that is gone does not come.
+    let gone = format!("t/{:04}", MANY - 3);
+    net.publish(
+        &mut librarian,
+        retained(message(QoS::AtLeastOnce, 1, &gone, "")),
+    );
+    let mut all = net.messages(&mut a).split_off(STEPS);
+    assert_eq!(
+        all,
+        [
+            format!("{last}=m q1 retained"),
+            format!("{last}=later q1"),
+            "t/0000=later q1".to_owned(),
+            format!("{other}=new q1"),
+            format!("{gone}= q1"),
+        ]
+    );
+    while net.broker.usage().backlogs > 0 {
+        turn(&mut net);
+    }
+    all = net.messages(&mut a);
+    let expected = (STEPS..MANY - 3).map(|number| format!("t/{number:04}=m q1 retained"));
+    assert!(expected.eq(all));
+    assert_eq!(net.broker.usage().message_bytes, 0);
+}
+
+#[test]
+fn come_as_the_last_subscribe_says() {
+    let (mut net, _) = library();
+    let mut a = net.join(Version::V5, "a");
+    let mut again = options(QoS::AtMostOnce);
+    let all = |net: &mut Net, a: &mut Peer| {
+        while net.broker.usage().backlogs > 0 {
+            turn(net);
+        }
+        net.messages(a)
+    };
+    // All once more.
+    net.subscribe(&mut a, "t/#", QoS::AtLeastOnce);
+    assert_eq!(net.messages(&mut a).len(), STEPS);
+    net.subscribe(&mut a, "t/#", QoS::AtLeastOnce);
+    assert_eq!(all(&mut net, &mut a).len(), MANY);
+    // The rest of those that the first one has asked for.
+    net.subscribe(&mut a, "t/#", QoS::AtLeastOnce);
+    assert_eq!(net.messages(&mut a).len(), STEPS);
+    again.retain_handling = RetainHandling::DoNotSend;
+    net.subscribe_with(&mut a, "t/#", again, Some(3));
+    let rest = all(&mut net, &mut a);
+    assert_eq!(rest.len(), MANY - STEPS);
+    assert_eq!(rest[0], format!("t/{STEPS}=m q0 retained #3"));
+    // None, as there is no subscription any more.
+    net.subscribe(&mut a, "t/#", QoS::AtLeastOnce);
+    assert_eq!(net.messages(&mut a).len(), STEPS);
+    net.unsubscribe(&mut a, "t/#");
+    assert_eq!(all(&mut net, &mut a).len(), 0);
+}
+
+/// At QoS 1 they wait for the session; one that starts clean gets none.
+#[test]
+fn come_to_a_session_that_is_away() {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let (mut net, _) = library();
+        let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+        net.subscribe(&mut a, "t/#", qos);
+        assert_eq!(net.messages(&mut a).len(), STEPS);
+        net.cut(&a);
+        net.wait(seconds(1));
+        assert_eq!(net.broker.usage().backlogs, 0);
+        let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+        let expected = if qos == QoS::AtLeastOnce {
+            MANY - STEPS
+        } else {
+            0
+        };
+        assert_eq!(net.messages(&mut a).len(), expected);
+        net.subscribe(&mut a, "t/#", qos);
+        net.cut(&a);
+        net.join(Version::V5, "a");
+        assert_ne!(net.broker.next_timeout(), Some(net.now));
+    }
+}
+
+#[test]
+fn end_when_the_queue_is_full() {
+    let (mut net, _) = library();
+    net.broker.config.max_queued = STEPS / 2;
+    let mut a = net.join(Version::V5, "a");
+    net.subscribe(&mut a, "t/#", QoS::AtMostOnce);
+    assert_eq!(net.broker.usage().backlogs, 0);
+    assert_eq!(net.messages(&mut a).len(), STEPS / 2);
+    assert_eq!(net.broker.stats.messages_dropped, 1);
+}
+
+#[test]
+fn come_at_once_for_several_filters() {
+    let mut net = Net::new(quiet());
+    let mut a = net.join(Version::V5, "a");
+    for topic in ["t", "u"] {
+        net.publish(&mut a, retained(message(QoS::AtMostOnce, 0, topic, "m")));
+    }
+    let filters = ["t", "u", "+", "t"].map(|filter| TopicFilter::new(filter).unwrap());
+    let requests = filters.map(|filter| (filter, options(QoS::AtMostOnce)));
+    let subscriptions = Subscriptions::new(requests).unwrap();
+    net.send(&a, Packet::Subscribe(Subscribe::new(id(1), subscriptions)));
+    // The filter that is there twice counts once.
+    let mut expected = ["u", "t", "u", "t"].map(|topic| format!("{topic}=m q0 retained"));
+    let mut came = net.messages(&mut a);
+    expected.sort();
+    came.sort();
+    assert_eq!(came, expected);
 }

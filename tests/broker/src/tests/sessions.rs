@@ -8,7 +8,7 @@ fn clean_sessions_end_with_the_connection() {
         net.subscribe(&mut a, "t", QoS::AtLeastOnce);
         net.leave(&a);
         assert!(net.broker.clients.is_empty());
-        assert_eq!(net.broker.subscriptions.len(), 0);
+        assert_eq!(net.broker.usage().subscriptions, 0);
         let (_, connack) = net.connect(version, lasting(version, "a"));
         assert!(!connack.session_present);
     }

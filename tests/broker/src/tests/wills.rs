@@ -121,3 +121,25 @@ fn carry_their_properties_and_are_retained() {
     assert_eq!(names, [(text("b"), text("1")), (text("a"), text("2"))]);
     assert_eq!(publish.properties.content_type(), Some(text("c")));
 }
+
+/// A mosquitto bridge asks for one.
+#[test]
+fn on_dollar_topics_connect_and_are_dropped() {
+    for version in BOTH {
+        for topic in ["$SYS/broker/connection/a/state", "$a"] {
+            let mut net = Net::new(quiet());
+            let mut watcher = net.join(version, "watcher");
+            net.subscribe(&mut watcher, topic, QoS::AtMostOnce);
+            let mut connect = connect(version, "a", true, 0);
+            let mut will = will(topic, "0", 0);
+            will.retain = true;
+            connect.will = Some(will);
+            let (a, connack) = net.connect(version, connect);
+            assert_eq!(connack.reason, ReasonCode::Success);
+            net.cut(&a);
+            assert_eq!(net.messages(&mut watcher), [""; 0]);
+            assert_eq!(net.broker.usage().retained, 0);
+            assert_eq!(net.broker.stats.messages_dropped, 1);
+        }
+    }
+}

@@ -189,12 +189,38 @@ impl Net {
         assert_eq!(self.ask(other, Packet::PingReq), Packet::PingResp);
     }
 
+    /// Begins to count the heap anew.
+    pub(crate) fn reset(&mut self) {
+        self.serve();
+        self.heap.reset();
+    }
+
+    /// How many bytes are on the heap since the flood began.
+    pub(crate) fn held(&mut self) -> usize {
+        self.serve();
+        let change = self.heap.change();
+        change.bytes_allocated - change.bytes_deallocated
+    }
+
+    /// What the broker counts is what is on the heap, or somewhat more.
+    pub(crate) fn assert_counted(&mut self, what: &str, counted: usize) {
+        let held = self.held();
+        println!("{what}: {held} bytes on the heap, {counted} counted");
+        assert!(held <= counted, "{what}");
+        assert!(held >= counted / 3, "{what}: not what is held");
+    }
+
+    /// How much the broker looks at, and how often it allocates.
+    pub(crate) fn work(&mut self, work: impl FnOnce(&mut Self)) -> (u64, usize) {
+        let (steps, heap) = (self.broker.steps(), Region::new(ALLOCATOR));
+        work(self);
+        (self.broker.steps() - steps, heap.change().allocations)
+    }
+
     /// How many bytes are on the heap since the flood began: at most so many, and at least a part of
     /// that, so that it is the limit that is reached.
     pub(crate) fn assert_held(&mut self, what: &str, most: usize) {
-        self.serve();
-        let change = self.heap.change();
-        let grown = change.bytes_allocated - change.bytes_deallocated;
+        let grown = self.held();
         println!("{what}: {grown} bytes on the heap, {most} at most");
         assert!(grown <= most, "{what}");
         assert!(grown >= most / 8, "{what}: not a flood");

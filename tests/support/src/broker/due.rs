@@ -46,8 +46,16 @@ pub(super) struct Due {
     /// The session for which it was routed last.
     pub(super) epoch: u32,
     pub(super) expires_at: Option<Duration>,
-    /// Whether it may be retained, and its subscription identifiers.
-    pub(super) looks: Vec<(bool, Vec<u32>)>,
+    pub(super) looks: Vec<Kind>,
+}
+
+/// How a message may come.
+#[derive(Debug)]
+pub(super) struct Kind {
+    pub(super) retain: bool,
+    /// For a new subscription: only then is it retained in 3.1.1.
+    pub(super) fresh: bool,
+    pub(super) ids: Vec<u32>,
 }
 
 /// How a message comes.

@@ -1,6 +1,6 @@
 //! A network connection of a well-behaved client, seen from its end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use mqtt_sansio::packet::{Connect, Disconnect, Publish, Subscribe, Unsubscribe};
@@ -47,6 +47,8 @@ impl Line {
         match packet {
             Packet::Connect(connect) => self.connects(actor, net, connect),
             Packet::Publish(publish) => self.publishes(net, publish),
+            // Nothing is done for a client that leaves too many answers unread.
+            Packet::Subscribe(_) | Packet::Unsubscribe(_) if net.broker.is_closing(self.id) => {}
             Packet::Subscribe(subscribe) => self.subscribes(actor, net, subscribe),
             Packet::Unsubscribe(unsubscribe) => self.unsubscribes(actor, net, unsubscribe),
             Packet::Disconnect(disconnect) => self.disconnects(actor, net, disconnect),
@@ -72,6 +74,7 @@ impl Line {
         });
         let live = Live {
             line: self.id,
+            version: self.version,
             expiry,
             will,
         };
@@ -102,7 +105,7 @@ impl Line {
 
     fn subscribes(&mut self, actor: usize, net: &mut Net, subscribe: &Subscribe) {
         let id = subscribe.properties.subscription_identifier();
-        let mut codes = Vec::new();
+        let (mut codes, mut wanted) = (Vec::new(), BTreeSet::new());
         for request in &subscribe.subscriptions {
             let new = Subscription {
                 qos: request.options.maximum_qos,
@@ -113,12 +116,17 @@ impl Line {
             };
             let all = FILTERS.iter().chain(SHARED);
             let filter = all.copied().find(|each| *each == request.filter.to_str());
-            net.oracle.subscribe(actor, filter.unwrap(), new);
+            if net.oracle.subscribe(actor, filter.unwrap(), new) {
+                wanted.insert(filter.unwrap());
+            }
             codes.push(match new.qos {
                 QoS::AtMostOnce => ReasonCode::Success,
                 QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
                 QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
             });
+        }
+        for filter in wanted {
+            net.oracle.send_retained(actor, filter);
         }
         self.codes.insert(subscribe.packet_id, codes);
     }

@@ -65,7 +65,7 @@ impl World {
         config.aliases_to_clients = *u.choose(&[0, 2, 16])?;
         config.max_session_expiry = *u.choose(&[20, 1_000])?;
         config.max_pending = *u.choose(&[3, 100])?;
-        config.max_unread_answers = *u.choose(&[4, 1_000])?;
+        config.max_answer_bytes = *u.choose(&[1_500, 500_000])?;
         let roomy = !u.ratio(1, 4)?;
         if !roomy {
             (config.max_queued, config.max_queued_bytes) = (4, 2_000);

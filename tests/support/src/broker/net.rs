@@ -111,15 +111,16 @@ impl Net {
         config.max_session_expiry = *u.choose(&[0, 9])?;
         config.topic_alias_maximum = *u.choose(&[0, 1])?;
         config.max_in_flight = *u.choose(&[0, 1, 9])?;
+        config.max_subscription_bytes = *u.choose(&[0, 1_000, 100_000])?;
         let limits = [
             &mut config.max_connections,
             &mut config.max_pending,
             &mut config.max_sessions,
             &mut config.max_subscriptions,
-            &mut config.max_subscription_bytes,
             &mut config.max_queued,
             &mut config.max_queued_bytes,
-            &mut config.max_unread_answers,
+            &mut config.max_answer_bytes,
+            &mut config.max_input_bytes,
             &mut config.max_retained,
             &mut config.max_retained_bytes,
         ];
@@ -240,6 +241,7 @@ impl Net {
     pub(super) fn check_usage(&self) {
         let (usage, config) = (self.broker.usage(), &self.config);
         assert!(usage.pending <= config.max_pending);
+        assert!(usage.input_bytes <= config.max_input_bytes);
         assert!(usage.retained <= config.max_retained);
         assert!(usage.retained_bytes <= config.max_retained_bytes);
         assert!(usage.subscriptions <= usage.sessions * config.max_subscriptions);

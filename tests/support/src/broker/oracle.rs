@@ -7,7 +7,7 @@ use mqtt_sansio::packet::RetainHandling;
 use mqtt_sansio::{QoS, Version};
 use reference_broker::ConnectionId;
 
-use super::due::{Due, Look, Message, Subscription};
+use super::due::{Due, Kind, Look, Message, Subscription};
 use super::net::SHARED;
 use crate::topic::is_match;
 
@@ -18,6 +18,7 @@ pub(super) const ACTORS: usize = 4;
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) line: ConnectionId,
+    pub(super) version: Version,
     pub(super) expiry: u32,
     pub(super) will: Option<(u32, Message)>,
 }
@@ -29,6 +30,8 @@ struct Client {
     exists: bool,
     epoch: u32,
     live: Option<Live>,
+    /// Whether the last connection was of 3.1.1, which has no No Local.
+    old: bool,
     ends_at: Option<Duration>,
     will: Option<(Duration, Message)>,
     subscriptions: BTreeMap<&'static str, Subscription>,
@@ -91,6 +94,7 @@ impl Oracle {
         if !present {
             client.epoch += 1;
         }
+        client.old = live.version == Version::V311;
         (client.exists, client.live) = (true, Some(live));
         (client.ends_at, client.will) = (None, None);
         if small {
@@ -213,7 +217,9 @@ impl Oracle {
                 match inner(filter) {
                     Some(inner) if is_match(inner, message.topic) => drop(groups.insert(*filter)),
                     None if is_match(filter, message.topic)
-                        && !(subscription.no_local && message.publisher == actor) =>
+                        && !(subscription.no_local
+                            && message.publisher == actor
+                            && !client.old) =>
                     {
                         found.push(*subscription);
                     }
@@ -226,7 +232,11 @@ impl Oracle {
             let mut ids: Vec<u32> = found.iter().filter_map(|found| found.id).collect();
             ids.sort_unstable();
             let as_published = found.iter().any(|found| found.as_published);
-            let look = (message.retain && as_published, ids);
+            let look = Kind {
+                retain: message.retain && as_published,
+                fresh: false,
+                ids,
+            };
             self.expect(actor, (message, expires_at), qos, look, sure);
         }
         let needed = self.needs(message, message.qos, sure);
@@ -251,7 +261,7 @@ impl Oracle {
         actor: usize,
         (message, expires_at): (&Message, Option<Duration>),
         granted: QoS,
-        look: (bool, Vec<u32>),
+        look: Kind,
         sure: bool,
     ) {
         let qos = granted.min(message.qos);
@@ -274,25 +284,37 @@ impl Oracle {
         due.looks.push(look);
     }
 
-    /// One filter of SUBSCRIBE came.
-    pub(super) fn subscribe(&mut self, actor: usize, filter: &'static str, new: Subscription) {
+    /// One filter of SUBSCRIBE came. Returns whether retained messages are asked for.
+    pub(super) fn subscribe(
+        &mut self,
+        actor: usize,
+        filter: &'static str,
+        new: Subscription,
+    ) -> bool {
         let subscriptions = &mut self.clients[actor].subscriptions;
         let known = subscriptions.insert(filter, new).is_some();
-        let wanted = match new.handling {
+        match new.handling {
             _ if inner(filter).is_some() => false,
             RetainHandling::SendAtSubscribe => true,
             RetainHandling::SendIfNew => !known,
             RetainHandling::DoNotSend => false,
-        };
-        if !wanted {
-            return;
         }
+    }
+
+    /// A whole SUBSCRIBE came that asks for the retained messages of this filter: once, however
+    /// often it has the filter.
+    pub(super) fn send_retained(&mut self, actor: usize, filter: &'static str) {
+        let new = self.clients[actor].subscriptions[filter];
         self.turn += 1;
         for (message, expires_at) in self.retained.clone().into_values() {
             let local = new.no_local && message.publisher == actor;
             let expired = expires_at.is_some_and(|at| at <= self.now);
             if is_match(filter, message.topic) && !expired && !local {
-                let look = (true, new.id.into_iter().collect());
+                let look = Kind {
+                    retain: true,
+                    fresh: true,
+                    ids: new.id.into_iter().collect(),
+                };
                 self.expect(actor, (&message, expires_at), new.qos, look, true);
             }
         }
@@ -325,8 +347,9 @@ impl Oracle {
             "of another session: {message:?} {due:?}"
         );
         look.ids.sort_unstable();
-        let seen = |(retain, ids): &(bool, Vec<u32>)| {
-            *retain == look.retain && (look.version == Version::V311 || *ids == look.ids)
+        let seen = |kind: &Kind| match look.version {
+            Version::V311 => (kind.retain && kind.fresh) == look.retain,
+            Version::V5 => kind.retain == look.retain && kind.ids == look.ids,
         };
         assert!(due.looks.iter().any(seen), "{message:?} {due:?} {look:?}");
         if due.got == 1 && !message.retain && !message.will {

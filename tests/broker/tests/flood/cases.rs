@@ -1,0 +1,305 @@
+//! Floods that were found in the field, by the numbers they have there.
+
+use mqtt_sansio::packet::Publish;
+use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
+
+use crate::KIB;
+use crate::net::{BOTH, Net, Peer, config, connect, message, subscribe};
+
+/// What the broker looks at before it serves others, and a bit.
+const STEPS: u64 = 1_010;
+
+fn retained(topic: &str, len: usize) -> Publish {
+    let mut publish = message(QoS::AtLeastOnce, 1, topic, len);
+    publish.retain = true;
+    publish
+}
+
+/// A broker with 10,000 retained messages.
+fn library(config: reference_broker::Config) -> Net {
+    let mut net = Net::new(config);
+    let librarian = net.join(Version::V5, "librarian");
+    for number in 0..10_000 {
+        let mut publish = message(QoS::AtMostOnce, 0, &format!("t/{number}"), 1);
+        publish.retain = true;
+        net.send(librarian, publish);
+    }
+    net.reset();
+    net
+}
+
+/// One packet of 40 kB that asks 10,000 times for 10,000 messages gets each of them once, in parts,
+/// and somebody else is served after each.
+pub(crate) fn e6_subscribe_with_one_filter_many_times() {
+    for version in BOTH {
+        for reads in [true, false] {
+            let mut config = config();
+            config.max_queued = 3_000;
+            let mut net = library(config);
+            let peer = net.join(version, "a");
+            let request = subscribe(&["#"; 10_000], None);
+            let (steps, allocations) = net.work(|net| net.send(peer, request));
+            println!("SUBSCRIBE: {steps} steps, {allocations} allocations");
+            assert!(steps <= STEPS && allocations <= 15_000);
+            let (mut codes, mut got) = (0, 0);
+            loop {
+                net.serve();
+                if reads {
+                    let (acks, messages) = read(&mut net, peer);
+                    codes += acks;
+                    got += messages;
+                }
+                if net.broker.usage().backlogs == 0 {
+                    break;
+                }
+                assert!(net.broker.next_timeout().unwrap() <= net.now);
+                let (steps, allocations) = net.work(|net| net.broker.handle_timeout(net.now));
+                assert!(steps <= STEPS && allocations <= 10_000, "{allocations}");
+            }
+            if !reads {
+                // As many as the queue has room for.
+                net.assert_held("messages of one SUBSCRIBE", 3_000 * 300);
+                (codes, got) = read(&mut net, peer);
+            }
+            assert_eq!(codes, 10_000);
+            match reads {
+                true => assert_eq!(got, 10_000),
+                // What somebody else publishes meanwhile comes as well.
+                false => assert!((2_990..=3_000).contains(&got), "{got}"),
+            }
+        }
+    }
+}
+
+/// Reads: how many reason codes and retained messages.
+fn read(net: &mut Net, peer: Peer) -> (usize, usize) {
+    let (mut codes, mut messages) = (0, 0);
+    for packet in net.receive(peer) {
+        match packet {
+            Packet::SubAck(suback) => codes += suback.reasons.iter().count(),
+            Packet::Publish(publish) => messages += usize::from(publish.retain),
+            other => panic!("{other:?}"),
+        }
+    }
+    (codes, messages)
+}
+
+/// In one piece of input, whether there is anything to find or not.
+pub(crate) fn e6_subscribes_by_the_thousand() {
+    for filter in ["#", "+/+/none", "t/+"] {
+        let mut net = library(config());
+        let peer = net.join(Version::V311, "a");
+        let mut bytes = Vec::new();
+        for number in 0..1_000 {
+            let filter = format!("{filter}{}", if number % 2 == 0 { "" } else { "/" });
+            let filter = if filter.contains("#/") { "#" } else { &filter };
+            subscribe(&[filter], None)
+                .encode(Version::V311, &mut bytes)
+                .unwrap();
+        }
+        let (steps, _) = net.work(|net| net.bytes(peer, &bytes));
+        println!("1,000 of SUBSCRIBE: {steps} steps");
+        assert!(steps <= STEPS);
+        while net.broker.usage().backlogs > 0 {
+            let (steps, _) = net.work(|net| net.broker.handle_timeout(net.now));
+            assert!(steps <= STEPS);
+            net.serve();
+            let _ = net.receive(peer);
+        }
+    }
+}
+
+/// A message costs something for each share, but nothing for each of their members.
+pub(crate) fn e7_shares_whose_members_are_away() {
+    const MEMBERS: usize = 200;
+    const SHARES: usize = 200;
+    let mut config = config();
+    config.max_queued = 10;
+    let mut net = Net::new(config);
+    let filters: Vec<_> = (0..SHARES).map(|it| format!("$share/{it}/t")).collect();
+    let filters: Vec<_> = filters.iter().map(String::as_str).collect();
+    let mut members = Vec::new();
+    for number in 0..MEMBERS {
+        let member = net.join(Version::V5, &format!("{number}"));
+        assert!(matches!(
+            net.ask(member, subscribe(&filters, None)),
+            Packet::SubAck(_)
+        ));
+        members.push(member);
+    }
+    for member in members {
+        net.cut(member);
+    }
+    let publisher = net.join(Version::V311, "publisher");
+    for connected in [0, 1, 2] {
+        if connected > 0 {
+            let back = net.open(Version::V5);
+            net.send(back, connect(Version::V5, &format!("{connected}")));
+            assert!(matches!(net.receive(back)[0], Packet::ConnAck(_)));
+        }
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+            let (steps, allocations) = net.work(|net| {
+                net.send(publisher, message(qos, 1, "t", 1));
+            });
+            println!("a message to shares: {steps} steps, {allocations} allocations");
+            assert!(steps >= SHARES as u64 && steps <= 2 * SHARES as u64);
+            assert!(allocations <= 10 * SHARES);
+        }
+        let _ = net.receive(publisher);
+    }
+}
+
+/// The memory of a packet is given back when it is over, whatever has begun behind it.
+pub(crate) fn e8_one_byte_behind_a_large_packet() {
+    let mut net = Net::new(config());
+    let mut bytes = Vec::new();
+    let large = message(QoS::AtMostOnce, 0, "t", 15_000 * KIB);
+    Packet::from(large).encode(Version::V5, &mut bytes).unwrap();
+    bytes.push(0x30);
+    let peers: Vec<_> = (0..8)
+        .map(|it| net.join(Version::V5, &format!("{it}")))
+        .collect();
+    net.reset();
+    for (index, peer) in peers.iter().enumerate() {
+        // At once, and as a network has it.
+        let pieces = if index % 2 == 0 {
+            bytes.len()
+        } else {
+            64 * KIB
+        };
+        for piece in bytes.chunks(pieces) {
+            net.bytes(*peer, piece);
+        }
+    }
+    let counted = net.broker.usage().input_bytes;
+    assert!((8..=64).contains(&counted), "{counted}");
+    let held = net.held();
+    println!("one byte each behind a large packet: {held} bytes on the heap");
+    assert!(held <= 4 * KIB);
+    for peer in peers {
+        assert!(
+            net.broker
+                .client_usage("0")
+                .is_some_and(|usage| usage.input_bytes > 0)
+        );
+        assert!(!net.broker.is_closing(peer.id));
+    }
+}
+
+/// There is a limit over all connections. Who sent most goes first, and who sent little stays.
+pub(crate) fn e8_beginnings_of_packets() {
+    let most = 10_000 * KIB;
+    let mut config = config();
+    config.max_input_bytes = most;
+    let mut net = Net::new(config);
+    let modest = net.join(Version::V5, "modest");
+    net.bytes(modest, b"\x30");
+    let mut told = 0;
+    for number in 0..100 {
+        let peer = net.join(BOTH[number % 2], &format!("{number}"));
+        net.bytes(peer, b"\x30\xFF\xFF\x7F");
+        net.bytes(peer, &vec![0; 500 * KIB]);
+        assert!(net.broker.usage().input_bytes <= most);
+        if net.broker.is_closing(peer.id) {
+            net.assert_closed(peer, ReasonCode::ServerBusy);
+            told += 1;
+        }
+    }
+    assert_eq!(told, 100 - 19);
+    assert!(!net.broker.is_closing(modest.id));
+    net.assert_held("beginnings of packets", most + 400 * KIB);
+}
+
+/// However large their topics and payloads are, and after others were replaced.
+pub(crate) fn e9_retained_messages() {
+    for (topic, payload) in [(60_000, 1), (10, 60_000), (10, 1), (1_000, 1_000)] {
+        let most = 4_000 * KIB;
+        let mut config = config();
+        config.max_retained_bytes = most;
+        let mut net = Net::new(config);
+        let peer = net.join(Version::V5, "a");
+        net.reset();
+        let mut refused = 0;
+        for number in 0..12_000 {
+            let name = format!("{number:05}{}", "x".repeat(topic - 5));
+            for payload in [2 * payload, payload] {
+                let Packet::PubAck(ack) = net.ask(peer, retained(&name, payload)) else {
+                    panic!();
+                };
+                refused += u32::from(ack.reason == ReasonCode::QuotaExceeded);
+            }
+            if refused > 10 {
+                break;
+            }
+        }
+        assert!(refused > 0);
+        let counted = net.broker.usage().retained_bytes;
+        assert!(counted <= most && counted >= most - 200 * KIB, "{counted}");
+        net.assert_counted("retained messages", counted);
+    }
+}
+
+pub(crate) fn e9_messages_that_wait() {
+    for (topic, payload) in [(60_000, 1), (10, 60_000), (10, 1), (1_000, 1_000)] {
+        for away in [true, false] {
+            for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+                if away && qos == QoS::AtMostOnce {
+                    continue;
+                }
+                let most = 4_000 * KIB;
+                let mut config = config();
+                (config.max_queued_bytes, config.max_queued) = (most, 60_000);
+                let mut net = Net::new(config);
+                let peer = net.join(Version::V5, "a");
+                let _ = net.ask(peer, subscribe(&["#"], Some(7)));
+                if away {
+                    net.cut(peer);
+                }
+                let publisher = net.join(Version::V5, "publisher");
+                let name = "x".repeat(topic);
+                net.reset();
+                let before = net.broker.usage().message_bytes;
+                for _ in 0..most / (topic + payload) + 10 {
+                    net.send(publisher, message(qos, 1, &name, payload));
+                    let _ = net.receive(publisher);
+                    if net.broker.usage().message_bytes + 200 + topic + payload > most {
+                        break;
+                    }
+                }
+                let usage = net.broker.client_usage("a").unwrap();
+                assert!(usage.message_bytes <= most);
+                assert!(usage.message_bytes >= most - 70 * KIB, "{usage:?}");
+                net.assert_counted("messages that wait", usage.message_bytes - before);
+            }
+        }
+    }
+}
+
+pub(crate) fn e9_subscriptions() {
+    for shared in [false, true] {
+        for len in [10, 1_000, 50_000] {
+            let mut config = config();
+            (config.max_subscription_bytes, config.max_subscriptions) = (4_000 * KIB, 100_000);
+            let mut net = Net::new(config);
+            let peer = net.join(Version::V5, "a");
+            net.reset();
+            for number in 0.. {
+                let share = if shared {
+                    format!("$share/{number}/")
+                } else {
+                    String::new()
+                };
+                let filter = format!("{share}{number:06}{}", "x".repeat(len - 6));
+                let Packet::SubAck(suback) = net.ask(peer, subscribe(&[&filter], None)) else {
+                    panic!();
+                };
+                if suback.reasons.iter().any(ReasonCode::is_error) {
+                    break;
+                }
+            }
+            let counted = net.broker.client_usage("a").unwrap().subscription_bytes;
+            assert!((3_700 * KIB..=4_000 * KIB).contains(&counted), "{counted}");
+            net.assert_counted("subscriptions", counted);
+        }
+    }
+}
