@@ -20,7 +20,7 @@ use crate::timers::{Timer, Timers};
 
 /// Names a network connection, and never another one.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ConnectionId(u64);
+pub struct ConnectionId(pub(crate) u64);
 
 /// A broker: all connections, sessions, subscriptions and retained messages.
 #[derive(Debug)]

@@ -15,6 +15,8 @@ reference-broker [OPTION...]
     --deny-publish FILTER      refuse messages to topics that match FILTER; may be repeated
     --response-information TEXT
                                what clients get that ask for it
+    --max-connections NUMBER   connections at once, 10000 unless this says otherwise; each needs a file
+                               descriptor, everything else up to 16 (see ulimit -n)
     --max-keep-alive SECONDS   the longest keep alive of a 5.0 client; a 3.1.1 client has its own
     --receive-maximum NUMBER   QoS 1 and 2 messages that a client may have unacknowledged
     --topic-alias-maximum NUMBER
@@ -39,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--deny-subscribe" => rules = rules.deny_subscribe(value()?.parse()?),
             "--deny-publish" => rules = rules.deny_publish(value()?.parse()?),
             "--response-information" => rules = rules.response_information(value()?.parse()?),
+            "--max-connections" => config.max_connections = value()?.parse()?,
             "--max-keep-alive" => config.max_keep_alive = value()?.parse()?,
             "--receive-maximum" => config.receive_maximum = value()?.parse()?,
             "--topic-alias-maximum" => config.topic_alias_maximum = value()?.parse()?,
@@ -58,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let listener = TcpListener::bind(&address)?;
     println!("listening on {}", listener.local_addr()?);
-    serve(listener, Broker::with_policy(config, rules), log);
+    serve(listener, Broker::with_policy(config, rules), log)?;
     Ok(())
 }
 

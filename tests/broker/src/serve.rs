@@ -1,39 +1,53 @@
-//! Threads around the broker: one that has it, and two for each connection, which read and write.
+//! The broker on TCP: one thread, one loop, one descriptor for each connection.
+//!
+//! # A turn of the loop
+//!
+//! 1. Wait until a socket has input, or the time has come for something.
+//! 2. Look at the clock. If the time has come for something, ask once more which sockets have input.
+//! 3. Read each of them and hand what was read to the broker.
+//! 4. Call the timeouts, for the time from step 2.
+//! 5. Write what the broker has to send.
+//!
+//! Input is handled before time is judged. A process that was stopped for a while finds the
+//! PINGREQ that have come in the meantime before it finds that a Keep Alive is over: everything that
+//! had come by the time for which the timeouts are called has been asked for, and at least the first
+//! 64 KiB of each socket have been handled.
+//!
+//! # Order
+//!
+//! Sockets are read in the order in which the system saw their first unread byte, so that what one
+//! client sends after another one has sent something is handled after it. The system does not tell
+//! when the further bytes of a socket came: all of them, up to 64 KiB, take the place of the first.
+//! What is beyond that comes first in the next turn, before what has arrived since, but each turn is
+//! for every socket with input: who sends without end does not keep others from being served.
+//!
+//! The order is that of edge-triggered events, which the system lists as they occur. A socket that is
+//! reported for as long as it has input would keep an old place in the list.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::thread;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{self, ErrorKind};
+use std::net;
 use std::time::{Duration, Instant};
 
-use crate::{Broker, ConnectionId};
 use bytes::BytesMut;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token};
 
-/// What the other threads tell the one that has the broker.
-enum News {
-    Connected(TcpStream),
-    Received(ConnectionId, Vec<u8>),
-    /// Everything that was handed over has been written.
-    Written(ConnectionId),
-    Ended(ConnectionId),
-}
+use crate::{Broker, ConnectionId};
 
-/// Where to write to.
-struct Outlet {
-    stream: TcpStream,
-    bytes: Sender<BytesMut>,
-    /// Pieces that are not written yet.
-    unwritten: Arc<AtomicUsize>,
-    /// Told when a piece that was read is taken up. Only then is more read, so that nobody is held up
-    /// by one who sends without end.
-    taken: SyncSender<()>,
-}
+mod accept;
+mod socket;
 
-/// Bounds what was read and not yet taken up.
-const BACKLOG: usize = 256;
+use socket::{Socket, State};
+
+/// No connection has this number.
+const LISTENER: Token = Token(0);
+
+/// How much is read at once, and handled before what it gave rise to is written.
+const CHUNK: usize = 16 << 10;
+
+/// Chunks of one connection in a turn.
+const CHUNKS: usize = 4;
 
 /// How long a client may take to read anything at all.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,84 +55,285 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a client may take to close its side after the broker has closed its own.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// Clients that are waited for in this way; above that, not for the one that has had most time.
+const FAREWELLS: usize = 256;
+
 /// The broker and its connections.
 struct Server {
     broker: Broker,
-    outlets: BTreeMap<ConnectionId, Outlet>,
-    /// Closed on this side alone, so that the last packet is not lost, and until when.
-    lingering: VecDeque<(Duration, TcpStream)>,
-    news: SyncSender<News>,
+    poll: Poll,
+    events: Events,
+    listener: TcpListener,
+    /// All connections that hold a descriptor. The broker counts each of them for as long.
+    sockets: BTreeMap<ConnectionId, Socket>,
+    /// What has input, in the order in which it came.
+    queue: VecDeque<Token>,
+    /// What the deadlines of the sockets are, in order.
+    deadlines: BTreeSet<(Duration, ConnectionId)>,
+    /// Until when each socket that says farewell is there.
+    farewells: BTreeSet<(Duration, ConnectionId)>,
+    /// When to accept again, after there was no descriptor for a connection.
+    retry: Option<Duration>,
+    /// Whether that was said.
+    has_complained: bool,
+    start: Instant,
+    /// The time of this turn.
     now: Duration,
+    /// What was read last.
+    chunk: Box<[u8]>,
+    /// Bytes that were handled, and what they gave rise to has not been written.
+    handled: usize,
+    /// What is about to be written.
+    out: BytesMut,
     log: bool,
 }
 
-/// Serves on TCP and does not return. With `log`, says on standard error who comes and goes.
-pub fn serve(listener: TcpListener, broker: Broker, log: bool) {
-    let start = Instant::now();
-    let (news, inbox) = mpsc::sync_channel(BACKLOG);
-    let mut server = Server {
-        broker,
-        outlets: BTreeMap::new(),
-        lingering: VecDeque::new(),
-        news: news.clone(),
-        now: Duration::ZERO,
-        log,
-    };
-    thread::spawn(move || accept(&listener, &news));
+/// Serves on TCP and returns only if the system cannot say which sockets have input. With `log`, says
+/// on standard error who comes and goes.
+///
+/// It takes a descriptor for each connection and up to 16 for everything else. When there are no more
+/// of them it says so once on standard error, serves those it has, and accepts the next one when one
+/// of them has ended.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn serve(listener: net::TcpListener, broker: Broker, log: bool) -> io::Result<()> {
+    let mut server = Server::new(listener, broker, log)?;
     loop {
-        let wait = server.next_timeout().saturating_sub(start.elapsed());
-        let first = inbox.recv_timeout(wait);
-        server.now = start.elapsed();
-        match first {
-            Ok(first) => {
-                let more: Vec<_> = inbox.try_iter().take(BACKLOG).collect();
-                for each in std::iter::once(first).chain(more) {
-                    server.take_up(each);
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        server.handle_timeout();
-        while let Some(id) = server.broker.poll_connection() {
-            server.send(id);
-        }
-    }
-}
-
-fn accept(listener: &TcpListener, news: &SyncSender<News>) {
-    for stream in listener.incoming() {
-        match stream {
-            Ok(stream) => {
-                if news.send(News::Connected(stream)).is_err() {
-                    return;
-                }
-            }
-            // Too many open files, for instance.
-            Err(_) => thread::sleep(Duration::from_millis(50)),
-        }
+        server.turn()?;
     }
 }
 
 impl Server {
-    fn next_timeout(&self) -> Duration {
-        let farewell = self.lingering.front().map(|(at, _)| *at);
-        let broker = self.broker.next_timeout();
-        let hour = self.now + Duration::from_secs(3600);
-        hour.min(farewell.unwrap_or(hour))
-            .min(broker.unwrap_or(hour))
+    fn new(listener: net::TcpListener, broker: Broker, log: bool) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let (poll, mut listener) = (Poll::new()?, TcpListener::from_std(listener));
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        Ok(Self {
+            broker,
+            poll,
+            events: Events::with_capacity(1 << 10),
+            listener,
+            sockets: BTreeMap::new(),
+            queue: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+            farewells: BTreeSet::new(),
+            retry: None,
+            has_complained: false,
+            start: Instant::now(),
+            now: Duration::ZERO,
+            chunk: vec![0; CHUNK].into(),
+            handled: 0,
+            out: BytesMut::new(),
+            log,
+        })
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let next = self.next_timeout();
+        let wait = next.map(|at| at.saturating_sub(self.start.elapsed()));
+        match self.queue.is_empty() {
+            true => self.look(wait)?,
+            false => self.look(Some(Duration::ZERO))?,
+        }
+        self.now = self.start.elapsed();
+        if next.is_some_and(|at| at <= self.now) {
+            self.look(Some(Duration::ZERO))?;
+        }
+        // What is put in line from here on is for the next turn.
+        for _ in 0..self.queue.len() {
+            match self.queue.pop_front() {
+                Some(LISTENER) => self.accept(),
+                Some(token) => self.receive(id(token)),
+                None => {}
+            }
+        }
+        self.handle_timeout();
+        self.send_all();
+        Ok(())
+    }
+
+    /// Waits for input and puts the sockets that have some in line. `None` is without limit.
+    fn look(&mut self, mut wait: Option<Duration>) -> io::Result<()> {
+        // One look shows them all.
+        if self.sockets.len() >= self.events.capacity() {
+            self.events = Events::with_capacity(2 * self.sockets.len());
+        }
+        while let Err(error) = self.poll.poll(&mut self.events, wait) {
+            if error.kind() != ErrorKind::Interrupted {
+                return Err(error);
+            }
+            wait = Some(Duration::ZERO);
+        }
+        for event in &self.events {
+            let token = event.token();
+            if token == LISTENER {
+                self.queue.push_back(LISTENER);
+            } else if let Some(socket) = self.sockets.get_mut(&id(token)) {
+                if !std::mem::replace(&mut socket.queued, true) {
+                    self.queue.push_back(token);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn next_timeout(&self) -> Option<Duration> {
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        let times = [self.broker.next_timeout(), deadline, self.retry];
+        times.into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self) {
         self.broker.handle_timeout(self.now);
-        while self
-            .lingering
-            .front()
-            .is_some_and(|(at, _)| *at <= self.now)
-        {
-            if let Some((_, stream)) = self.lingering.pop_front() {
-                let _ = stream.shutdown(Shutdown::Both);
+        while let Some((at, id)) = self.deadlines.first().copied() {
+            if at > self.now {
+                break;
             }
+            self.end(id);
+        }
+        if self.retry.is_some_and(|at| at <= self.now) {
+            self.accept_again();
+        }
+    }
+
+    /// Takes what has come on a connection, and writes what could not be written so far.
+    fn receive(&mut self, id: ConnectionId) {
+        let socket = self.sockets.get(&id);
+        if socket.is_some_and(|socket| socket.state == State::Blocked) {
+            self.send(id);
+        }
+        for _ in 0..CHUNKS {
+            let Some(socket) = self.sockets.get_mut(&id) else {
+                return;
+            };
+            socket.queued = false;
+            match socket.read(&mut self.chunk) {
+                Ok(Some(0)) | Err(_) => {
+                    // It may have closed its side alone.
+                    self.send(id);
+                    return self.end(id);
+                }
+                Ok(Some(_)) if socket.state == State::Farewell => {}
+                Ok(Some(len)) => {
+                    self.log(id, format_args!("sends {len} bytes"));
+                    let bytes = self.chunk.get(..len).unwrap_or_default();
+                    self.broker.handle_bytes(self.now, id, bytes);
+                    self.handled += len;
+                    if self.handled >= CHUNK {
+                        self.send_all();
+                    }
+                }
+                Ok(None) => return,
+            }
+        }
+        self.look_again(id);
+    }
+
+    /// Reads a connection in the next turn, whether or not there is news of it.
+    fn look_again(&mut self, id: ConnectionId) {
+        let socket = self.sockets.get_mut(&id);
+        if let (Some(socket), Ok(token)) = (socket, token(id)) {
+            if !std::mem::replace(&mut socket.queued, true) {
+                self.queue.push_back(token);
+            }
+        }
+    }
+
+    /// Writes what there is for all connections.
+    fn send_all(&mut self) {
+        self.handled = 0;
+        while let Some(id) = self.broker.poll_connection() {
+            let socket = self.sockets.get(&id);
+            if socket.is_some_and(|socket| socket.state == State::Open) {
+                self.send(id);
+            }
+        }
+    }
+
+    /// Writes what there is for a connection, as far as the system takes it.
+    fn send(&mut self, id: ConnectionId) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        if !matches!(socket.state, State::Open | State::Blocked) {
+            return;
+        }
+        let before = socket.written;
+        let mut written = socket.write_unsent();
+        while matches!(written, Ok(true)) && self.broker.poll_transmit(id, &mut self.out) {
+            written = socket.write(&mut self.out);
+        }
+        let blocked = written.and_then(|written| {
+            socket.set_blocked(!written, self.poll.registry(), token(id)?)?;
+            Ok(!written)
+        });
+        match blocked {
+            Ok(true) => {
+                // The last packet is not waited for without end.
+                let moves = socket.written > before && !self.broker.is_closing(id);
+                if moves || socket.deadline.is_none() {
+                    self.set_deadline(id, Some(self.now + PATIENCE));
+                }
+            }
+            Ok(false) => {
+                self.set_deadline(id, None);
+                if self.broker.is_closing(id) {
+                    self.say_farewell(id);
+                }
+            }
+            Err(_) => {
+                socket.break_off();
+                self.look_again(id);
+            }
+        }
+    }
+
+    /// Closes a connection on this side. The peer closes it then, unless there is nothing that it
+    /// could lose: then it is over.
+    fn say_farewell(&mut self, id: ConnectionId) {
+        self.log(id, format_args!("is closed"));
+        if self.farewells.len() >= FAREWELLS {
+            self.end_oldest_farewell();
+        }
+        match self.sockets.get_mut(&id) {
+            Some(socket) if socket.written > 0 => socket.say_farewell(),
+            _ => return self.end(id),
+        }
+        let until = self.now + FAREWELL;
+        self.set_deadline(id, Some(until));
+        self.farewells.insert((until, id));
+    }
+
+    /// Gives a descriptor back that is there for a farewell alone. `false` if there is none.
+    fn end_oldest_farewell(&mut self) -> bool {
+        let oldest = self.farewells.first().copied();
+        oldest.inspect(|(_, id)| self.end(*id)).is_some()
+    }
+
+    /// A connection is over: its descriptor is given back, and the broker counts it no more.
+    fn end(&mut self, id: ConnectionId) {
+        self.set_deadline(id, None);
+        if self.sockets.remove(&id).is_some() {
+            self.log(id, format_args!("leaves"));
+            self.broker.handle_close(self.now, id);
+            self.accept_again();
+        }
+    }
+
+    /// Sets when a connection is over unless something moves.
+    fn set_deadline(&mut self, id: ConnectionId, deadline: Option<Duration>) {
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        if let Some(before) = std::mem::replace(&mut socket.deadline, deadline) {
+            self.deadlines.remove(&(before, id));
+            self.farewells.remove(&(before, id));
+        }
+        if let Some(at) = deadline {
+            self.deadlines.insert((at, id));
         }
     }
 
@@ -127,131 +342,13 @@ impl Server {
             eprintln!("{:.3} {id:?} {what}", self.now.as_secs_f64());
         }
     }
-
-    fn take_up(&mut self, news: News) {
-        match news {
-            News::Connected(stream) => {
-                let id = self.broker.accept(self.now);
-                self.log(id, format_args!("comes from {:?}", stream.peer_addr().ok()));
-                match Outlet::open(id, stream, &self.news) {
-                    Ok(outlet) => drop(self.outlets.insert(id, outlet)),
-                    Err(error) => {
-                        self.log(id, format_args!("cannot be served: {error}"));
-                        self.broker.handle_close(self.now, id);
-                    }
-                }
-            }
-            News::Received(id, bytes) => {
-                self.log(id, format_args!("sends {} bytes", bytes.len()));
-                self.broker.handle_bytes(self.now, id, &bytes);
-                if let Some(outlet) = self.outlets.get(&id) {
-                    // Who reads may have ended by now.
-                    let _ = outlet.taken.send(());
-                }
-            }
-            News::Written(id) => self.send(id),
-            News::Ended(id) => {
-                if self.outlets.remove(&id).is_some() {
-                    self.log(id, format_args!("leaves"));
-                }
-                self.broker.handle_close(self.now, id);
-            }
-        }
-    }
-
-    /// Hands what there is over to the thread that writes, unless it is still busy.
-    fn send(&mut self, id: ConnectionId) {
-        let Some(outlet) = self.outlets.get(&id) else {
-            return;
-        };
-        if outlet.unwritten.load(Ordering::Acquire) > 0 {
-            return;
-        }
-        let mut out = BytesMut::new();
-        if self.broker.poll_transmit(id, &mut out) {
-            outlet.unwritten.fetch_add(1, Ordering::AcqRel);
-            let len = out.len();
-            // If it fails, the connection has ended, as the thread that reads says.
-            let _ = outlet.bytes.send(out);
-            self.log(id, format_args!("gets {len} bytes"));
-        } else if self.broker.is_closing(id) {
-            self.log(id, format_args!("is closed"));
-            self.broker.handle_close(self.now, id);
-            if let Some(outlet) = self.outlets.remove(&id) {
-                let _ = outlet.stream.shutdown(Shutdown::Write);
-                self.lingering
-                    .push_back((self.now + FAREWELL, outlet.stream));
-            }
-        }
-    }
 }
 
-impl Outlet {
-    fn open(
-        id: ConnectionId,
-        stream: TcpStream,
-        news: &SyncSender<News>,
-    ) -> Result<Self, std::io::Error> {
-        // Small packets go out at once, where the system can do that.
-        let _ = stream.set_nodelay(true);
-        stream.set_write_timeout(Some(PATIENCE))?;
-        let (reader, writer) = (stream.try_clone()?, stream.try_clone()?);
-        let (bytes, to_write) = mpsc::channel();
-        // One is read at a time, so that there is always room to say so.
-        let (taken, may_read) = mpsc::sync_channel(1);
-        let unwritten = Arc::new(AtomicUsize::new(0));
-        let (count, write_news, read_news) = (Arc::clone(&unwritten), news.clone(), news.clone());
-        thread::Builder::new().spawn(move || write(id, writer, &to_write, &count, &write_news))?;
-        thread::Builder::new().spawn(move || read(id, reader, &read_news, &may_read))?;
-        Ok(Self {
-            stream,
-            bytes,
-            unwritten,
-            taken,
-        })
-    }
+fn token(id: ConnectionId) -> io::Result<Token> {
+    let number = usize::try_from(id.0);
+    number.map(Token).map_err(io::Error::other)
 }
 
-/// Closes the connection if it fails, so that the thread that reads ends too.
-fn write(
-    id: ConnectionId,
-    mut stream: TcpStream,
-    to_write: &Receiver<BytesMut>,
-    unwritten: &AtomicUsize,
-    news: &SyncSender<News>,
-) {
-    for bytes in to_write {
-        if stream.write_all(&bytes).is_err() {
-            let _ = stream.shutdown(Shutdown::Both);
-            return;
-        }
-        unwritten.fetch_sub(1, Ordering::AcqRel);
-        if news.send(News::Written(id)).is_err() {
-            return;
-        }
-    }
-}
-
-fn read(id: ConnectionId, mut stream: TcpStream, news: &SyncSender<News>, may_read: &Receiver<()>) {
-    let mut chunk = vec![0; 16 << 10];
-    loop {
-        match stream.read(&mut chunk) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Ok(0) | Err(_) => {
-                let _ = news.send(News::Ended(id));
-                return;
-            }
-            Ok(len) => {
-                let bytes = chunk.get(..len).unwrap_or_default().to_vec();
-                if news.send(News::Received(id, bytes)).is_err() {
-                    return;
-                }
-                if may_read.recv().is_err() {
-                    // The connection is over. What still comes is read, or the last packet could be lost.
-                    let _ = std::io::copy(&mut stream, &mut std::io::sink());
-                    return;
-                }
-            }
-        }
-    }
+fn id(token: Token) -> ConnectionId {
+    ConnectionId(token.0 as u64)
 }
