@@ -94,14 +94,21 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     #[inline(never)]
     fn attend(&mut self) {
         self.outbox.handed = None;
-        let expires = self.session.next_expiry().is_some() || self.outbox.next_expiry.is_some();
-        if self.outbox.unchecked || expires {
+        if self.may_be_unsendable() {
             self.drop_unsendable();
         }
-        self.outbox.attention = !self.is_connected()
-            || expires
-            || self.outbox.unchecked
-            || self.outbox.owes_something();
+        self.outbox.attention = self.needs_attention();
+    }
+
+    fn needs_attention(&self) -> bool {
+        let rare = self.outbox.owes_something() || self.outbox.handed.is_some();
+        rare || self.may_be_unsendable() || !self.is_connected()
+    }
+
+    /// Returns whether there may be messages that are unchecked or expire.
+    fn may_be_unsendable(&self) -> bool {
+        let expires = self.session.next_expiry().is_some() || self.outbox.next_expiry.is_some();
+        expires || self.outbox.unchecked
     }
 
     pub(super) fn has_something_to_send(&self) -> bool {
@@ -116,6 +123,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if self.outbox.attention {
             return self.next_of_many();
         }
+        debug_assert!(!self.needs_attention());
         let owed = self.session.next_owed().map(Next::Owed);
         match owed {
             Some(_) if self.outbox.owed_in_a_row < MOST_OWED_IN_A_ROW => owed,
