@@ -2,23 +2,33 @@
 
 use std::fmt::Write as _;
 
-use mqtt_sansio::ReasonCode;
 use mqtt_sansio::packet::{Ack, Packet, SubAck, Will};
 use mqtt_sansio::property::{Properties, Property};
+use mqtt_sansio::{PacketType, ReasonCode, Version};
 
-pub(crate) fn fields(packet: &Packet<&[u8]>) -> String {
+pub(crate) fn fields(version: Version, packet: &Packet<&[u8]>) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
-    let _ = write_fields(&mut out, packet);
+    let _ = write_fields(&mut out, version, packet);
     out.trim_start().to_owned()
 }
 
-fn write_fields(out: &mut String, packet: &Packet<&[u8]>) -> Result<(), std::fmt::Error> {
+fn write_fields(
+    out: &mut String,
+    version: Version,
+    packet: &Packet<&[u8]>,
+) -> Result<(), std::fmt::Error> {
     match packet {
         Packet::Connect(connect) => {
             write!(out, "client_id={:?}", connect.client_id)?;
             write!(out, " clean_start={}", connect.clean_start)?;
             write!(out, " keep_alive={}", connect.keep_alive.as_secs())?;
+            if connect.v31 {
+                write!(out, " v31=true")?;
+            }
+            if connect.bridge {
+                write!(out, " bridge=true")?;
+            }
             if let Some(user_name) = &connect.user_name {
                 write!(out, " user_name={user_name:?}")?;
             }
@@ -33,7 +43,7 @@ fn write_fields(out: &mut String, packet: &Packet<&[u8]>) -> Result<(), std::fmt
         }
         Packet::ConnAck(connack) => {
             write!(out, "session_present={}", connack.session_present)?;
-            write_reason(out, connack.reason)?;
+            write_code(out, version, connack.reason)?;
             write_properties(out, &connack.properties)
         }
         Packet::Publish(publish) => {
@@ -121,6 +131,20 @@ fn write_will(out: &mut String, will: &Will<&[u8]>) -> Result<(), std::fmt::Erro
     write_properties(out, &will.properties)?;
     write_payload(out, will.payload.as_bytes())?;
     write!(out, ")")
+}
+
+/// The code of CONNACK as it is on the wire: 3.1.1 has codes of its own.
+fn write_code(
+    out: &mut String,
+    version: Version,
+    reason: ReasonCode,
+) -> Result<(), std::fmt::Error> {
+    let code = match version {
+        Version::V311 => reason.to_v311(PacketType::ConnAck),
+        Version::V5 => None,
+    };
+    let code = code.unwrap_or_else(|| reason.to_u8());
+    write!(out, " reason={code:#04x}({})", reason.name())
 }
 
 fn write_reason(out: &mut String, reason: ReasonCode) -> Result<(), std::fmt::Error> {

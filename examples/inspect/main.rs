@@ -1,14 +1,17 @@
 //! Prints the packets in the bytes that one side of a connection sent, or which topics match.
 //!
 //! ```text
-//! inspect [--version auto|3.1.1|5.0] FILE
-//! inspect [--version auto|3.1.1|5.0] --lines [--strict] [FILE]
+//! inspect [--version auto|3.1.1|5.0] [--allow RULE ..] FILE
+//! inspect [--version auto|3.1.1|5.0] [--allow RULE ..] --lines [--strict] [FILE]
 //! inspect --topics [FILE]
 //! ```
 //!
 //! FILE is raw or hex text; `-` is standard input. `auto` reads the version from CONNECT, or from
 //! the first packet of a server. One line a packet: offset, size, type, fields. The exit code is 1 if
 //! something was no packet, and 2 if FILE cannot be read.
+//!
+//! `--allow` lets a rule go, by the name that its error ends with, or `all` of them: what the packet
+//! breaks is removed, or the packet is skipped, and the line names the rules.
 //!
 //! `--lines` reads one hex string a line, each a stream of its own, and prints for each one line,
 //! with tabs between: `ok`, packet types, bytes encoded again; `incomplete`; or `error`, reason
@@ -32,20 +35,21 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::process::ExitCode;
 
 use fields::fields;
-use mqtt_sansio::{DecodeError, DecodeErrorKind, FrameDecoder, Side, Version};
+use mqtt_sansio::{DecodeError, DecodeErrorKind, FrameDecoder, Rule, Rules, Side, Version};
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: inspect [--version auto|3.1.1|5.0] FILE
-       inspect [--version auto|3.1.1|5.0] --lines [--strict] [FILE]
+const USAGE: &str = "usage: inspect [--version auto|3.1.1|5.0] [--allow RULE ..] FILE
+       inspect [--version auto|3.1.1|5.0] [--allow RULE ..] --lines [--strict] [FILE]
        inspect --topics [FILE]
 Prints the MQTT packets in FILE, raw or hex text, as one side of a connection sent them; `-` is
-standard input. --lines reads one hex string a line, each a stream of its own, and prints one line
+standard input. --allow lets a rule go that an error names, or `all` of them. --lines reads one hex string a line, each a stream of its own, and prints one line
 each; --strict then exits with 1 if one of them is not ok. --topics reads a topic filter, a tab and
 a topic name a line, and prints match, no, invalid-filter or invalid-topic.";
 
 struct Options {
     version: Option<Version>,
+    rules: Rules,
     mode: Mode,
     strict: bool,
     file: String,
@@ -87,6 +91,7 @@ fn kind(error: &Failure) -> Option<ErrorKind> {
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, Failure> {
         let (mut version, mut mode, mut strict, mut file) = (None, Mode::File, false, None);
+        let mut rules = Rules::STRICT;
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--version" => {
@@ -100,6 +105,7 @@ impl Options {
                         None => return Err(USAGE.into()),
                     }
                 }
+                "--allow" => rules = allow(rules, &args.next().ok_or(USAGE)?)?,
                 "--lines" if mode == Mode::File => mode = Mode::Lines,
                 "--topics" if mode == Mode::File => mode = Mode::Topics,
                 "--strict" => strict = true,
@@ -120,6 +126,7 @@ impl Options {
         }
         Ok(Self {
             version,
+            rules,
             mode,
             strict,
             file,
@@ -151,20 +158,30 @@ fn file(options: &Options) -> Result<bool, Failure> {
         Err(NotHex::Odd) => return Err(format!("{}: {}", options.file, NotHex::Odd).into()),
         Err(NotHex::Byte(_)) => bytes,
     };
-    packets(options.version, &bytes, &mut io::stdout().lock())
+    packets(options, &bytes, &mut io::stdout().lock())
 }
 
 /// Writes a line for each packet. Whether all of it was packets.
-fn packets(version: Option<Version>, bytes: &[u8], out: &mut impl Write) -> Result<bool, Failure> {
-    let mut decoder = decoder(version, bytes);
+fn packets(options: &Options, bytes: &[u8], out: &mut impl Write) -> Result<bool, Failure> {
+    let version = options.version;
+    let mut decoder = decoder(version, bytes).rules(options.rules);
     let (mut unread, mut good) = (bytes, true);
     while !unread.is_empty() && !decoder.has_failed() {
         let offset = bytes.len() - unread.len();
-        match decoder.decode(&mut unread) {
+        let decoded = decoder.decode(&mut unread);
+        let mended = decoder.take_mended();
+        let decoded = match &mended {
+            Some(packet) => Ok(Some(packet.as_borrowed())),
+            None => decoded,
+        };
+        match decoded {
             Ok(Some(packet)) => {
                 let size = bytes.len() - unread.len() - offset;
                 let name = packet.packet_type();
-                writeln!(out, "{offset:6} {size:6}  {name:<11} {}", fields(&packet))?;
+                let spoken = decoder.version().unwrap_or(Version::V5);
+                let fields = fields(spoken, &packet);
+                let let_go = let_go(&mut decoder);
+                writeln!(out, "{offset:6} {size:6}  {name:<11} {fields}{let_go}")?;
             }
             Ok(None) => {
                 let missing = decoder.missing();
@@ -174,6 +191,10 @@ fn packets(version: Option<Version>, bytes: &[u8], out: &mut impl Write) -> Resu
                     "{offset:6} {here:6}  incomplete: {missing} bytes or more missing"
                 )?;
                 return Ok(false);
+            }
+            Err(error) if error.is_skipped() => {
+                let let_go = let_go(&mut decoder);
+                writeln!(out, "{offset:6}         skipped: {error}{let_go}")?;
             }
             Err(error) => {
                 good = false;
@@ -191,7 +212,7 @@ fn packets(version: Option<Version>, bytes: &[u8], out: &mut impl Write) -> Resu
                 )?;
                 // A server has to stop at such a CONNECT; what else the client sent is worth a look.
                 if decoder.version().is_none() && !decoder.has_failed() {
-                    decoder = self::decoder(Some(error.version()), bytes);
+                    decoder = self::decoder(Some(error.version()), bytes).rules(options.rules);
                 }
             }
         }
@@ -206,7 +227,7 @@ fn lines(options: &Options) -> Result<bool, Failure> {
     for line in options.open()?.split(b'\n') {
         let line = line.map_err(|error| format!("{}: {error}", options.file))?;
         let outcome = match unhex(&line) {
-            Ok(bytes) => stream(options.version, &bytes),
+            Ok(bytes) => stream(options, &bytes),
             Err(reason) => format!("error\t-\t-\t0\t{reason}"),
         };
         all_ok &= outcome.starts_with("ok");
@@ -225,8 +246,8 @@ fn topics(options: &Options) -> Result<bool, Failure> {
 }
 
 /// Decodes a stream and encodes its packets again.
-fn stream(version: Option<Version>, bytes: &[u8]) -> String {
-    let mut decoder = decoder(version, bytes);
+fn stream(options: &Options, bytes: &[u8]) -> String {
+    let mut decoder = decoder(options.version, bytes).rules(options.rules);
     let (mut unread, mut types, mut encoded) = (bytes, Vec::new(), Vec::new());
     let failed = |offset: usize, error: DecodeError| {
         let code = error.reason_code().to_u8();
@@ -236,7 +257,13 @@ fn stream(version: Option<Version>, bytes: &[u8]) -> String {
     };
     loop {
         let offset = bytes.len() - unread.len();
-        match decoder.decode(&mut unread) {
+        let decoded = decoder.decode(&mut unread);
+        let mended = decoder.take_mended();
+        let decoded = match &mended {
+            Some(packet) => Ok(Some(packet.as_borrowed())),
+            None => decoded,
+        };
+        match decoded {
             Ok(Some(packet)) => {
                 types.push(packet.packet_type().to_string());
                 let version = decoder.version().unwrap_or(Version::V5);
@@ -245,11 +272,35 @@ fn stream(version: Option<Version>, bytes: &[u8]) -> String {
                 }
             }
             Ok(None) => return "incomplete".to_owned(),
+            Err(error) if error.is_skipped() => {}
             Err(error) => return failed(offset, error),
         }
         if unread.is_empty() {
             return format!("ok\t{}\t{}", types.join(","), hex(&encoded));
         }
+    }
+}
+
+/// Lets a rule go, or all of them.
+fn allow(rules: Rules, name: &str) -> Result<Rules, Failure> {
+    if name == "all" {
+        return Ok(Rules::LENIENT);
+    }
+    let rule = name.parse().map_err(|_| {
+        let names: Vec<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+        format!("no rule {name}: all, {}", names.join(", "))
+    })?;
+    Ok(rules.without(rule))
+}
+
+/// The rules that were let go since the last packet, as the end of a line.
+fn let_go(decoder: &mut FrameDecoder) -> String {
+    let rules: Vec<_> = core::iter::from_fn(|| decoder.poll_let_go())
+        .map(Rule::name)
+        .collect();
+    match &rules[..] {
+        [] => String::new(),
+        rules => format!(" (let go: {})", rules.join(", ")),
     }
 }
 
@@ -310,14 +361,66 @@ mod tests {
     #[test]
     fn begins_in_the_middle() -> Result<(), Failure> {
         let publish = b"\x30\x05\x00\x01thi";
-        let mut out = Vec::new();
-        assert!(!packets(None, publish, &mut out)?);
-        let line = String::from_utf8(out)?;
-        assert!(line.contains("--version 3.1.1 or 5.0"), "{line}");
-
-        let mut out = Vec::new();
-        assert!(packets(Some(Version::V311), publish, &mut out)?);
-        assert!(String::from_utf8(out)?.contains("PUBLISH"));
+        let (good, line) = inspect(&[], publish)?;
+        assert!(!good && line.contains("--version 3.1.1 or 5.0"), "{line}");
+        let (good, line) = inspect(&["--version", "3.1.1"], publish)?;
+        assert!(good && line.contains("PUBLISH"), "{line}");
         Ok(())
+    }
+
+    /// FIELD A22: the code is that of the wire, and its meaning is told.
+    #[test]
+    fn shows_the_code_on_the_wire() -> Result<(), Failure> {
+        let (good, line) = inspect(&[], b"\x20\x02\x00\x01")?;
+        assert!(
+            good && line.contains("reason=0x01(Unsupported Protocol Version)"),
+            "{line}"
+        );
+        let (good, line) = inspect(&[], b"\x20\x03\x00\x84\x00")?;
+        assert!(
+            good && line.contains("reason=0x84(Unsupported Protocol Version)"),
+            "{line}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn lets_rules_go() -> Result<(), Failure> {
+        let bytes = b"\x38\x03\x00\x01t\x30\x04\x00\x02\xC3\x28\xD0\x00";
+        let strict = ["--version", "3.1.1"];
+        let (good, lines) = inspect(&strict, bytes)?;
+        assert!(!good && lines.contains("(rule dup-at-qos-0)"), "{lines}");
+        let lenient = [
+            "--version",
+            "3.1.1",
+            "--allow",
+            "dup-at-qos-0",
+            "--allow",
+            "publish-text",
+        ];
+        let (good, lines) = inspect(&lenient, bytes)?;
+        assert!(good, "{lines}");
+        let ends = ["(let go: dup-at-qos-0)", "(let go: publish-text)", ""];
+        assert!(
+            lines
+                .lines()
+                .zip(ends)
+                .all(|(line, end)| line.ends_with(end)),
+            "{lines}"
+        );
+        assert!(
+            lines.contains("skipped") && lines.contains("PINGRESP"),
+            "{lines}"
+        );
+        let unknown = inspect(&["--allow", "nothing"], bytes).map(|_| ());
+        assert!(unknown.is_err_and(|error| error.to_string().contains("dup-at-qos-0")));
+        Ok(())
+    }
+
+    fn inspect(args: &[&str], bytes: &[u8]) -> Result<(bool, String), Failure> {
+        let args = args.iter().chain(&["file"]).map(|&arg| arg.to_owned());
+        let mut out = Vec::new();
+        let good = packets(&Options::parse(args)?, bytes, &mut out)?;
+        Ok((good, String::from_utf8(out)?))
     }
 }

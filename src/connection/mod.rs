@@ -51,7 +51,7 @@
 //! |---|---|---|
 //! | bytes of a packet from the peer, and so bytes held of it | [`max_packet_size`](Connection::max_packet_size), announced in 5.0 | 1 MiB; 128 KiB for a CONNECT |
 //! | calls without an outcome, and outcomes not polled yet | [`max_queued`](Connection::max_queued) | 1,024 |
-//! | messages of QoS 1 and 2 in flight to the peer | [`max_in_flight`](Connection::max_in_flight), or the peer's Receive Maximum if that is lower | 100 |
+//! | messages of QoS 1 and 2 in flight to the peer | [`max_in_flight`](Connection::max_in_flight), or the peer's Receive Maximum if that is lower | 20 in 3.1.1, 100 in 5.0 |
 //! | messages of QoS 1 and 2 in flight from the peer | Receive Maximum in CONNECT or CONNACK, in 5.0 | 65,535 |
 //! | topic aliases of the peer | Topic Alias Maximum in CONNECT or CONNACK | 0 |
 //! | time for CONNECT, and for each AUTH of a client | [`server::Connection::new`] | none |
@@ -413,7 +413,11 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
         let mut link = Link::new(self.agreement.version);
         let quota = self.agreement.peer.receive_maximum;
-        link.send_maximum = quota.min(self.settings.max_in_flight);
+        let most = self.settings.max_in_flight;
+        link.send_maximum = quota.min(most.unwrap_or(match self.agreement.version {
+            Version::V311 => Self::DEFAULT_MAX_IN_FLIGHT_V311,
+            Version::V5 => Self::DEFAULT_MAX_IN_FLIGHT,
+        }));
         link.receive_maximum = self.agreement.own.receive_maximum;
         self.session.connect(link);
     }

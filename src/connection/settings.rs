@@ -14,7 +14,8 @@ pub(super) const PACKET_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) max_queued: usize,
-    pub(super) max_in_flight: NonZeroU16,
+    /// `None` is the default of the version.
+    pub(super) max_in_flight: Option<NonZeroU16>,
     pub(super) max_packet_size: u32,
     pub(super) calls_before_conn_ack: bool,
     pub(super) record_changes: bool,
@@ -23,7 +24,7 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) const DEFAULT: Self = Self {
         max_queued: 1_024,
-        max_in_flight: NonZeroU16::new(100).expect("it is not zero"),
+        max_in_flight: None,
         max_packet_size: FrameDecoder::DEFAULT_MAX_PACKET_SIZE,
         calls_before_conn_ack: false,
         record_changes: false,
@@ -46,12 +47,15 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// The default of [`max_queued`](Self::max_queued).
     pub const DEFAULT_MAX_QUEUED: usize = Settings::DEFAULT.max_queued;
 
-    /// The default of [`max_in_flight`](Self::max_in_flight).
-    ///
-    /// Some brokers accept no more than 20 (mosquitto) to 100 (EMQ X) messages from a 3.1.1 client,
-    /// cannot say so in that version, and queue, drop or disconnect above that. A hundred fill a
-    /// link with a round trip of 100 ms at a thousand messages a second.
-    pub const DEFAULT_MAX_IN_FLIGHT: NonZeroU16 = Settings::DEFAULT.max_in_flight;
+    /// The default of [`max_in_flight`](Self::max_in_flight) in 5.0, in which the peer has a
+    /// Receive Maximum as well. A hundred fill a link with a round trip of 100 ms at a thousand
+    /// messages a second.
+    pub const DEFAULT_MAX_IN_FLIGHT: NonZeroU16 = NonZeroU16::new(100).expect("it is not zero");
+
+    /// The default of [`max_in_flight`](Self::max_in_flight) in 3.1.1, in which a peer cannot say
+    /// what it takes. mosquitto takes 20 messages by its defaults, and above that acknowledges
+    /// messages of QoS 2 which it then loses; EMQ X takes 100, and refuses or closes above that.
+    pub const DEFAULT_MAX_IN_FLIGHT_V311: NonZeroU16 = NonZeroU16::new(20).expect("it is not zero");
 
     /// The default of [`packet_timeout`](Self::packet_timeout): two minutes.
     pub const DEFAULT_PACKET_TIMEOUT: Duration = PACKET_TIMEOUT;
@@ -67,7 +71,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Maximum of the peer takes precedence. In 3.1.1 this is the only limit.
     #[must_use]
     pub const fn max_in_flight(mut self, messages: NonZeroU16) -> Self {
-        self.settings.max_in_flight = messages;
+        self.settings.max_in_flight = Some(messages);
         self
     }
 

@@ -4,7 +4,7 @@ use mqtt_sansio::connection::{Closed, ConnectionError, Event, Violation};
 use mqtt_sansio::packet::ConnAck;
 use mqtt_sansio::property::ConnAckProperties;
 use mqtt_sansio::{QoS, ReasonCode, Version};
-use reference_broker::Rules;
+use reference_broker::Access;
 use support::script::{ClientEnd, Net, ServerEnd, connack, connect, lasting, message};
 
 use crate::Test;
@@ -161,7 +161,7 @@ fn session_present(version: Version) {
 
 /// Whatever session there is.
 fn refusal_has_no_session(version: Version) {
-    let net = Net::with_policy(Rules::default().user("u", "secret"));
+    let net = Net::with_policy(Access::default().user("u", "secret"));
     let known = "10 ~ 'MQTT' VV C0 00 00 [11 00 00 00 64] 'a' 'u' 'secret'";
     net.connect_with(version, known).0.leave();
     let mut client = net.open(version);

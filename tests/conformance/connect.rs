@@ -4,7 +4,7 @@ use mqtt_sansio::connection::{ConnectionError, Violation, client};
 use mqtt_sansio::packet::Will;
 use mqtt_sansio::property::ConnAckProperties;
 use mqtt_sansio::{Binary, Packet, PacketType, QoS, Version};
-use reference_broker::Rules;
+use reference_broker::Access;
 use support::script::{ClientEnd, Net, ServerEnd, connack, connect, message, text};
 
 use crate::Test;
@@ -182,7 +182,7 @@ fn fields_stand_in_order(version: Version) {
     let mut server = ClientEnd::new(version, connection);
     server.expect(&format!("10 ~ 'MQTT' VV C6 00 00 [] {fields}"));
 
-    let net = Net::with_policy(Rules::default().user("u", "secret"));
+    let net = Net::with_policy(Access::default().user("u", "secret"));
     let with_password = "10 ~ 'MQTT' VV C2 00 00 [] 'other' 'u' 'secret'";
     let (mut other, _) = net.connect_with(version, with_password);
     other.subscribe("#", 0);
@@ -229,7 +229,7 @@ fn malformed(version: Version) {
 
 /// What the broker checks beyond the form of CONNECT.
 fn check_fails(version: Version) {
-    let rules = Rules::default().user("u", "secret");
+    let rules = Access::default().user("u", "secret");
     let net = Net::with_policy(rules.deny_publish("no/#".parse().unwrap()));
     for (connect, code) in [
         ("10 ~ 'MQTT' VV 02 00 00 [] 'a'", 0x87),
@@ -266,7 +266,7 @@ fn accepted(version: Version) {
 
 /// What a refused client has sent at once is not looked at.
 fn nothing_counts_behind_a_refusal(version: Version) {
-    let net = Net::with_policy(Rules::default().user("u", "secret"));
+    let net = Net::with_policy(Access::default().user("u", "secret"));
     let connect = "10 ~ 'MQTT' VV C2 00 00 [] 'a' 'u' 'secret'";
     let (mut other, _) = net.connect_with(version, connect);
     other.subscribe("#", 0);

@@ -6,7 +6,7 @@ use mqtt_sansio::packet::Publish;
 use mqtt_sansio::property::TopicAlias;
 use mqtt_sansio::topic::TopicName;
 use mqtt_sansio::{Delivery, QoS, Version};
-use reference_broker::Rules;
+use reference_broker::Access;
 use support::notation::number;
 use support::script::{ClientEnd, Net, connect, lasting, message, subscriptions};
 
@@ -307,7 +307,7 @@ fn copies_for_shared_subscriptions(version: Version) {
 
 /// It is acknowledged as any other, and goes nowhere.
 fn forbidden_message(version: Version) {
-    let rules = Rules::default().deny_publish("secret".parse().unwrap());
+    let rules = Access::default().deny_publish("secret".parse().unwrap());
     let net = Net::with_policy(rules);
     let (mut client, mut other) = (net.connect(version, "a"), net.connect(version, "b"));
     other.subscribe("#", 2);

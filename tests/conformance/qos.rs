@@ -2,7 +2,7 @@
 
 use mqtt_sansio::property::MessageProperties;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Version};
-use reference_broker::Rules;
+use reference_broker::Access;
 use support::script::{ClientEnd, Net, ServerEnd, lasting, message};
 
 use crate::Test;
@@ -243,7 +243,7 @@ fn qos_2_receiver(version: Version) {
 
 /// After PUBREC with an error the identifier is free for a new message at once.
 fn refused_qos_2_message_is_forgotten(version: Version) {
-    let rules = Rules::default().deny_publish("secret".parse().unwrap());
+    let rules = Access::default().deny_publish("secret".parse().unwrap());
     let net = Net::with_policy(rules);
     let mut watcher = net.connect(version, "watcher");
     watcher.subscribe("#", 0);

@@ -4,7 +4,7 @@ use mqtt_sansio::connection::ConnectionError;
 use mqtt_sansio::packet::{InvalidSubscriptions, SubscriptionOptions, Subscriptions};
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{Packet, QoS, ReasonCode, Text, Version};
-use reference_broker::{Policy, Rules};
+use reference_broker::{Access, Policy};
 use support::script::{ClientEnd, Net, ServerEnd};
 
 use crate::Test;
@@ -146,7 +146,7 @@ fn no_local(version: Version) {
 
 /// Whatever the identifier is, and also if nothing is granted.
 fn answered_with_the_same_identifier(version: Version) {
-    let rules = Rules::default().deny_subscribe("secret".parse().unwrap());
+    let rules = Access::default().deny_subscribe("secret".parse().unwrap());
     let mut client = Net::with_policy(rules).connect(version, "c");
     for id in ["00 01", "01 00", "7A BC", "FF FF", "00 01"] {
         client.send(&format!("82 ~ {id} [] 't' 01"));
@@ -252,7 +252,7 @@ fn replacing_loses_nothing(version: Version) {
 /// One SUBACK has the codes of all filters in their order, one that is refused among them; a filter
 /// that comes twice is replaced.
 fn many_filters_are_many_requests(version: Version) {
-    let rules = Rules::default().deny_subscribe("secret/#".parse().unwrap());
+    let rules = Access::default().deny_subscribe("secret/#".parse().unwrap());
     let net = Net::with_policy(rules);
     let mut client = net.connect(version, "c");
     client.send("31 ~ 'b' [] \"kept\"");

@@ -122,6 +122,7 @@ impl Broker {
             .max_in_flight(config.in_flight())
             .max_queued(most)
             .max_packet_size(config.maximum_packet_size.get())
+            .rules(config.rules)
             .automatic_aliases(config.aliases_to_clients);
         let room = self.links.len() < config.max_connections;
         let link = Link {

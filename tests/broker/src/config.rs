@@ -1,12 +1,14 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use mqtt_sansio::QoS;
+use mqtt_sansio::{QoS, Rules};
 
 /// What the broker offers, and how much a client may make it hold.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// The rules that clients may break.
+    pub rules: Rules,
     /// How long CONNECT, and each AUTH before CONNACK, may take.
     pub connect_timeout: Duration,
     /// The longest Keep Alive in seconds, announced in 5.0 where the client asks for more. 0 leaves
@@ -66,6 +68,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            rules: Rules::STRICT,
             connect_timeout: Duration::from_secs(10),
             max_keep_alive: 0,
             receive_maximum: NonZeroU16::MAX,
@@ -86,7 +89,7 @@ impl Default for Config {
             max_subscription_bytes: 4 << 20,
             max_queued: 10_000,
             max_queued_bytes: 64 << 20,
-            max_in_flight: 1_000,
+            max_in_flight: 20,
             max_answer_bytes: 512 << 10,
             max_retained: 100_000,
             max_retained_bytes: 256 << 20,

@@ -68,7 +68,7 @@
 //! | `max_subscription_bytes` | bytes of a session's subscriptions: 0.7 KiB each, 2.1 KiB if shared, and three or four times the filter | 4 MiB | the same |
 //! | `max_queued` | a session's messages that wait to be sent | 10,000 | the message is dropped, and further retained ones of a new subscription |
 //! | `max_queued_bytes` | bytes of a session's messages, waiting or unacknowledged, as if no other session had them | 64 MiB | the same |
-//! | `max_in_flight` | messages of QoS 1 and 2 that a client has not acknowledged | 1,000 | messages wait |
+//! | `max_in_flight` | messages of QoS 1 and 2 that a client has not acknowledged | 20, as mosquitto takes no more | messages wait |
 //! | `max_answer_bytes` | bytes of SUBACK and UNSUBACK that a client does not read: 384 each, and 1 for each code | 512 KiB | the next request is not looked at: 0x97, connection closed |
 //! | `max_retained` | retained messages | 100,000 | PUBLISH is refused with 0x97; in 3.1.1 the connection is closed; at QoS 0 the message goes on, and none is retained |
 //! | `max_retained_bytes` | bytes of the retained messages | 256 MiB | the same |
@@ -114,7 +114,7 @@ mod will;
 
 pub use broker::{Broker, ConnectionId};
 pub use config::Config;
-pub use policy::{Anyone, AuthStep, Policy, Rules};
+pub use policy::{Access, Anyone, AuthStep, Policy};
 pub use serve::serve;
 pub use usage::Usage;
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::net::TcpListener;
 
 use mqtt_sansio::QoS;
-use reference_broker::{Broker, Config, Rules, serve};
+use reference_broker::{Access, Broker, Config, serve};
 
 const USAGE: &str = "\
 reference-broker [OPTION...]
@@ -24,10 +24,12 @@ reference-broker [OPTION...]
     --maximum-qos 0|1|2
     --no-retain                keep no retained messages
     --no-shared                no shared subscriptions
+    --allow RULE               let a rule go that errors name, such as mqtt-3.1, or all of them; may be
+                               repeated
     --log                      say on standard error who comes and goes";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut config, mut rules) = (Config::default(), Rules::default());
+    let (mut config, mut rules) = (Config::default(), Access::default());
     let (mut address, mut log) = ("127.0.0.1:1883".to_owned(), false);
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
@@ -51,6 +53,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             "--no-retain" => config.retain = false,
             "--no-shared" => config.shared = false,
+            "--allow" => {
+                config.rules = match value()?.as_str() {
+                    "all" => mqtt_sansio::Rules::LENIENT,
+                    name => config.rules.without(name.parse()?),
+                }
+            }
             "--log" => log = true,
             "--help" => {
                 println!("{USAGE}");
@@ -66,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Reads the lines of a password file.
-fn users(mut rules: Rules, file: &[u8]) -> Result<Rules, Box<dyn Error>> {
+fn users(mut rules: Access, file: &[u8]) -> Result<Access, Box<dyn Error>> {
     for line in file.split(|&byte| byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {

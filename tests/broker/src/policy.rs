@@ -86,7 +86,7 @@ impl Policy for Anyone {}
 
 /// Passwords and forbidden topics.
 #[derive(Clone, Debug, Default)]
-pub struct Rules {
+pub struct Access {
     /// The password of each user. If there are any, nobody else may connect.
     passwords: BTreeMap<Vec<u8>, Vec<u8>>,
     deny_subscribe: Vec<TopicFilter>,
@@ -94,7 +94,7 @@ pub struct Rules {
     response_information: Option<Text>,
 }
 
-impl Rules {
+impl Access {
     /// Adds a user.
     #[must_use]
     pub fn user(mut self, name: impl Into<Vec<u8>>, password: impl Into<Vec<u8>>) -> Self {
@@ -124,7 +124,7 @@ impl Rules {
     }
 }
 
-impl Policy for Rules {
+impl Policy for Access {
     fn connect(
         &mut self,
         _client: &Text,

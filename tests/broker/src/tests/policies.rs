@@ -2,11 +2,11 @@ use mqtt_sansio::packet::Auth;
 use mqtt_sansio::property::ConnAckProperties;
 
 use super::*;
-use crate::{AuthStep, Rules};
+use crate::{Access, AuthStep};
 
 #[test]
 fn passwords() {
-    let mut net = Net::with_policy(Rules::default().user("u", "secret"));
+    let mut net = Net::with_policy(Access::default().user("u", "secret"));
     for version in BOTH {
         for (user, password, expected) in [
             (None, None, ReasonCode::NotAuthorized),
@@ -30,7 +30,7 @@ fn passwords() {
 #[test]
 fn forbidden_topics() {
     let filter = |filter: &str| filter.parse().unwrap();
-    let rules = Rules::default().deny_subscribe(filter("secret/#"));
+    let rules = Access::default().deny_subscribe(filter("secret/#"));
     let mut net = Net::with_policy(rules.deny_publish(filter("+/secret")));
     let mut watcher = net.join(Version::V5, "watcher");
     net.subscribe(&mut watcher, "#", QoS::AtMostOnce);
@@ -62,7 +62,7 @@ fn forbidden_topics() {
 
 #[test]
 fn response_information() {
-    let rules = Rules::default().response_information("answers".parse().unwrap());
+    let rules = Access::default().response_information("answers".parse().unwrap());
     let mut net = Net::with_policy(rules);
     for (asks, told) in [
         (None, None),
