@@ -16,8 +16,13 @@ use crate::process::{Process, patience, program};
 pub(crate) struct Broker {
     start: fn() -> Running,
     running: OnceLock<Running>,
+    /// Whether only [`USER`] gets in.
+    pub(crate) users_only: bool,
+    /// What it grants to who asks for more, as a server may.
+    pub(crate) highest_qos: u8,
 }
 
+pub(crate) const USER: &str = "user@localhost";
 pub(crate) const PASSWORD: &str = "secret";
 
 /// Where a broker listens, and what ends with this value.
@@ -31,12 +36,18 @@ impl Broker {
         Self {
             start,
             running: OnceLock::new(),
+            users_only: false,
+            highest_qos: 2,
         }
     }
 
     /// The same, with a process of its own.
     pub(crate) fn another(&self) -> Self {
-        Self::new(self.start)
+        Self {
+            users_only: self.users_only,
+            highest_qos: self.highest_qos,
+            ..Self::new(self.start)
+        }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -105,7 +116,7 @@ fn start_mosquitto(port: u16) -> (Process, [PathBuf; 2]) {
     let status = Command::new(program("mosquitto_passwd").unwrap())
         .args(["-b", "-c"])
         .arg(&passwords)
-        .args(["user", PASSWORD])
+        .args([USER, PASSWORD])
         .status();
     assert!(status.unwrap().success(), "mosquitto_passwd");
     let lines = format!(
@@ -121,7 +132,7 @@ fn start_mosquitto(port: u16) -> (Process, [PathBuf; 2]) {
 
 /// A broker that a script runs, which prints its port.
 pub(crate) fn script(command: Command) -> Running {
-    let process = Process::start(command);
+    let process = Process::start(command).ending_with_input();
     let port = process.find("port", |line| {
         let told: serde_json::Value = serde_json::from_str(line).ok()?;
         u16::try_from(told["port"].as_u64()?).ok()
