@@ -148,6 +148,7 @@ pub(crate) fn all() -> Vec<Cell> {
                 let can = match scenario.who {
                     Who::Anyone => true,
                     Who::Ours => client.peer.name == peers::OURS,
+                    Who::Bridge => client.peer.name == peers::MOSQUITTO_CLIENTS,
                     Who::Refused => !broker.peer.versions.contains(&version),
                 };
                 if can && scenario.versions.contains(&version) {

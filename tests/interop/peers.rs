@@ -66,7 +66,7 @@ impl Lack {
     }
 }
 
-const MOSQUITTO_CLIENTS: &[Lack] = &[
+const MOSQUITTO_SUB: &[Lack] = &[
     no_way("unsubscribe", "mosquitto_sub has no command for it"),
     no_way("take_over", "mosquitto_sub connects again without a word"),
     lack(
@@ -255,6 +255,7 @@ pub(crate) struct BrokerPeer {
 }
 
 pub(crate) const OURS: &str = "mqtt-sansio";
+pub(crate) const MOSQUITTO_CLIENTS: &str = "mosquitto-clients";
 
 impl Peer {
     fn new(name: &'static str, version: Result<String, String>, lacks: &'static [Lack]) -> Self {
@@ -312,7 +313,7 @@ impl BrokerPeer {
 pub(crate) fn clients() -> [ClientPeer; 5] {
     let mosquitto =
         debian("mosquitto_pub", "--help").and_then(|_| debian("mosquitto_sub", "--help"));
-    let mosquitto = Peer::new("mosquitto-clients", mosquitto, MOSQUITTO_CLIENTS);
+    let mosquitto = Peer::new(MOSQUITTO_CLIENTS, mosquitto, MOSQUITTO_SUB);
     let paho = Peer::new("paho-mqtt", python_package("paho-mqtt"), PAHO);
     let aiomqtt = Peer::new("aiomqtt", python_package("aiomqtt"), AIOMQTT);
     let mqttjs = Peer::new("MQTT.js", node_package("mqtt"), &[]);

@@ -6,6 +6,7 @@ use mqtt_sansio::connection::Closed;
 use mqtt_sansio::packet::ConnAck;
 use mqtt_sansio::{ReasonCode, Version};
 
+use crate::bridge;
 use crate::brokers::{PASSWORD, USER};
 use crate::link::{Link, Message, Opening};
 use crate::ours::OurLink;
@@ -30,6 +31,8 @@ pub(crate) enum Who {
     Anyone,
     /// Only this crate's client can be asked to do it.
     Ours,
+    /// The client is a broker as well, which can be a bridge to another.
+    Bridge,
     /// The broker does not speak the version.
     Refused,
 }
@@ -97,6 +100,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             "late",
             "1,000 messages acknowledged late, with Receive Maximum 5",
             v5::late,
+        )
+    },
+    Scenario {
+        who: Who::Bridge,
+        ..both(
+            "bridge",
+            "as a bridge with its defaults: 100 of QoS 2 each way, each once",
+            bridge::run,
         )
     },
     REFUSED_VERSION,
