@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mqtt_sansio::{ReasonCode, Text};
+use mqtt_sansio::{ReasonCode, Text, Version};
 use reference_broker::{Broker as Reference, Config, Policy, serve};
 
 use crate::process::{Process, patience, program};
@@ -16,13 +16,18 @@ use crate::process::{Process, patience, program};
 pub(crate) struct Broker {
     start: fn() -> Running,
     running: OnceLock<Running>,
+    /// Whether only [`USER`] gets in.
+    pub(crate) users_only: bool,
+    /// What it grants to who asks for more, as a server may.
+    pub(crate) highest_qos: u8,
 }
 
+pub(crate) const USER: &str = "user@localhost";
 pub(crate) const PASSWORD: &str = "secret";
 
 /// Where a broker listens, and what ends with this value.
 pub(crate) struct Running {
-    port: u16,
+    pub(crate) port: u16,
     _process: Option<std::sync::Mutex<Process>>,
 }
 
@@ -31,12 +36,18 @@ impl Broker {
         Self {
             start,
             running: OnceLock::new(),
+            users_only: false,
+            highest_qos: 2,
         }
     }
 
     /// The same, with a process of its own.
     pub(crate) fn another(&self) -> Self {
-        Self::new(self.start)
+        Self {
+            users_only: self.users_only,
+            highest_qos: self.highest_qos,
+            ..Self::new(self.start)
+        }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -72,13 +83,29 @@ pub(crate) fn reference() -> Running {
 }
 
 pub(crate) fn mosquitto() -> Running {
+    mosquitto_with("")
+}
+
+/// A mosquitto that is a bridge to the broker at this port, too. But for the time in which it comes
+/// back, all is as it is by default.
+pub(crate) fn bridge(to: u16, version: Version) -> Running {
+    let version = match version {
+        Version::V311 => "",
+        _ => "bridge_protocol_version mqttv50\n",
+    };
+    mosquitto_with(&format!(
+        "connection bridge\naddress 127.0.0.1:{to}\ntopic # both 2\nrestart_timeout 1\n{version}"
+    ))
+}
+
+fn mosquitto_with(lines: &str) -> Running {
     let deadline = Instant::now() + patience();
     loop {
         // It cannot say which port the system would choose: this one has just been free.
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let (mut process, files) = start_mosquitto(port);
+        let (mut process, files) = start_mosquitto(port, lines);
         while !process.has_ended() {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 for file in files {
@@ -97,7 +124,7 @@ pub(crate) fn mosquitto() -> Running {
     }
 }
 
-fn start_mosquitto(port: u16) -> (Process, [PathBuf; 2]) {
+fn start_mosquitto(port: u16, more: &str) -> (Process, [PathBuf; 2]) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     // Other runs have other files.
     let passwords = folder.join(format!("mosquitto-{port}.passwords"));
@@ -105,12 +132,12 @@ fn start_mosquitto(port: u16) -> (Process, [PathBuf; 2]) {
     let status = Command::new(program("mosquitto_passwd").unwrap())
         .args(["-b", "-c"])
         .arg(&passwords)
-        .args(["user", PASSWORD])
+        .args([USER, PASSWORD])
         .status();
     assert!(status.unwrap().success(), "mosquitto_passwd");
     let lines = format!(
         "listener {port} 127.0.0.1\nallow_anonymous true\npassword_file {}\nuser root\n\
-         persistence false\nset_tcp_nodelay true\nlog_dest none\n",
+         persistence false\nset_tcp_nodelay true\nlog_dest none\n{more}",
         passwords.display()
     );
     std::fs::write(&config, lines).unwrap();
@@ -121,7 +148,7 @@ fn start_mosquitto(port: u16) -> (Process, [PathBuf; 2]) {
 
 /// A broker that a script runs, which prints its port.
 pub(crate) fn script(command: Command) -> Running {
-    let process = Process::start(command);
+    let process = Process::start(command).ending_with_input();
     let port = process.find("port", |line| {
         let told: serde_json::Value = serde_json::from_str(line).ok()?;
         u16::try_from(told["port"].as_u64()?).ok()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mqtt_sansio::Version;
 
 use crate::outcome;
-use crate::peers::{self, BrokerPeer, ClientPeer, Peer};
+use crate::peers::{self, BrokerPeer, ClientPeer, Lack, Peer};
 use crate::process::impatiently;
 use crate::scenarios::{REFUSED_VERSION, SCENARIOS, Scenario, Who};
 use crate::setting::Setting;
@@ -27,7 +27,18 @@ pub(crate) enum State {
     /// A peer does not do this.
     NotOffered(String),
     /// A peer is known to do this in another way, so that the scenario fails and shows this.
-    Otherwise(String, &'static str),
+    Otherwise(String, Lack),
+}
+
+/// How a scenario went.
+#[derive(Clone, Copy)]
+pub(crate) enum Went {
+    /// As it should.
+    Well,
+    /// As the peer is known to do it.
+    Otherwise,
+    /// As it should, with settings that let the peer do it.
+    WithSettings,
 }
 
 pub(crate) const fn level(version: Version) -> &'static str {
@@ -45,11 +56,13 @@ impl Cell {
         let state = match (missing, lack) {
             (_, Some((why, None))) => State::NotOffered(why),
             (Some(missing), _) => State::Missing(missing.clone()),
-            (None, Some((why, Some(shows)))) => State::Otherwise(why, shows),
+            (None, Some((why, Some(lack)))) => State::Otherwise(why, lack),
             (None, None) => State::There,
         };
         let (client_name, broker_name) = (client.peer.name, broker.peer.name);
-        let name = [client_name, broker_name, level(version), scenario.name].join("-");
+        // Some brokers take a dot for a slash.
+        let level = level(version).replace('.', "");
+        let name = [client_name, broker_name, &level, scenario.name].join("-");
         Self {
             client: client_name,
             broker: broker_name,
@@ -64,25 +77,30 @@ impl Cell {
                 },
                 version,
                 name,
+                set: |connection| connection,
             },
         }
     }
 
-    /// Runs the scenario. Returns whether it goes as it should, or else as a peer is known to do it.
-    pub(crate) fn run(&self) -> Result<bool, String> {
+    /// Runs the scenario and, if it goes as the peer is known to do it, again with the settings for
+    /// that.
+    pub(crate) fn run(&self) -> Result<Went, String> {
         if let State::Missing(why) = &self.state {
             return Err(why.clone());
         }
-        let run = || outcome::of(|| (self.scenario.run)(&self.setting));
-        let State::Otherwise(_, shows) = &self.state else {
-            return run().map(|()| true);
+        let run = |setting: &Setting| outcome::of(|| (self.scenario.run)(setting));
+        let State::Otherwise(_, lack) = &self.state else {
+            return run(&self.setting).map(|()| Went::Well);
         };
         self.setting.client.start();
         self.setting.broker.port();
-        match impatiently(run) {
-            Err(message) if message.contains(shows) => Ok(false),
+        match (impatiently(|| run(&self.setting)), lack.settings) {
+            (Err(message), None) if message.contains(lack.shows) => Ok(Went::Otherwise),
+            (Err(message), Some((_, set))) if message.contains(lack.shows) => {
+                run(&self.setting.with(set)).map(|()| Went::WithSettings)
+            }
             // Another version of the peer may do better.
-            outcome => outcome.map(|()| true),
+            (outcome, _) => outcome.map(|()| Went::Well),
         }
     }
 
@@ -98,8 +116,8 @@ impl Cell {
 }
 
 impl Peer {
-    /// What it does instead, and what that shows.
-    fn lack(&self, scenario: Scenario, version: Version) -> Option<(String, Option<&'static str>)> {
+    /// What it does instead, and how that is known if it can be asked at all.
+    fn lack(&self, scenario: Scenario, version: Version) -> Option<(String, Option<Lack>)> {
         let speaks = self.versions.contains(&version);
         if !speaks && scenario.name != REFUSED_VERSION.name {
             return Some((
@@ -110,7 +128,11 @@ impl Peer {
         let mut lacks = self.lacks.iter();
         let lack = lacks
             .find(|lack| lack.scenario == scenario.name && lack.versions.contains(&version))?;
-        Some((format!("{}: {}", self.name, lack.why), lack.shows))
+        let with = lack
+            .settings
+            .map(|(name, _)| format!("; it works with {name}"));
+        let why = format!("{}: {}{}", self.name, lack.why, with.unwrap_or_default());
+        Some((why, (!lack.shows.is_empty()).then_some(*lack)))
     }
 }
 
@@ -126,6 +148,7 @@ pub(crate) fn all() -> Vec<Cell> {
                 let can = match scenario.who {
                     Who::Anyone => true,
                     Who::Ours => client.peer.name == peers::OURS,
+                    Who::Bridge => client.peer.name == peers::MOSQUITTO_CLIENTS,
                     Who::Refused => !broker.peer.versions.contains(&version),
                 };
                 if can && scenario.versions.contains(&version) {

@@ -31,6 +31,9 @@ pub(crate) fn to_connect(opening: &Opening) -> Connect {
         if opening.alias_maximum > 0 {
             properties = properties.topic_alias_maximum(opening.alias_maximum);
         }
+        if let Some(maximum) = opening.receive_maximum {
+            properties = properties.receive_maximum(maximum);
+        }
         connect.properties = properties.build();
     }
     connect.will = opening.will.as_ref().map(|message| {

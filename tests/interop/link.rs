@@ -1,6 +1,7 @@
 //! What every client can be asked to do, ours and those of others.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use mqtt_sansio::Version;
@@ -57,6 +58,8 @@ pub(crate) struct Opening {
     pub(crate) session_expiry: u32,
     pub(crate) keep_alive: u16,
     pub(crate) alias_maximum: u16,
+    /// In 5.0, and of this crate's client alone.
+    pub(crate) receive_maximum: Option<NonZeroU16>,
     pub(crate) will: Option<Message>,
     /// With the highest QoS of each.
     pub(crate) filters: Vec<(String, u8)>,
@@ -73,6 +76,7 @@ impl Opening {
             session_expiry: 0,
             keep_alive: 30,
             alias_maximum: 0,
+            receive_maximum: None,
             will: None,
             filters: Vec::new(),
             subscription_id: None,

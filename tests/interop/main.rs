@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+mod bridge;
 mod brokers;
 mod cells;
 mod convert;

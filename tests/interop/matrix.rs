@@ -5,14 +5,14 @@ use std::sync::Mutex;
 use std::thread;
 
 use crate::THREADS;
-use crate::cells::{Cell, State, level};
+use crate::cells::{Cell, State, Went, level};
 use crate::peers::{self, BOTH, OURS, Peer};
 use crate::scenarios::SCENARIOS;
 
 /// A cell and how it went.
 struct Tried {
     cell: Cell,
-    outcome: Option<Result<bool, String>>,
+    outcome: Option<Result<Went, String>>,
 }
 
 /// Runs all cells and prints them. Fails if one of them does.
@@ -119,7 +119,8 @@ fn field(tried: &Tried, notes: &mut Vec<String>) -> String {
     match (&tried.cell.state, &tried.outcome) {
         (State::Missing(_), _) => "not checked".to_owned(),
         (State::NotOffered(why), _) => format!("- [{}]", note(why)),
-        (State::Otherwise(why, _), Some(Ok(false))) => format!("no [{}]", note(why)),
+        (State::Otherwise(why, _), Some(Ok(Went::Otherwise))) => format!("no [{}]", note(why)),
+        (State::Otherwise(why, _), Some(Ok(Went::WithSettings))) => format!("set [{}]", note(why)),
         (_, Some(Ok(_))) => "yes".to_owned(),
         (_, Some(Err(_)) | None) => "FAILED".to_owned(),
     }

@@ -10,7 +10,7 @@ use mqtt_sansio::connection::client::Connection;
 use mqtt_sansio::connection::{Answer, Closed, Event, Incoming, Outcome};
 use mqtt_sansio::packet::{Disconnect, SubAck, Subscriptions, TopicFilters};
 use mqtt_sansio::property::{SubscribeProperties, SubscriptionId, TopicAlias};
-use mqtt_sansio::session::CallId;
+use mqtt_sansio::session::{CallId, Token};
 use mqtt_sansio::topic::TopicFilter;
 use mqtt_sansio::{QoS, ReasonCode, Version};
 
@@ -21,12 +21,15 @@ use crate::process::patience;
 /// The largest packet that is taken.
 const MAXIMUM_PACKET_SIZE: u32 = 16 << 20;
 
-/// This crate's client.
-pub(crate) struct Ours;
+/// This crate's client, with settings that a peer needs.
+pub(crate) struct Ours(pub(crate) Set);
+
+/// Sets what a peer needs.
+pub(crate) type Set = fn(Connection) -> Connection;
 
 impl Client for Ours {
     fn open(&self, port: u16, opening: &Opening) -> Result<Box<dyn Link>, u8> {
-        let mut link = OurLink::new(port, opening.version);
+        let mut link = OurLink::new(port, opening.version).set(self.0);
         match link.connect(opening) {
             Ok(()) => link.subscribe(opening),
             Err(Closed::Refused(connack)) => return Err(connack.reason.to_u8()),
@@ -50,6 +53,10 @@ pub(crate) struct OurLink {
     closed: Option<Closed>,
     /// Whether the last PUBLISH may be a repeated one.
     pub(crate) dup: bool,
+    /// With the time when each is to be acknowledged.
+    unanswered: VecDeque<(Instant, Token)>,
+    /// How long after it has come a message is acknowledged.
+    pub(crate) late: Duration,
 }
 
 impl OurLink {
@@ -67,7 +74,14 @@ impl OurLink {
             events: VecDeque::new(),
             closed: None,
             dup: false,
+            unanswered: VecDeque::new(),
+            late: Duration::ZERO,
         }
+    }
+
+    pub(crate) fn set(mut self, set: Set) -> Self {
+        self.connection = set(self.connection);
+        self
     }
 
     /// Announces no limit, so that CONNECT has no properties.
@@ -168,7 +182,9 @@ impl OurLink {
             return;
         };
         let timeout = self.connection.next_timeout().map(|at| self.start + at);
-        let until = timeout.unwrap_or(deadline).min(deadline);
+        let answer = self.unanswered.front().map(|(at, _)| *at);
+        let until = [timeout, answer].into_iter().flatten().min();
+        let until = until.unwrap_or(deadline).min(deadline);
         let wait = until.saturating_duration_since(Instant::now());
         // Zero would be no timeout at all.
         let wait = wait.max(Duration::from_millis(1));
@@ -184,9 +200,17 @@ impl OurLink {
         while let Some(incoming) = self.connection.handle_bytes(now, &mut self.received) {
             if let Incoming::Message(message, token) = incoming {
                 self.dup = token.dup();
-                self.connection.acknowledge(token).unwrap();
+                self.unanswered
+                    .push_back((Instant::now() + self.late, token));
                 self.messages.push_back(from_message(&message, token));
             }
+        }
+        while let Some((at, token)) = self.unanswered.front().copied() {
+            if at > Instant::now() {
+                break;
+            }
+            self.unanswered.pop_front();
+            self.connection.acknowledge(token).unwrap();
         }
         self.connection.handle_timeout(self.start.elapsed());
         self.flush();
@@ -238,6 +262,23 @@ impl OurLink {
         id
     }
 
+    /// Sends messages at once, as many as may be in flight.
+    pub(crate) fn send_all(&mut self, messages: &[Message]) -> Vec<CallId> {
+        messages.iter().map(|message| self.send(message)).collect()
+    }
+
+    /// Waits until messages of QoS 1 or 2 are acknowledged.
+    pub(crate) fn wait_accepted(&mut self, calls: Vec<CallId>) {
+        for id in calls {
+            let outcome = self.wait_completed(id);
+            assert!(
+                matches!(outcome, Outcome::Accepted(_)),
+                "{outcome:?}, since the connection is over: {:?}",
+                self.closed
+            );
+        }
+    }
+
     /// Waits until a message that was sent is acknowledged, or gone at QoS 0.
     pub(crate) fn wait_completed(&mut self, id: CallId) -> Outcome {
         self.wait("acknowledgement", |link| {
@@ -256,10 +297,9 @@ impl Link for OurLink {
 
     fn publish(&mut self, message: &Message) {
         let id = self.send(message);
-        let outcome = self.wait_completed(id);
         match message.qos {
-            0 => assert_eq!(outcome, Outcome::Sent),
-            _ => assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}"),
+            0 => assert_eq!(self.wait_completed(id), Outcome::Sent),
+            _ => self.wait_accepted(vec![id]),
         }
     }
 
@@ -296,6 +336,7 @@ impl Link for OurLink {
     }
 
     fn cut(&mut self) {
+        self.unanswered.clear();
         self.connection.handle_close();
         if let Some(stream) = self.stream.take() {
             stream.shutdown(Shutdown::Both).unwrap();

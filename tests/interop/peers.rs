@@ -1,15 +1,16 @@
 //! The peers: where they are, which version they have, and what they do not offer.
 
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use mqtt_sansio::Version;
+use mqtt_sansio::{Rule, Rules, Version};
 
 use crate::brokers::{self, Broker, Running};
 use crate::link::Client;
 use crate::mosquitto::Mosquitto;
-use crate::ours::Ours;
+use crate::ours::{Ours, Set};
 use crate::process::program;
 use crate::script::Script;
 
@@ -29,8 +30,10 @@ pub(crate) struct Lack {
     pub(crate) scenario: &'static str,
     pub(crate) versions: &'static [Version],
     pub(crate) why: &'static str,
-    /// What the scenario fails with, if the peer can be asked at all.
-    pub(crate) shows: Option<&'static str>,
+    /// What the scenario fails with; nothing if the peer cannot be asked at all.
+    pub(crate) shows: &'static str,
+    /// With which settings of this crate's client it works all the same, and their names.
+    pub(crate) settings: Option<(&'static str, Set)>,
 }
 
 pub(crate) const BOTH: &[Version] = &[Version::V311, Version::V5];
@@ -47,18 +50,23 @@ const fn lack(
         scenario,
         versions,
         why,
-        shows: Some(shows),
+        shows,
+        settings: None,
     }
 }
 
 const fn no_way(scenario: &'static str, why: &'static str) -> Lack {
-    Lack {
-        shows: None,
-        ..lack(scenario, BOTH, "", why)
+    lack(scenario, BOTH, "", why)
+}
+
+impl Lack {
+    const fn works_with(mut self, name: &'static str, set: Set) -> Self {
+        self.settings = Some((name, set));
+        self
     }
 }
 
-const MOSQUITTO_CLIENTS: &[Lack] = &[
+const MOSQUITTO_SUB: &[Lack] = &[
     no_way("unsubscribe", "mosquitto_sub has no command for it"),
     no_way("take_over", "mosquitto_sub connects again without a word"),
     lack(
@@ -91,6 +99,24 @@ const AIOMQTT: &[Lack] = &[lack(
 
 const MOSQUITTO: &[Lack] = &[
     lack(
+        "burst",
+        V311,
+        "no message",
+        "it acknowledges more than 20 at once, and loses them [MQTT-4.3.3-2]",
+    )
+    .works_with("`max_in_flight` 20", |connection| {
+        connection.max_in_flight(NonZeroU16::new(20).unwrap())
+    }),
+    lack(
+        "late",
+        V5,
+        "ReceiveMaximumExceeded",
+        "it sends more than Receive Maximum [MQTT-3.3.4-9]",
+    )
+    .works_with("`Rule::ReceiveMaximum` let go", |connection| {
+        connection.rules(Rules::STRICT.without(Rule::ReceiveMaximum))
+    }),
+    lack(
         "take_over",
         V5,
         "the reason in DISCONNECT",
@@ -108,14 +134,14 @@ const AEDES: &[Lack] = &[
     lack(
         "lower_qos",
         V311,
-        "left: mqtt-sansio-aedes-3.1.1-lower_qos/all qos 2",
-        "a filter with wildcards does not lower the QoS",
+        "left: mqtt-sansio-aedes-311-lower_qos/all qos 2",
+        "a filter with wildcards does not lower the QoS [MQTT-3.8.4-6]",
     ),
     lack(
         "redelivery",
         V311,
         "not marked as repeated",
-        "it comes again and once, but without DUP",
+        "it comes again and once, but without DUP [MQTT-3.3.1-1]",
     ),
 ];
 
@@ -123,8 +149,8 @@ const AMQTT: &[Lack] = &[
     lack(
         "lower_qos",
         V311,
-        "left: mqtt-sansio-amqtt-3.1.1-lower_qos/all qos 1",
-        "it raises the QoS to that of the subscription",
+        "left: mqtt-sansio-amqtt-311-lower_qos/all qos 1",
+        "it raises the QoS to that of the subscription [MQTT-3.8.4-6]",
     ),
     lack(
         "retained",
@@ -136,10 +162,84 @@ const AMQTT: &[Lack] = &[
         "resume",
         V311,
         "queued qos 2 retained",
-        "what was queued comes with RETAIN and at the QoS of the subscription",
+        "what was queued comes with RETAIN [MQTT-3.3.1-9] and at the QoS of the subscription",
     ),
-    lack("take_over", V311, "no end", "the first connection stays"),
-    lack("redelivery", V311, "no message", "it does not come again"),
+    lack(
+        "take_over",
+        V311,
+        "no end",
+        "the first connection stays [MQTT-3.1.4-2]",
+    ),
+    lack(
+        "redelivery",
+        V311,
+        "no message",
+        "it does not come again [MQTT-4.4.0-1]",
+    ),
+];
+
+const ACTIVEMQ: &[Lack] = &[forgets("resume"), forgets("resend"), forgets("redelivery")];
+
+const fn forgets(scenario: &'static str) -> Lack {
+    lack(
+        scenario,
+        V311,
+        "Session Present is 0",
+        "it never says Session Present, though it has the session [MQTT-3.2.2-2]",
+    )
+}
+
+const RABBITMQ: &[Lack] = &[
+    at_qos_2("burst"),
+    at_qos_2("qos_2"),
+    at_qos_2("lower_qos"),
+    at_qos_2("large_16_kib"),
+    at_qos_2("resume"),
+    // With the rule let go it arrives twice, since it is one of QoS 1.
+    lack("resend", V311, "PubAck", NO_QOS_2),
+    at_qos_2("redelivery"),
+    lack(
+        "take_over",
+        V311,
+        "over before SUBACK",
+        "of 25 times, once it closes the new connection as well",
+    ),
+    lack(
+        "refused_version",
+        V5,
+        "left: Err(Lost)",
+        "it closes the connection without CONNACK [MQTT-3.1.2-2]",
+    ),
+];
+
+const NO_QOS_2: &str = "it answers a PUBLISH of QoS 2 with PUBACK [MQTT-4.3.3-2]";
+
+const fn at_qos_2(scenario: &'static str) -> Lack {
+    lack(scenario, V311, "PubAck", NO_QOS_2)
+        .works_with("`Rule::PubAckAtQoS2` let go", |connection| {
+            connection.rules(Rules::STRICT.without(Rule::PubAckAtQoS2))
+        })
+}
+
+const EJABBERD: &[Lack] = &[
+    lack(
+        "expiry",
+        V5,
+        "\"1 s\"",
+        "it delivers a message whose time is over [MQTT-3.3.2-5]",
+    ),
+    lack(
+        "alias_to_client",
+        V5,
+        "the broker uses no alias",
+        "it sends no aliases",
+    ),
+    lack(
+        "shared",
+        V5,
+        "SharedSubscriptionsNotSupported",
+        "it has no shared subscriptions, and says so",
+    ),
 ];
 
 pub(crate) struct ClientPeer {
@@ -155,6 +255,7 @@ pub(crate) struct BrokerPeer {
 }
 
 pub(crate) const OURS: &str = "mqtt-sansio";
+pub(crate) const MOSQUITTO_CLIENTS: &str = "mosquitto-clients";
 
 impl Peer {
     fn new(name: &'static str, version: Result<String, String>, lacks: &'static [Lack]) -> Self {
@@ -185,6 +286,23 @@ impl BrokerPeer {
         }
     }
 
+    /// A broker that Debian has, by its packages.
+    fn of_debian(
+        packages: &'static [&'static str],
+        start: fn() -> Running,
+        lacks: &'static [Lack],
+    ) -> Self {
+        let version = debian_packages(packages);
+        Self::new(Peer::new(packages[0], version, lacks), start)
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Broker)) -> Self {
+        let mut broker = self.broker.another();
+        set(&mut broker);
+        self.broker = Arc::new(broker);
+        self
+    }
+
     fn of_v311(mut self) -> Self {
         self.peer.versions = V311;
         self
@@ -195,12 +313,15 @@ impl BrokerPeer {
 pub(crate) fn clients() -> [ClientPeer; 5] {
     let mosquitto =
         debian("mosquitto_pub", "--help").and_then(|_| debian("mosquitto_sub", "--help"));
-    let mosquitto = Peer::new("mosquitto-clients", mosquitto, MOSQUITTO_CLIENTS);
+    let mosquitto = Peer::new(MOSQUITTO_CLIENTS, mosquitto, MOSQUITTO_SUB);
     let paho = Peer::new("paho-mqtt", python_package("paho-mqtt"), PAHO);
     let aiomqtt = Peer::new("aiomqtt", python_package("aiomqtt"), AIOMQTT);
     let mqttjs = Peer::new("MQTT.js", node_package("mqtt"), &[]);
     [
-        ClientPeer::new(Peer::new(OURS, own_version(), &[]), Ours),
+        ClientPeer::new(
+            Peer::new(OURS, own_version(), &[]),
+            Ours(|connection| connection),
+        ),
         ClientPeer::new(mosquitto, Mosquitto),
         ClientPeer::new(paho, Script::new(|| python("client_paho.py"))),
         ClientPeer::new(aiomqtt, Script::new(|| python("client_aiomqtt.py"))),
@@ -209,7 +330,7 @@ pub(crate) fn clients() -> [ClientPeer; 5] {
 }
 
 /// Our broker first.
-pub(crate) fn brokers() -> [BrokerPeer; 4] {
+pub(crate) fn brokers() -> [BrokerPeer; 7] {
     let reference = Peer::new("reference-broker", own_version(), &[]);
     let mosquitto = debian("mosquitto", "-h").and_then(|version| {
         let passwords = program("mosquitto_passwd");
@@ -227,6 +348,25 @@ pub(crate) fn brokers() -> [BrokerPeer; 4] {
             alone: true,
             ..BrokerPeer::new(amqtt, || brokers::script(python("broker_amqtt.py"))).of_v311()
         },
+        BrokerPeer::of_debian(
+            &["activemq", "libmqtt-client-java", "libosgi-core-java"],
+            || brokers::script(broker("activemq")),
+            ACTIVEMQ,
+        )
+        .of_v311(),
+        BrokerPeer::of_debian(
+            &["rabbitmq-server"],
+            || brokers::script(broker("rabbitmq")),
+            RABBITMQ,
+        )
+        .of_v311()
+        .with(|broker| broker.highest_qos = 1),
+        BrokerPeer::of_debian(
+            &["ejabberd"],
+            || brokers::script(broker("ejabberd")),
+            EJABBERD,
+        )
+        .with(|broker| broker.users_only = true),
     ]
 }
 
@@ -242,6 +382,29 @@ fn debian(name: &str, argument: &str) -> Result<String, String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let (_, rest) = text.split_once(" version ").unwrap_or_default();
     Ok(rest.split_whitespace().next().unwrap_or("?").to_owned())
+}
+
+/// Packages of Debian, by the version of the first.
+fn debian_packages(names: &[&str]) -> Result<String, String> {
+    let versions = names.iter().map(|name| {
+        let output = Command::new("dpkg-query")
+            .args([
+                "--show",
+                "--showformat",
+                "${db:Status-Status} ${Version}",
+                name,
+            ])
+            .output();
+        let output = output.map_err(|_| not_there(name))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text
+            .strip_prefix("installed ")
+            .ok_or_else(|| not_there(name))?;
+        let upstream = version.split(['+', '-']).next().unwrap_or_default();
+        Ok(upstream.to_owned())
+    });
+    let versions = versions.collect::<Result<Vec<_>, String>>()?;
+    Ok(versions[0].clone())
 }
 
 /// A package of Python, by the folder that its installation left.
@@ -290,6 +453,12 @@ fn node(script: &str) -> Command {
     let mut command = Command::new(program("node").unwrap());
     command.arg(here().join(script));
     command.env("INTEROP_PEERS", folder());
+    command
+}
+
+fn broker(name: &str) -> Command {
+    let mut command = Command::new(here().join("broker"));
+    command.arg(name);
     command
 }
 

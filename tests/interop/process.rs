@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,14 +25,18 @@ pub(crate) fn impatiently<T>(run: impl FnOnce() -> T) -> T {
     done
 }
 
-/// A process, killed when it is dropped.
+/// A process, which ends when it is dropped.
 pub(crate) struct Process {
     child: Child,
     /// What another thread writes, so that a peer that does not read holds nobody up.
     input: Sender<Vec<u8>>,
     lines: Option<Receiver<String>>,
     name: String,
+    ends_with_input: bool,
 }
+
+/// How long a process may take to end by itself.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 impl Process {
     pub(crate) fn start(mut command: Command) -> Self {
@@ -65,7 +69,14 @@ impl Process {
             input,
             lines: Some(lines),
             name,
+            ends_with_input: false,
         }
+    }
+
+    /// It is not killed, unless it goes on without its standard input: it has to tidy up.
+    pub(crate) fn ending_with_input(mut self) -> Self {
+        self.ends_with_input = true;
+        self
     }
 
     /// The lines that it prints, for somebody else to read.
@@ -110,20 +121,31 @@ impl Process {
 
     /// Ends its standard input and waits until it has ended. Returns its exit code.
     pub(crate) fn finish(mut self) -> Option<i32> {
+        let status = self.end(patience());
+        status
+            .unwrap_or_else(|| panic!("{} does not end", self.name))
+            .code()
+    }
+
+    /// Ends its standard input and waits.
+    fn end(&mut self, patience: Duration) -> Option<ExitStatus> {
         self.input = mpsc::channel().0;
-        let deadline = Instant::now() + patience();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
             }
-            assert!(Instant::now() < deadline, "{} does not end", self.name);
             thread::sleep(Duration::from_millis(2));
         }
+        None
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.ends_with_input {
+            self.end(LAST_WORDS);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

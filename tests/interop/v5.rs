@@ -1,8 +1,9 @@
 //! What is tried in 5.0 alone.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
-use crate::link::Message;
+use crate::link::{Link, Message};
 use crate::scenarios::mortal;
 use crate::setting::Setting;
 
@@ -56,7 +57,7 @@ pub(crate) fn expiry(setting: &Setting) {
     std::thread::sleep(Duration::from_millis(2_500));
     subscriber.reopen(&opening);
     let received = subscriber.receive();
-    assert_eq!(received.payload, b"100 s");
+    assert_eq!(received.payload, b"100 s", "{received:?}");
     let left = received.expiry.expect("the time that is left");
     assert!((80..=98).contains(&left), "{left} s are left");
 }
@@ -118,4 +119,22 @@ pub(crate) fn subscription_id(setting: &Setting) {
     setting.publisher().publish(&message);
     message.subscription_ids.push(128);
     assert_eq!(subscriber.receive(), message);
+}
+
+/// The broker has more waiting than it may send, and sends the next when one is acknowledged.
+pub(crate) fn late(setting: &Setting) {
+    let topic = setting.topic("late");
+    let mut opening = setting.subscribing("subscriber", &topic, 1);
+    opening.receive_maximum = NonZeroU16::new(5);
+    let mut subscriber = setting.ours(&opening);
+    subscriber.late = Duration::from_millis(3);
+    let messages: Vec<_> = (0..1_000)
+        .map(|at| Message::new(&topic, 1, format!("{at}")))
+        .collect();
+    let mut publisher = setting.ours(&setting.opening("publisher"));
+    let sent = publisher.send_all(&messages);
+    publisher.wait_accepted(sent);
+    for message in messages {
+        assert_eq!(subscriber.receive(), message);
+    }
 }
