@@ -92,6 +92,8 @@ pub struct Client {
     pinger: Pinger,
     /// True if the server is expected to have this session.
     known: bool,
+    /// True if Session Present 0 is not believed in 3.1.1.
+    assumes_session: bool,
     /// The client identifier of CONNECT, and of the session once it has one [MQTT-3.1.3-2].
     client_id: Text,
     session_id: Option<Text>,
@@ -102,6 +104,7 @@ impl Client {
         Self {
             pinger: Pinger::new(DEFAULT_RESPONSE_TIMEOUT),
             known,
+            assumes_session: false,
             client_id: Text::default(),
             session_id: None,
         }
@@ -157,6 +160,18 @@ impl<M: Publishable> Connection<M> {
     #[must_use]
     pub const fn keep_alive_margin(mut self, percent: u8) -> Self {
         self.role.pinger.margin = percent;
+        self
+    }
+
+    /// Takes Session Present as 1 in every CONNACK of 3.1.1 that may have it, for a server that has
+    /// the session and does not say so, such as ActiveMQ Classic.
+    ///
+    /// Exchanges go on then instead of ending with their outcome: 3.1.1 leaves it to the client what
+    /// to do (section 3.2.2.2 of 3.1.1). If the server has lost the session after all, a message
+    /// of QoS 2 may arrive twice, and subscriptions are missing.
+    #[must_use]
+    pub const fn assume_session_present(mut self) -> Self {
+        self.role.assumes_session = true;
         self
     }
 
@@ -297,6 +312,12 @@ impl<M: Publishable> Connection<M> {
         let unknown = !known && self.agreement.version == Version::V5;
         if session_present && (self.agreement.clean_start || unknown) {
             return Err(Violation::SessionPresent);
+        }
+        let may_assume = self.agreement.version == Version::V311 && !self.agreement.clean_start;
+        if self.role.assumes_session && may_assume && known && !session_present {
+            let mut connack = connack.to_owned();
+            connack.session_present = true;
+            return self.handle_conn_ack(&connack);
         }
         if !(session_present && known) {
             // [MQTT-3.2.2-5] [MQTT-3.1.2-4]

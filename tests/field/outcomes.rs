@@ -119,6 +119,58 @@ fn a25_a_clean_start_at_a_client_gives_back_what_was_begun() {
     });
 }
 
+/// 3.1.1 lets a client go on with its session although Session Present is 0.
+#[test]
+fn a20_a_server_that_never_says_session_present() {
+    each(|version, door| {
+        for assumes in [false, true] {
+            let end = client::Connection::new();
+            let end = if assumes {
+                end.assume_session_present()
+            } else {
+                end
+            };
+            let connect = asking(version, 0, true);
+            let mut client = client_with(version, door, connect, end, accepting(false));
+            let call = client.end.publish(QoS::AtLeastOnce, message("m")).unwrap();
+            assert_eq!(client.sent(), ["m 1 1"]);
+            client.cut();
+            client.events();
+            client
+                .end
+                .connect(version, asking(version, 0, true))
+                .unwrap();
+            assert_eq!(client.sent(), ["CONNECT"]);
+            client.receive(accepting(false));
+            let connected = client.events();
+            let present = connected.iter().find_map(|event| match event {
+                Event::Connected(connack) => Some(connack.session_present),
+                _ => None,
+            });
+            let goes_on = assumes && version == Version::V311;
+            assert_eq!(present, Some(goes_on));
+            if goes_on {
+                assert_eq!(client.sent(), ["m 1 1 again"]);
+                client.receive(pub_ack(1));
+                assert_eq!(client.outcomes(), [(call, ACCEPTED)]);
+            } else {
+                let lost = given_up(GivenUp::SessionLost, message("m"));
+                assert!(connected.contains(&Event::Published(call, lost)));
+                assert!(client.sent().is_empty());
+            }
+            // A clean start is believed.
+            client.cut();
+            client
+                .end
+                .connect(version, asking(version, 0, false))
+                .unwrap();
+            assert_eq!(client.sent(), ["CONNECT"]);
+            client.receive(accepting(false));
+            assert!(client.end.is_connected());
+        }
+    });
+}
+
 #[test]
 fn a25_every_answer_is_an_outcome() {
     fn check<R: Role>(mut wire: Wire<R>) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use mqtt_sansio::connection::client::Connection;
 use mqtt_sansio::{Rule, Rules, Version};
 
 use crate::brokers::{self, Broker, Running};
@@ -186,6 +187,10 @@ const fn forgets(scenario: &'static str) -> Lack {
         V311,
         "Session Present is 0",
         "it never says Session Present, though it has the session [MQTT-3.2.2-2]",
+    )
+    .works_with(
+        "`assume_session_present`",
+        Connection::assume_session_present,
     )
 }
 
