@@ -224,3 +224,21 @@ fn usage_of_one_client() {
     let away = net.broker.client_usage("a").unwrap();
     assert_eq!((away.connections, away.sessions, away.messages), (0, 1, 2));
 }
+
+/// What a client has not read is not kept for a connection that it ends.
+#[test]
+fn tails() {
+    for version in BOTH {
+        let mut net = Net::new(quiet());
+        let (mut a, mut b) = (net.join(version, "a"), net.join(version, "b"));
+        net.subscribe(&mut a, "t", QoS::ExactlyOnce);
+        let payload = "m".repeat(1_000);
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce].repeat(100) {
+            net.say(&mut b, qos, "t", &payload);
+        }
+        net.send(&a, Disconnect::new(ReasonCode::Success));
+        assert!(net.broker.is_closing(a.id));
+        let usage = net.broker.usage();
+        assert!(usage.tail_bytes < 1_000, "{usage:?}");
+    }
+}

@@ -326,3 +326,21 @@ fn come_at_once_for_several_filters() {
     came.sort();
     assert_eq!(came, expected);
 }
+
+/// No Local of a subscription that is answered in 5.0 does not count for what comes in 3.1.1.
+#[test]
+fn come_to_a_session_that_goes_on_in_311() {
+    let (mut net, librarian) = library();
+    net.cut(&librarian);
+    let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "librarian"));
+    let mut no_local = options(QoS::AtLeastOnce);
+    no_local.no_local = true;
+    net.subscribe_with(&mut a, "t/#", no_local, None);
+    assert_eq!(net.messages(&mut a), [""; 0]);
+    net.cut(&a);
+    let (mut a, _) = net.connect(Version::V311, lasting(Version::V311, "librarian"));
+    net.wait(seconds(1));
+    let mut all = net.messages(&mut a);
+    assert_eq!(all.len(), MANY - STEPS);
+    assert_eq!(all.remove(0), format!("t/{STEPS}=m q1 retained"));
+}

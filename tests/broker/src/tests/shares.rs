@@ -64,6 +64,11 @@ fn who_is_connected_comes_first() {
         (net.messages(&mut a).len(), net.messages(&mut b).len()),
         (1, 1)
     );
+    // Who is back is connected, and who is away again is not.
+    net.cut(&b);
+    net.say(&mut publisher, QoS::AtMostOnce, "t/1", "5");
+    net.say(&mut publisher, QoS::AtMostOnce, "t/1", "6");
+    assert_eq!(net.messages(&mut a).len(), 2);
 }
 
 #[test]

@@ -18,31 +18,43 @@ use reference_broker::{AuthStep, ConnectionId, Policy};
 
 const KIB: usize = 1024;
 
+/// Those whose name contains the first argument: `cargo test --test flood -- e6`.
 fn main() {
-    connections_without_connect();
-    authentication_without_end();
-    sessions();
-    subscriptions();
-    filters();
-    retained_topics();
-    retained_bytes();
-    names_of_publishers();
-    unreleased_messages();
-    unread_answers();
-    unread_pings();
-    unread_messages();
-    unacknowledged_messages();
-    user_properties();
-    subscription_identifiers();
-    aliases();
-    cases::e6_subscribe_with_one_filter_many_times();
-    cases::e6_subscribes_by_the_thousand();
-    cases::e7_shares_whose_members_are_away();
-    cases::e8_one_byte_behind_a_large_packet();
-    cases::e8_beginnings_of_packets();
-    cases::e9_retained_messages();
-    cases::e9_messages_that_wait();
-    cases::e9_subscriptions();
+    let which = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let which = which.unwrap_or_default();
+    macro_rules! floods {
+        ($($flood:path,)*) => {
+            $(if stringify!($flood).contains(&which) {
+                $flood();
+            })*
+        };
+    }
+    floods! {
+        connections_without_connect,
+        authentication_without_end,
+        sessions,
+        subscriptions,
+        filters,
+        retained_topics,
+        retained_bytes,
+        names_of_publishers,
+        unreleased_messages,
+        unread_answers,
+        unread_pings,
+        unread_messages,
+        unacknowledged_messages,
+        user_properties,
+        subscription_identifiers,
+        aliases,
+        cases::e6_subscribe_with_one_filter_many_times,
+        cases::e6_subscribes_by_the_thousand,
+        cases::e7_shares_whose_members_are_away,
+        cases::e8_one_byte_behind_a_large_packet,
+        cases::e8_beginnings_of_packets,
+        cases::e9_retained_messages,
+        cases::e9_messages_that_wait,
+        cases::e9_subscriptions,
+    }
 }
 
 /// Who has said nothing whole is told nothing; the oldest goes first.
