@@ -162,16 +162,20 @@ fn refused_clients_are_counted_until_they_are_gone() {
     drop(bad);
 }
 
+/// Tells other threads to end, also when a test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Keeps the machine busy.
 fn busily(run: impl FnOnce()) {
-    struct Stop<'a>(&'a AtomicBool);
-    impl Drop for Stop<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _stop = Stop(&stop);
         for _ in 0..4 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
@@ -179,7 +183,6 @@ fn busily(run: impl FnOnce()) {
                 }
             });
         }
-        let _stop = Stop(&stop);
         run();
     });
 }
@@ -234,6 +237,7 @@ fn who_sends_without_end_keeps_nobody_waiting() {
     let mut other = broker.join("other");
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _stop = Stop(&stop);
         for name in ["a", "b"] {
             let (mut flood, stop) = (broker.join(name), &stop);
             let messages = packet(0x30, b"\0\x01t").repeat(10_000);
@@ -245,7 +249,6 @@ fn who_sends_without_end_keeps_nobody_waiting() {
         }
         (0..20).for_each(|_| other.ping());
         drop(broker.join("another"));
-        stop.store(true, Ordering::Relaxed);
     });
 }
 
