@@ -1,5 +1,3 @@
-use alloc::boxed::Box;
-
 use super::error::{ConnectionError, Violation};
 use super::event::Event;
 use super::receive::Verdict;
@@ -94,9 +92,11 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     /// Returns whether an AUTH of this side waits to be sent.
     pub(super) fn is_auth_unsent(&mut self) -> bool {
-        let is_auth = |packet: &Box<Packet>| matches!(**packet, Packet::Auth(_));
-        let rare = self.outbox.get_rare();
-        rare.is_some_and(|rare| rare.answers.iter().any(is_auth))
+        let Some(rare) = self.outbox.get_rare() else {
+            return false;
+        };
+        let mut answers = rare.answers.iter();
+        answers.any(|packet| matches!(**packet, Packet::Auth(_)))
     }
 
     pub(super) fn is_turn(&self, of: Turn) -> bool {
