@@ -5,6 +5,7 @@ use crate::packet::{ConnAck, Connect, KeepAlive, Packet};
 use crate::property::Property;
 use crate::side::Side;
 use crate::text::Text;
+use crate::topic::TopicName;
 use crate::version::Version;
 
 /// The agreement of CONNECT and CONNACK for one network connection.
@@ -82,9 +83,29 @@ impl Agreement {
     }
 
     /// Returns whether a packet of the peer is no larger than the Maximum Packet Size of this side.
+    #[inline]
     pub(super) fn takes<B: AsRef<[u8]>>(&self, packet: &Packet<B>) -> bool {
-        let len = || packet.encoded_len(self.version);
-        self.own.maximum_packet_size.is_none() || len().is_ok_and(|len| self.own.fit(len))
+        // More than there is beside topic, properties and payload.
+        const REST: usize = 16;
+        let at_most = match packet {
+            _ if self.own.maximum_packet_size.is_none() => return true,
+            Packet::Publish(publish) => {
+                let topic = publish.topic.as_ref().map_or(0, TopicName::len);
+                REST + topic + publish.properties.byte_len() + publish.payload.as_ref().len()
+            }
+            Packet::PubAck(ack)
+            | Packet::PubRec(ack)
+            | Packet::PubRel(ack)
+            | Packet::PubComp(ack) => REST + ack.properties.byte_len(),
+            _ => return self.takes_exactly(packet),
+        };
+        self.own.fit(at_most) || self.takes_exactly(packet)
+    }
+
+    #[cold]
+    fn takes_exactly<B: AsRef<[u8]>>(&self, packet: &Packet<B>) -> bool {
+        let len = packet.encoded_len(self.version);
+        len.is_ok_and(|len| self.own.fit(len))
     }
 
     /// Completes the agreement with `connack`, sent or received by `side`.
