@@ -119,14 +119,6 @@ impl Agreement {
     /// Returns whether a packet of the peer is no larger than the Maximum Packet Size of this side.
     #[inline]
     pub(super) fn takes<B: AsRef<[u8]>>(&self, packet: &Packet<B>) -> bool {
-<<<<<<< HEAD
-        // The fixed header, the lengths, the packet identifier and a code are less than that.
-        const OTHERS: usize = 20;
-        let at_most = match packet {
-            Packet::Publish(publish) => {
-                let topic = publish.topic.as_ref().map_or(0, TopicName::len);
-                topic + publish.properties.byte_len() + publish.payload.as_ref().len()
-=======
         // More than there is beside topic, properties and payload.
         const REST: usize = 16;
         let at_most = match packet {
@@ -134,22 +126,14 @@ impl Agreement {
             Packet::Publish(publish) => {
                 let topic = publish.topic.as_ref().map_or(0, TopicName::len);
                 REST + topic + publish.properties.byte_len() + publish.payload.as_ref().len()
->>>>>>> w-gaps
             }
             Packet::PubAck(ack)
             | Packet::PubRec(ack)
             | Packet::PubRel(ack)
-<<<<<<< HEAD
-            | Packet::PubComp(ack) => ack.properties.byte_len(),
-            _ => usize::MAX - OTHERS,
-        };
-        self.own.fit(at_most + OTHERS) || self.takes_exactly(packet)
-=======
             | Packet::PubComp(ack) => REST + ack.properties.byte_len(),
             _ => return self.takes_exactly(packet),
         };
         self.own.fit(at_most) || self.takes_exactly(packet)
->>>>>>> w-gaps
     }
 
     #[cold]

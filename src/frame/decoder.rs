@@ -1,6 +1,6 @@
 use alloc::boxed::Box;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::Frame;
 use super::lenient::{self, Mend};
@@ -52,6 +52,9 @@ pub struct FrameDecoder {
 pub(super) enum State {
     /// The next byte is the first of a packet.
     Start,
+    /// As `Start`, for a decoder that lets rules go. It takes no quick path, so that the others need
+    /// not ask.
+    LenientStart,
     /// The first byte and some bytes of the remaining length have been looked at.
     Header(PartialHeader),
     /// The whole fixed header has been looked at.
@@ -135,6 +138,9 @@ impl FrameDecoder {
         self.rules = rules;
         self.expected.padded = rules.lets_go(Rule::ShortestLength);
         self.mend = Some(lenient::mend);
+        if matches!(self.state, State::Start) {
+            self.state = State::LenientStart;
+        }
     }
 
     /// The next of the rules that packets broke and that were let go, each reported once, if any.
@@ -214,7 +220,10 @@ impl FrameDecoder {
     /// Discards a packet that has begun, and an error: the next byte is the first of a packet. The
     /// version is kept.
     pub const fn reset(&mut self) {
-        self.state = State::Start;
+        self.state = match self.mend {
+            None => State::Start,
+            Some(_) => State::LenientStart,
+        };
         self.missing = 2;
     }
 
@@ -245,11 +254,7 @@ impl FrameDecoder {
             return self.decode_slowly(input);
         };
         *input = rest;
-        let parsed = Packet::parse(ctx, header, frame);
-        match &parsed {
-            Err(error) if self.mend.is_some() => Err(self.keep_mended(*error, header, frame)),
-            _ => parsed,
-        }
+        Packet::parse(ctx, header, frame)
     }
 
     #[inline(never)]
@@ -316,10 +321,20 @@ impl FrameDecoder {
     /// [`decode`](Self::decode). A packet that breaks a rule that is let go is encoded without what
     /// breaks it; the error is that of the packet if it cannot be.
     pub fn decode_frame(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
-        let Some(header) = self.next_header(input)? else {
-            return Ok(None);
+        let Some((ctx, header, ..)) = self.whole(input) else {
+            return self.decode_frame_slowly(input);
         };
         let bytes = input.split_to(header.packet_len()).freeze();
+        Packet::parse(ctx, header, &bytes)?;
+        let version = ctx.version;
+        Ok(Some(Frame { bytes, version }))
+    }
+
+    #[inline(never)]
+    fn decode_frame_slowly(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
+        let Some((header, bytes)) = self.split_slowly(input)? else {
+            return Ok(None);
+        };
         let parsed = self.context(header, &bytes).and_then(|ctx| {
             Packet::parse(ctx, header, &bytes)?;
             Ok(ctx.version)
@@ -342,43 +357,44 @@ impl FrameDecoder {
     ///
     /// As [`decode`](Self::decode).
     pub fn decode_shared(&mut self, input: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
-        let header = match self.whole(input) {
-            Some((_, header, frame, _)) => {
-                if let Some(packet) = Packet::parse_short(header.packet, header.body(frame)) {
-                    input.advance(header.packet_len());
-                    return Ok(Some(packet));
-                }
-                header
-            }
-            None => match self.header_slowly(input)? {
-                Some(header) => header,
-                None => return Ok(None),
-            },
+        let Some((ctx, header, frame, _)) = self.whole(input) else {
+            return self.decode_shared_slowly(input);
         };
-        let mut bytes = input.split_to(header.packet_len()).freeze();
-        let parsed = match self.context(header, &bytes) {
-            Ok(ctx) => Packet::parse_shared(ctx, header, &mut bytes),
-            Err(error) => Err(error),
-        };
-        match parsed {
-            Err(error) => self.recover(error, header, &bytes).map(Some),
-            parsed => parsed,
+        if let Some(packet) = Packet::parse_short(header.packet, header.body(frame)) {
+            input.advance(header.packet_len());
+            return Ok(Some(packet));
         }
-    }
-
-    #[inline]
-    fn next_header(&mut self, input: &mut BytesMut) -> Result<Option<Header>, DecodeError> {
-        match self.whole(input) {
-            Some((_, header, ..)) => Ok(Some(header)),
-            None => self.header_slowly(input),
-        }
+        let bytes = input.split_to(header.packet_len()).freeze();
+        Packet::parse_shared(ctx, header, bytes)
     }
 
     #[inline(never)]
-    fn header_slowly(&mut self, input: &mut BytesMut) -> Result<Option<Header>, DecodeError> {
+    fn decode_shared_slowly(
+        &mut self,
+        input: &mut BytesMut,
+    ) -> Result<Option<Packet>, DecodeError> {
+        let Some((header, bytes)) = self.split_slowly(input)? else {
+            return Ok(None);
+        };
+        let parsed = match self.context(header, &bytes) {
+            Ok(ctx) => Packet::parse(ctx, header, &bytes),
+            Err(error) => Err(error),
+        };
+        match parsed {
+            Ok(packet) => Ok(packet.map(|packet| packet.map(|&field| bytes.slice_ref(field)))),
+            Err(error) => self.recover(error, header, &bytes).map(Some),
+        }
+    }
+
+    /// Takes a packet and its header from the front of `input`.
+    fn split_slowly(
+        &mut self,
+        input: &mut BytesMut,
+    ) -> Result<Option<(Header, Bytes)>, DecodeError> {
         let skipped = self.skip(input.len());
         input.advance(skipped);
-        self.header(input)
+        let header = self.header(input)?;
+        Ok(header.map(|header| (header, input.split_to(header.packet_len()).freeze())))
     }
 
     /// The next packet, if it is of the common form: complete, allowed, with a fixed header of two
@@ -463,7 +479,7 @@ impl FrameDecoder {
                     self.missing = missing;
                     return Ok(None);
                 }
-                State::Start => {
+                State::Start | State::LenientStart => {
                     let Some(&first) = input.first() else {
                         return Ok(None);
                     };

@@ -111,9 +111,9 @@ impl Copy {
     fn parse(&mut self, decoder: &mut FrameDecoder) -> Result<Packet, DecodeError> {
         let (header, bytes) = self.header.with_body(&self.body);
         self.header = header;
-        let mut bytes = Bytes::from(bytes);
+        let bytes = Bytes::from(bytes);
         let ctx = decoder.context(header, &bytes)?;
-        match Packet::parse_shared(ctx, header, &mut bytes)? {
+        match Packet::parse_shared(ctx, header, bytes)? {
             Some(packet) => Ok(packet),
             None => Err(DecodeError::new(
                 DecodeErrorKind::Truncated,

@@ -192,23 +192,21 @@ impl Packet {
     /// If `bytes` are not exactly one packet of `version`.
     pub fn decode_shared(version: Version, bytes: Bytes) -> Result<Self, DecodeError> {
         let header = Header::only(version, &bytes)?;
-        let mut bytes = bytes;
-        let packet = Self::parse_shared(Context::either(version), header, &mut bytes)?;
+        let packet = Self::parse_shared(Context::either(version), header, bytes)?;
         Ok(packet.expect(PARSED))
     }
 
-    /// Parses the packet that `bytes` are, as [`parse`](Packet::parse) does. Takes the bytes, but
-    /// leaves them if they are no packet.
+    /// Parses the packet that `bytes` are, as [`parse`](Packet::parse) does.
     #[inline]
     pub(crate) fn parse_shared(
         ctx: Context,
         header: Header,
-        bytes: &mut Bytes,
+        bytes: Bytes,
     ) -> Result<Option<Self>, DecodeError> {
         if header.packet == PacketType::Publish {
             return Publish::parse_shared(ctx, header, bytes);
         }
-        match Packet::parse(ctx, header, bytes)? {
+        match Packet::parse(ctx, header, &bytes)? {
             Some(packet) => Ok(Some(packet.map(|&field| bytes.slice_ref(field)))),
             None => Ok(None),
         }

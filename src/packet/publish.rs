@@ -165,9 +165,9 @@ impl Publish {
     pub(super) fn parse_shared(
         ctx: Context,
         header: Header,
-        bytes: &mut Bytes,
+        bytes: Bytes,
     ) -> Result<Option<Packet>, DecodeError> {
-        let Some(Packet::Publish(publish)) = Publish::parse(ctx, header, bytes)? else {
+        let Some(Packet::Publish(publish)) = Publish::parse(ctx, header, &bytes)? else {
             return Ok(None);
         };
         let Publish {
@@ -180,7 +180,7 @@ impl Publish {
         let topic = publish.topic.as_ref().map(|topic| topic.map(share));
         let properties = publish.properties.map(share);
         let head_len = bytes.len() - publish.payload.len();
-        let mut payload = core::mem::take(bytes);
+        let mut payload = bytes;
         payload.advance(head_len);
         Ok(Some(Packet::Publish(Self {
             dup,
