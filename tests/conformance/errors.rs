@@ -82,7 +82,7 @@ fn errors_of_a_client_end_its_connection(version: Version) {
             (plain, "30 ~ 00 00 [23 00 01]", 0x82),
             (plain, "30 ~ 00 00 []", 0x82),
             (plain, "30 ~ 't/+' []", 0x81),
-            (plain, "82 ~ 00 01 [] 't/#/t' 00", 0x8F),
+            (plain, "82 ~ 00 01 [] 't/#/t' 00", 0x81),
             (plain, "82 ~ 00 01 [] '$share/g/t' 04", 0x82),
             (no_more, "34 ~ 't' 00 01 []", 0x9B),
             (no_more, "31 ~ 't' []", 0x9A),

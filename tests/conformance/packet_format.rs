@@ -117,7 +117,7 @@ fn client_takes_unused_identifiers(version: Version) {
 
 /// The broker, too.
 fn server_takes_unused_identifiers(version: Version) {
-    let net = Net::new();
+    let net = Net::with(|config| config.max_in_flight = 1_000);
     let mut client = net.connect(version, "a");
     client.subscribe("t", 2);
     let mut unacknowledged = BTreeSet::new();

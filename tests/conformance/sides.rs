@@ -41,7 +41,9 @@ impl Side {
     /// The broker and a client, which CONNECT and CONNACK tell these properties of their peer.
     pub(crate) fn both_limited(version: Version, limits: &str) -> [Self; 2] {
         // CONNACK is as short as can be.
-        let net = Net::with(|config| config.topic_alias_maximum = 0);
+        let net = Net::with(|config| {
+            (config.topic_alias_maximum, config.max_in_flight) = (0, 1_000);
+        });
         let mut other = net.connect(version, "other");
         other.subscribe("in", 0);
         let broker = Self::new(version, Some((net, other)), limits);
