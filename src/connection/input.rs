@@ -167,7 +167,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         let packet = self.decoder.take_mended()?;
         let version = self.decoder.version().unwrap_or(Version::V5);
         let verdict = self.judge(version, &packet).ok();
-        self.decoder.keep(packet);
+        self.decoder.keep(Some(packet));
         verdict
     }
 

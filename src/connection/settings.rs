@@ -93,7 +93,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// [`Rule::PacketTooLarge`](crate::Rule::PacketTooLarge) is let go, one message above the limit
     /// ends each connection on which the server sends it again.
     #[must_use]
-    pub const fn rules(mut self, rules: Rules) -> Self {
+    pub fn rules(mut self, rules: Rules) -> Self {
         self.decoder.set_rules(rules);
         self
     }

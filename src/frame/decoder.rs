@@ -38,14 +38,19 @@ pub struct FrameDecoder {
     pub(super) max_packet_size: u32,
     pub(super) max_connect_size: u32,
     pub(super) missing: usize,
-    pub(super) rules: Rules,
-    /// Makes a packet of bytes that break a rule that is let go. A decoder without such rules does
-    /// not link it.
-    mend: Option<Mend>,
+    /// What a decoder has that lets rules go. The others do not even link it.
+    lenient: Option<Box<Lenient>>,
+}
+
+#[derive(Clone, Debug)]
+struct Lenient {
+    rules: Rules,
+    /// Makes a packet of bytes that break a rule that is let go.
+    mend: Mend,
     /// The rules that were let go since the last poll, one bit each.
     let_go: u32,
     /// The packet for which the last call of `decode` returned an error that was let go.
-    mended: Option<Box<Packet>>,
+    mended: Option<Packet>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,10 +110,7 @@ impl FrameDecoder {
             max_packet_size: Self::DEFAULT_MAX_PACKET_SIZE,
             max_connect_size: Self::DEFAULT_MAX_CONNECT_SIZE,
             missing: 2,
-            rules: Rules::STRICT,
-            mend: None,
-            let_go: 0,
-            mended: None,
+            lenient: None,
         }
     }
 
@@ -129,15 +131,19 @@ impl FrameDecoder {
     /// acknowledged, and continues with the next packet. One that is too large is removed as its
     /// bytes arrive.
     #[must_use]
-    pub const fn rules(mut self, rules: Rules) -> Self {
+    pub fn rules(mut self, rules: Rules) -> Self {
         self.set_rules(rules);
         self
     }
 
-    pub(crate) const fn set_rules(&mut self, rules: Rules) {
-        self.rules = rules;
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
         self.expected.padded = rules.lets_go(Rule::ShortestLength);
-        self.mend = Some(lenient::mend);
+        self.lenient = Some(Box::new(Lenient {
+            rules,
+            mend: lenient::mend,
+            let_go: 0,
+            mended: None,
+        }));
         if matches!(self.state, State::Start) {
             self.state = State::LenientStart;
         }
@@ -145,25 +151,29 @@ impl FrameDecoder {
 
     /// The next of the rules that packets broke and that were let go, each reported once, if any.
     pub fn poll_let_go(&mut self) -> Option<Rule> {
-        let &rule = Rule::ALL.get(self.let_go.trailing_zeros() as usize)?;
-        self.let_go &= !rule.bit();
+        let lenient = self.lenient.as_mut()?;
+        let &rule = Rule::ALL.get(lenient.let_go.trailing_zeros() as usize)?;
+        lenient.let_go &= !rule.bit();
         Some(rule)
     }
 
     /// Reports that a rule was let go.
-    pub(crate) const fn note(&mut self, rule: Rule) {
-        self.let_go |= rule.bit();
+    pub(crate) fn note(&mut self, rule: Rule) {
+        if let Some(lenient) = &mut self.lenient {
+            lenient.let_go |= rule.bit();
+        }
     }
 
-    pub(crate) const fn get_rules(&self) -> Rules {
-        self.rules
+    pub(crate) fn get_rules(&self) -> Rules {
+        let lenient = self.lenient.as_ref();
+        lenient.map_or(Rules::STRICT, |lenient| lenient.rules)
     }
 
     /// Takes the packet for which the last call of [`decode`](Self::decode) returned an error whose
     /// rule is let go. It is not borrowed, as it differs from its bytes. `None` if that packet was
     /// skipped or there was none.
     pub fn take_mended(&mut self) -> Option<Packet> {
-        self.mended.take().map(|packet| *packet)
+        self.lenient.as_mut()?.mended.take()
     }
 
     /// Begins a new network connection of a client.
@@ -204,12 +214,14 @@ impl FrameDecoder {
 
     /// The packet that was [mended](Self::take_mended).
     pub(crate) fn mended(&self) -> Option<&Packet> {
-        self.mended.as_deref()
+        self.lenient.as_ref()?.mended.as_ref()
     }
 
     /// Keeps a packet for [`mended`](Self::mended).
-    pub(crate) fn keep(&mut self, packet: Packet) -> &Packet {
-        &*self.mended.insert(Box::new(packet))
+    pub(crate) fn keep(&mut self, packet: Option<Packet>) {
+        if let Some(lenient) = &mut self.lenient {
+            lenient.mended = packet;
+        }
     }
 
     /// Returns whether bytes of a packet that is skipped are still to come.
@@ -220,7 +232,7 @@ impl FrameDecoder {
     /// Discards a packet that has begun, and an error: the next byte is the first of a packet. The
     /// version is kept.
     pub const fn reset(&mut self) {
-        self.state = match self.mend {
+        self.state = match self.lenient {
             None => State::Start,
             Some(_) => State::LenientStart,
         };
@@ -281,11 +293,11 @@ impl FrameDecoder {
     fn keep_mended(&mut self, error: DecodeError, header: Header, frame: &[u8]) -> DecodeError {
         match self.recover(error, header, frame) {
             Ok(packet) => {
-                self.mended = Some(Box::new(packet));
+                self.keep(Some(packet));
                 error
             }
             Err(error) => {
-                self.mended = None;
+                self.keep(None);
                 error
             }
         }
@@ -299,7 +311,8 @@ impl FrameDecoder {
         header: Header,
         frame: &[u8],
     ) -> Result<Packet, DecodeError> {
-        let recovered = match self.mend {
+        let mend = self.lenient.as_ref().map(|lenient| lenient.mend);
+        let recovered = match mend {
             Some(mend) => mend(self, error, header, frame),
             None => Err(error),
         };

@@ -37,7 +37,7 @@ pub(super) fn mend(
         let Some(rule) = error.rule() else {
             return Err(error);
         };
-        if !decoder.rules.lets_go(rule) || mended.lets_go(rule) {
+        if !decoder.get_rules().lets_go(rule) || mended.lets_go(rule) {
             return Err(error);
         }
         mended = mended.without(rule);
@@ -72,7 +72,7 @@ impl FrameDecoder {
         error: DecodeError,
     ) -> Result<PartialHeader, DecodeError> {
         match (error.rule(), error.packet()) {
-            (Some(rule), Some(packet)) if self.rules.lets_go(rule) => {
+            (Some(rule), Some(packet)) if self.get_rules().lets_go(rule) => {
                 self.note(rule);
                 Ok(PartialHeader::let_go(packet))
             }

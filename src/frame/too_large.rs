@@ -22,7 +22,8 @@ impl FrameDecoder {
         if header.packet_len() <= self.limit() {
             return Ok(State::Body(header));
         }
-        match self.rules.lets_go(Rule::PacketTooLarge) && header.packet == PacketType::Publish {
+        match self.get_rules().lets_go(Rule::PacketTooLarge) && header.packet == PacketType::Publish
+        {
             true => Ok(State::TooLarge(header)),
             false => {
                 let error = self.too_large(header);
