@@ -205,12 +205,13 @@ fn a01_no_kind_that_is_owed_stops_another() {
 }
 
 #[test]
-fn a07_a_hundred_are_in_flight_by_default() {
+fn a07_so_many_are_in_flight_by_default() {
     fn check<R: Role>(mut wire: Wire<R>, qos: QoS) {
         for _ in 0..500 {
             wire.end.publish(qos, message("m")).unwrap();
         }
-        assert_eq!(wire.sent().len(), 100);
+        let most = in_flight(wire.version);
+        assert_eq!(wire.sent().len(), most);
         // The quota is free at the end of the exchange, not at PUBREC.
         if qos == QoS::ExactlyOnce {
             wire.receive(pub_rec(1));
@@ -219,7 +220,7 @@ fn a07_a_hundred_are_in_flight_by_default() {
         } else {
             wire.receive(pub_ack(1));
         }
-        assert_eq!(wire.sent(), [format!("m {} 101", qos.level())]);
+        assert_eq!(wire.sent(), [format!("m {} {}", qos.level(), most + 1)]);
     }
     each(|version, door| {
         for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
@@ -279,7 +280,7 @@ fn a07_what_is_sent_again_is_limited_too() {
         let mut accepted = 0;
         for _ in 0..3 {
             let sent = wire.sent();
-            assert_eq!(sent.len(), 100);
+            assert_eq!(sent.len(), in_flight(wire.version));
             wire.cut();
             R::reconnect(&mut wire, true);
         }
@@ -348,8 +349,16 @@ fn a11_on_both_ends_and_across_every_mix() {
         assert_eq!(sent, expected);
     }
     each(|version, door| {
-        check(client(version, door));
-        check(server(version, door));
+        let end = client::Connection::new().max_in_flight(NonZeroU16::MAX);
+        check(client_with(
+            version,
+            door,
+            connect(0, true),
+            end,
+            accepting(false),
+        ));
+        let set = |end: Connection<_>| end.max_in_flight(NonZeroU16::MAX);
+        check(server_with(version, door, connect(0, true), None, set));
     });
 }
 
@@ -417,7 +426,7 @@ fn a34_a_broker_with_a_quiet_limit_loses_nothing() {
                 }
             }
         }
-        assert_eq!(highest, 100);
+        assert_eq!(highest, in_flight(wire.version));
         let outcomes = wire.outcomes();
         let accepted = Outcome::Accepted(ReasonCode::Success);
         assert_eq!(outcomes.len(), 400);

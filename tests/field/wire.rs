@@ -30,6 +30,14 @@ pub(crate) enum Door {
 
 pub(crate) const DOORS: [Door; 3] = [Door::Bytes, Door::Slice, Door::Packets];
 
+/// The messages that are in flight by default.
+pub(crate) const fn in_flight(version: Version) -> usize {
+    match version {
+        Version::V311 => 20,
+        Version::V5 => 100,
+    }
+}
+
 /// Runs a test for both versions and all doors.
 pub(crate) fn each(mut test: impl FnMut(Version, Door)) {
     for version in VERSIONS {
