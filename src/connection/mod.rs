@@ -89,6 +89,7 @@ mod event;
 mod input;
 mod keep_alive;
 mod limits;
+mod notices;
 mod outbox;
 mod outgoing;
 mod publish;
@@ -107,6 +108,7 @@ pub use error::{ConnectionError, Refused, Violation};
 pub use event::{Answer, Closed, Event, GivenUp, Incoming, Outcome, RequestToken};
 use keep_alive::Arrival;
 pub use limits::Limits;
+use notices::Notices;
 use outbox::Outbox;
 use receive::{Verdict, incoming};
 pub use server::Server;
@@ -127,6 +129,7 @@ pub struct Connection<R, M = Message> {
     peer_aliases: PeerAliases,
     own_aliases: OwnAliases,
     events: VecDeque<Event<M>>,
+    notices: Notices,
     decoder: FrameDecoder,
     /// Input that is not handled yet: the beginning of a packet, or packets that wait.
     unread: BytesMut,
@@ -233,6 +236,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             peer_aliases: PeerAliases::default(),
             own_aliases: OwnAliases::default(),
             events: VecDeque::new(),
+            notices: Notices::default(),
             decoder: match R::SIDE {
                 Side::Client => FrameDecoder::client(Version::V5),
                 Side::Server => FrameDecoder::server(),
@@ -295,12 +299,6 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             self.finish();
             self.outbox.cut();
         }
-    }
-
-    /// The next event, if any.
-    #[must_use]
-    pub fn poll_event(&mut self) -> Option<Event<M>> {
-        self.events.pop_front()
     }
 
     /// The next change of the session to store, if any: see [`Session::poll_change`]. Always `None`

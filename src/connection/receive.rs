@@ -86,18 +86,21 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 let progress = self
                     .session
                     .handle_ack(packet, ack.packet_id, reason, take)?;
-                if let Progress::Completed {
-                    call,
-                    fate,
-                    message,
-                } = progress
-                {
-                    let outcome = || match fate {
-                        Fate::Accepted => Outcome::Accepted(reason),
-                        Fate::Refused => Outcome::Refused(reason, message),
-                        Fate::Uncertain => Outcome::Uncertain(Some(reason)),
-                    };
-                    push_made(&mut self.events, || Event::Published(call, outcome()));
+                match progress {
+                    Progress::Completed {
+                        call,
+                        fate,
+                        message,
+                    } => {
+                        let outcome = || match fate {
+                            Fate::Accepted => Outcome::Accepted(reason),
+                            Fate::Refused => Outcome::Refused(reason, message),
+                            Fate::Uncertain => Outcome::Uncertain(Some(reason)),
+                        };
+                        push_made(&mut self.events, || Event::Published(call, outcome()));
+                    }
+                    Progress::Unknown => self.report_unknown(packet, ack.packet_id),
+                    Progress::Received | Progress::Unchanged => {}
                 }
                 Ok(Verdict::Done)
             }

@@ -149,9 +149,12 @@ impl<M: Publishable> client::Connection<M> {
     ) -> Result<Verdict, Violation> {
         self.check_problem_information(&ack.properties)?;
         let (id, codes) = (ack.packet_id, ack.reasons.iter().len());
-        match packet {
+        let known = match packet {
             PacketType::SubAck => self.session.handle_sub_ack(id, codes)?,
             _ => self.session.handle_unsub_ack(id, codes)?,
+        };
+        if !known {
+            self.report_unknown(packet, id);
         }
         let requests = self.outbox.get_rare().map(|rare| &mut rare.requests);
         if let Some((call, _)) = requests.and_then(|requests| requests.remove(&id)) {

@@ -1,8 +1,7 @@
 use super::change::Change;
 use super::error::Violation;
-use super::exchange::Sent;
 use super::in_flight::Lane;
-use super::sender::{Outbound, Step};
+use super::sender::Step;
 use super::{Fate, Progress, Session};
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
@@ -11,11 +10,12 @@ use crate::version::Version;
 
 /// Acknowledgements from the peer.
 impl<M> Session<M> {
-    /// Handles PUBACK.
+    /// Handles PUBACK. For a packet identifier that is not in use it is
+    /// [`Unknown`](Progress::Unknown).
     ///
     /// # Errors
     ///
-    /// If PUBACK does not answer a QoS 1 message that was sent.
+    /// If the packet identifier is that of another packet than a QoS 1 message.
     pub fn handle_pub_ack(
         &mut self,
         id: PacketId,
@@ -25,12 +25,13 @@ impl<M> Session<M> {
     }
 
     /// Handles PUBREC. PUBREC for an unknown identifier is answered with PUBREL as well, in 5.0
-    /// with [`PacketIdentifierNotFound`](ReasonCode::PacketIdentifierNotFound), and the identifier
-    /// is in use until PUBCOMP.
+    /// with [`PacketIdentifierNotFound`](ReasonCode::PacketIdentifierNotFound). That takes no
+    /// identifier, and is no part of the session.
     ///
     /// # Errors
     ///
-    /// If PUBREC does not answer a QoS 2 message.
+    /// If the packet identifier is that of another packet than a QoS 2 message, or
+    /// [`UnreadAnswers`](Violation::UnreadAnswers) if 4,096 answers to unknown identifiers wait.
     pub fn handle_pub_rec(
         &mut self,
         id: PacketId,
@@ -40,7 +41,7 @@ impl<M> Session<M> {
     }
 
     /// Handles PUBCOMP. PUBCOMP for an unknown identifier is ignored: it may answer a repeated
-    /// PUBREL.
+    /// PUBREL, or PUBREL for an unknown identifier. That one may be in use again by now.
     ///
     /// # Errors
     ///
@@ -53,21 +54,25 @@ impl<M> Session<M> {
         self.handle_ack(PacketType::PubComp, id, reason, Option::take)
     }
 
-    /// Handles SUBACK with `codes` reason codes: one for each topic filter [MQTT-3.8.4-6].
+    /// Handles SUBACK with `codes` reason codes: one for each topic filter [MQTT-3.8.4-6]. Returns
+    /// whether the packet identifier is in use; if not, it has no effect.
     ///
     /// # Errors
     ///
-    /// If SUBACK answers no SUBSCRIBE, or a SUBSCRIBE with another number of topic filters.
-    pub fn handle_sub_ack(&mut self, id: PacketId, codes: usize) -> Result<(), Violation> {
+    /// If SUBACK answers another packet than SUBSCRIBE, or a SUBSCRIBE with another number of topic
+    /// filters.
+    pub fn handle_sub_ack(&mut self, id: PacketId, codes: usize) -> Result<bool, Violation> {
         self.handle_answer(PacketType::SubAck, id, codes)
     }
 
     /// Handles UNSUBACK with `codes` reason codes: one for each topic filter, but none in 3.1.1.
+    /// Returns whether the packet identifier is in use; if not, it has no effect.
     ///
     /// # Errors
     ///
-    /// If UNSUBACK answers no UNSUBSCRIBE, or an UNSUBSCRIBE with another number of topic filters.
-    pub fn handle_unsub_ack(&mut self, id: PacketId, codes: usize) -> Result<(), Violation> {
+    /// If UNSUBACK answers another packet than UNSUBSCRIBE, or an UNSUBSCRIBE with another number of
+    /// topic filters.
+    pub fn handle_unsub_ack(&mut self, id: PacketId, codes: usize) -> Result<bool, Violation> {
         self.handle_answer(PacketType::UnsubAck, id, codes)
     }
 
@@ -82,38 +87,57 @@ impl<M> Session<M> {
         take: impl FnOnce(&mut Option<M>) -> Option<R>,
     ) -> Result<Progress<R>, Violation> {
         match self.outbound.get_mut(id) {
+            Some(sent)
+                if ack == PacketType::PubComp
+                    && self.unawaited > 0
+                    && sent.has_left()
+                    && !sent.awaits_pub_comp(reason) =>
+            {
+                self.unawaited -= 1;
+                Ok(Progress::Unchanged)
+            }
             Some(sent) if sent.has_left() => match sent.state.on_ack(ack, reason)? {
-                Step::Done => Ok(self.complete(ack, id, reason, take)),
+                Step::Done => {
+                    // PUBCOMP follows it, as PUBREL was sent.
+                    let extra = ack == PacketType::PubRec && sent.released;
+                    self.unawaited = self.unawaited.saturating_add(u32::from(extra));
+                    Ok(self.complete(ack, id, reason, take))
+                }
                 Step::SendPubRel(next) => {
                     let first = core::mem::replace(&mut sent.state, next) != next;
-                    let ours = sent.call.is_some();
                     sent.message = None;
                     sent.abandoned = false;
                     // If PUBREL is not yet sent, it answers both.
                     if first || !matches!(self.outbound.place(id), Some((_, false))) {
                         self.outbound.requeue(Lane::Release, id);
                     }
-                    if ours {
-                        self.record(Change::Released(id));
-                    }
+                    self.record(Change::Released(id));
                     Ok(match first {
                         true => Progress::Received,
                         false => Progress::Unchanged,
                     })
                 }
             },
-            _ if ack == PacketType::PubComp => Ok(Progress::Unchanged),
-            None if ack == PacketType::PubRec => {
-                if !reason.is_error() {
-                    let mut sent = Sent::new(Outbound::AwaitPubComp, None, None);
-                    sent.reason = ReasonCode::PacketIdentifierNotFound;
-                    self.outbound
-                        .push(Lane::Release, id, sent.sent_before(true));
-                }
-                Ok(Progress::Unchanged)
-            }
-            _ => Err(Violation::UnknownPacketId(ack)),
+            _ => self.handle_unknown(ack, id, reason),
         }
+    }
+
+    /// Handles an acknowledgement for an identifier that is not in use, or whose message has not
+    /// been sent.
+    #[cold]
+    fn handle_unknown<R>(
+        &mut self,
+        ack: PacketType,
+        id: PacketId,
+        reason: ReasonCode,
+    ) -> Result<Progress<R>, Violation> {
+        match ack {
+            PacketType::PubComp => self.unawaited = self.unawaited.saturating_sub(1),
+            PacketType::PubRec if reason.is_error() => {}
+            PacketType::PubRec => self.release_stray(id)?,
+            _ => return Ok(Progress::Unknown),
+        }
+        Ok(Progress::Unchanged)
     }
 
     /// Ends an exchange with its last acknowledgement.
@@ -158,9 +182,10 @@ impl<M> Session<M> {
         ack: PacketType,
         id: PacketId,
         codes: usize,
-    ) -> Result<(), Violation> {
-        let sent = self.outbound.get(id);
-        let sent = sent.ok_or(Violation::UnknownPacketId(ack))?;
+    ) -> Result<bool, Violation> {
+        let Some(sent) = self.outbound.get(id).filter(|sent| sent.has_left()) else {
+            return Ok(false);
+        };
         let Step::Done = sent.state.on_ack(ack, ReasonCode::Success)? else {
             return Err(Violation::UnexpectedAck(ack));
         };
@@ -169,7 +194,7 @@ impl<M> Session<M> {
             return Err(Violation::WrongCodeCount(ack));
         }
         self.outbound.remove(id);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -276,16 +301,9 @@ mod tests {
         for version in [Version::V311, Version::V5] {
             let mut session = connected(5);
             session.connect(Link::new(version));
-            let unknown = |packet| Err(Violation::UnknownPacketId(packet));
-            assert_eq!(
-                session.handle_pub_ack(id(7), OK),
-                unknown(PacketType::PubAck)
-            );
-            let unanswered = session.handle_sub_ack(id(7), 1);
-            assert_eq!(
-                unanswered,
-                Err(Violation::UnknownPacketId(PacketType::SubAck))
-            );
+            assert_eq!(session.handle_pub_ack(id(7), OK), Ok(Progress::Unknown));
+            assert_eq!(session.handle_sub_ack(id(7), 1), Ok(false));
+            assert_eq!(session.handle_unsub_ack(id(7), 1), Ok(false));
             assert_eq!(session.handle_pub_comp(id(7), OK), Ok(Progress::Unchanged));
             assert_eq!(
                 session.handle_pub_rec(id(7), FAILED),
@@ -299,10 +317,9 @@ mod tests {
                 Version::V5 => ReasonCode::PacketIdentifierNotFound,
             };
             assert_eq!(drain(&mut session), [Wire::PubRel(id(1), reason)]);
-            assert_eq!(session.next_packet_id(), Some(id(2)), "1 is in use");
-            session.publish(QoS::AtLeastOnce, 1).unwrap();
-            let _ = session.handle_pub_comp(id(1), OK).unwrap();
-            assert_eq!(session.packet_ids_in_use(), 1);
+            assert_eq!(session.next_packet_id(), Some(id(1)), "it takes none");
+            assert!(session.is_empty());
+            assert_eq!(session.handle_pub_comp(id(1), OK), Ok(Progress::Unchanged));
         }
     }
 
@@ -327,8 +344,13 @@ mod tests {
             wrong(PacketType::PubAck)
         );
         // What waits has not been sent: nothing can answer it.
-        let unsent = session.handle_pub_rec(id(2), OK);
-        assert_eq!(unsent, Err(Violation::UnknownPacketId(PacketType::PubRec)));
+        let unsent = session.handle_pub_ack(id(2), OK);
+        assert_eq!(unsent, Ok(Progress::Unknown));
+        assert_eq!(session.handle_sub_ack(id(2), 2), Ok(false));
+        assert_eq!(
+            session.handle_pub_rec(id(2), FAILED),
+            Ok(Progress::Unchanged)
+        );
         let codes = session.handle_sub_ack(subscribe, 1);
         assert_eq!(codes, Err(Violation::WrongCodeCount(PacketType::SubAck)));
         let answer = session.handle_unsub_ack(subscribe, 2);
@@ -381,8 +403,8 @@ mod tests {
             );
             assert_eq!((first, second), (id(1), id(2)));
             assert_eq!(drain(&mut session), []);
-            session.handle_unsub_ack(second, codes).unwrap();
-            session.handle_sub_ack(first, 2).unwrap();
+            assert_eq!(session.handle_unsub_ack(second, codes), Ok(true));
+            assert_eq!(session.handle_sub_ack(first, 2), Ok(true));
             assert!(session.is_empty());
             session.subscribe(1).unwrap();
             session.disconnect();

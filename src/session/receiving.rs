@@ -182,7 +182,8 @@ impl<M> Session<M> {
     ///
     /// # Errors
     ///
-    /// If the packet identifier is that of a QoS 1 message.
+    /// If the packet identifier is that of a QoS 1 message, or
+    /// [`UnreadAnswers`](Violation::UnreadAnswers) if 4,096 answers to unknown identifiers wait.
     pub fn handle_pub_rel(&mut self, id: PacketId) -> Result<(), Violation> {
         let known = self.inbound.get_mut(id);
         let reason = Inbound::on_pub_rel(known.as_ref().map(|received| received.state))?;
@@ -197,11 +198,7 @@ impl<M> Session<M> {
                     self.record(Change::Forgotten(id));
                 }
             }
-            None => {
-                let mut received = Received::new(Inbound::OwePubComp);
-                received.reason = Some(reason);
-                self.inbound.push(Lane::Release, id, received);
-            }
+            None => return self.complete_stray(id),
         }
         Ok(())
     }
@@ -245,6 +242,10 @@ impl<M> Session<M> {
     #[inline]
     pub(super) fn poll_completion(&mut self) -> Option<Transmit<'_, M>> {
         let version = self.link?.version;
+        if self.owes_stray_completion() {
+            let (id, reason) = self.next_stray_completion()?;
+            return Some(Transmit::PubComp(id, reason));
+        }
         let (id, received) = self.inbound.unsent(Lane::Release)?;
         let reason = match (version, received.reason) {
             (Version::V5, Some(reason)) => reason,
@@ -499,8 +500,13 @@ mod tests {
                 session.handle_pub_rel(id(5)).unwrap();
                 session.handle_pub_rel(id(5)).unwrap();
                 session.check();
-                assert_eq!(drain(&mut session), [Wire::PubComp(id(5), reason)]);
                 assert!(session.is_empty());
+                // The identifier is free.
+                assert_eq!(session.receive(qos2(5)), Ok(true));
+                assert_eq!(drain(&mut session), [Wire::PubComp(id(5), reason); 2]);
+                session.answer(id(5), OK).unwrap();
+                session.handle_pub_rel(id(5)).unwrap();
+                assert_eq!(drain(&mut session), [Wire::PubComp(id(5), OK)]);
             }
         }
     }
@@ -511,6 +517,7 @@ mod tests {
         let mut session = connected(Version::V5, 3);
         let _ = session.receive(qos1(1)).unwrap();
         let _ = session.receive(qos2(2)).unwrap();
+        let _ = session.receive(qos2(3)).unwrap();
         session.handle_pub_rel(id(3)).unwrap();
         let before = alloc::format!("{session:?}");
         let in_use = |qos| Err(Violation::PacketIdInUse(qos));
