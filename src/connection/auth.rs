@@ -60,6 +60,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     ) -> Result<Verdict, Violation> {
         self.check_problem_information(&auth.properties)?;
         self.check_method(auth.properties.authentication_method())?;
+        self.check_unread(0)?;
         match (R::SIDE, &self.state, auth.reason) {
             (
                 _,

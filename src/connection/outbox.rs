@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use bytes::BytesMut;
 
+use super::answers::Answers;
 use super::call::{Call, Request, What};
 use super::outgoing::plain;
 use crate::packet::{Ack, Packet};
@@ -52,10 +53,9 @@ pub(super) struct Outbox<M> {
 /// small.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rare {
-    /// AUTH, SUBACK and UNSUBACK.
-    pub(super) answers: VecDeque<Box<Packet>>,
-    /// The explanations of PUBACK and PUBREC that are to be sent.
-    pub(super) explanations: BTreeMap<PacketId, AckProperties>,
+    pub(super) answers: Answers,
+    /// The explanations of PUBACK and PUBREC that are to be sent, by the number of the delivery.
+    pub(super) explanations: BTreeMap<u64, AckProperties>,
     /// The requests that are sent and not answered.
     pub(super) requests: BTreeMap<PacketId, (CallId, Request)>,
     /// The end of a packet for which the caller's buffer had no room.
@@ -64,7 +64,7 @@ pub(super) struct Rare {
 
 impl Rare {
     fn is_empty(&self) -> bool {
-        let owed = self.answers.is_empty() && self.explanations.is_empty();
+        let owed = self.answers.len() == 0 && self.explanations.is_empty();
         owed && self.requests.is_empty() && self.rest.is_empty()
     }
 }
@@ -153,15 +153,19 @@ impl<M> Outbox<M> {
     /// Returns whether an answer waits.
     #[inline]
     pub(super) fn has_answers(&self) -> bool {
-        self.rare.as_ref().is_some_and(|s| !s.answers.is_empty())
+        self.rare.as_ref().is_some_and(|s| s.answers.len() > 0)
     }
 
-    /// Drops the explanation of a PUBACK or PUBREC that is not sent any more.
+    /// Returns whether a PUBACK or PUBREC has an explanation.
     #[inline]
-    pub(super) fn forget_explanation(&mut self, packet_id: PacketId) {
-        if let Some(rare) = &mut self.rare {
-            rare.explanations.remove(&packet_id);
-        }
+    pub(super) fn has_explanations(&self) -> bool {
+        let rare = self.rare.as_ref();
+        rare.is_some_and(|rare| !rare.explanations.is_empty())
+    }
+
+    /// Takes the explanation of the answer to a delivery, which is sent now or never.
+    pub(super) fn take_explanation(&mut self, delivery: Option<u64>) -> Option<AckProperties> {
+        self.rare.as_mut()?.explanations.remove(&delivery?)
     }
 
     /// A buffer for properties that are looked at before anything is sent.
@@ -323,12 +327,14 @@ impl<M> Outbox<M> {
 
     /// PUBACK or PUBREC, with its explanation if it has one.
     #[inline]
-    pub(super) fn explained(&mut self, packet_id: PacketId, reason: ReasonCode) -> Ack<&[u8]> {
+    pub(super) fn explained(
+        &mut self,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        explanation: Option<AckProperties>,
+    ) -> Ack<&[u8]> {
         let mut ack = plain(packet_id, reason);
-        let Some(rare) = &mut self.rare else {
-            return ack;
-        };
-        if let Some(properties) = rare.explanations.remove(&packet_id) {
+        if let Some(properties) = explanation {
             let explained = Packet::PubAck(Ack {
                 packet_id,
                 reason,

@@ -75,8 +75,12 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             Packet::Publish(publish) => self.handle_publish(publish),
             Packet::PubRel(ack) => {
                 self.check_problem_information(&ack.properties)?;
+                if self.outbox.has_explanations() {
+                    // PUBREC that has not been sent is not sent any more.
+                    let delivery = self.session.delivery(ack.packet_id);
+                    self.outbox.take_explanation(delivery);
+                }
                 self.session.handle_pub_rel(ack.packet_id)?;
-                self.outbox.forget_explanation(ack.packet_id);
                 Ok(Verdict::Done)
             }
             Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
@@ -127,9 +131,6 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         self.peer_aliases.note(sender, publish)?;
         if !self.session.take_publish(publish.delivery)? {
             return Ok(Verdict::Done);
-        }
-        if let Some(id) = publish.delivery.packet_id() {
-            self.outbox.forget_explanation(id);
         }
         Ok(Verdict::Deliver)
     }

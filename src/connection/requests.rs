@@ -5,7 +5,6 @@ use super::ending::unanswered;
 use super::error::{ConnectionError, Refused, Violation};
 use super::event::{Answer, Event, GivenUp, RequestToken};
 use super::receive::Verdict;
-use super::server::PeerRequest;
 use super::{client, server};
 use crate::message::Publishable;
 use crate::packet::{
@@ -240,17 +239,15 @@ impl<M: Publishable> server::Connection<M> {
         let mut answer = SubAck::new(token.packet_id, ReasonCodes::new(codes));
         answer.properties = properties;
         let codes = answer.reasons.iter().len();
-        let request = self.role.requests.get(&token.packet_id).filter(|request| {
-            (request.number, request.packet, request.codes) == (token.number, packet, codes)
-        });
-        if request.is_none() {
+        let request = self.role.requests.get(&token.packet_id);
+        if !request.is_some_and(|request| request.is_answered_by(token.number, packet, codes)) {
             return Err(ConnectionError::NoSuchRequest);
         }
         self.answer(match packet {
             PacketType::Subscribe => Packet::SubAck(answer),
             _ => Packet::UnsubAck(answer),
         })?;
-        self.role.requests.remove(&token.packet_id);
+        self.has_answer(token.packet_id);
         Ok(())
     }
 
@@ -260,17 +257,7 @@ impl<M: Publishable> server::Connection<M> {
         packet_id: PacketId,
         codes: usize,
     ) -> Result<Verdict, Violation> {
-        let number = self.role.next_request;
-        let request = PeerRequest {
-            number,
-            packet,
-            codes,
-        };
-        if self.role.requests.contains_key(&packet_id) {
-            return Err(Violation::RequestInUse);
-        }
-        self.role.requests.insert(packet_id, request);
-        self.role.next_request = number.wrapping_add(1);
+        let number = self.await_answer(packet, packet_id, codes)?;
         Ok(Verdict::Request(RequestToken { number, packet_id }))
     }
 }

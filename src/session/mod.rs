@@ -308,7 +308,7 @@ pub struct Link {
     /// Receive Maximum or less [MQTT-4.9.0-1]. Also used in 3.1.1, where the peer has no such
     /// limit.
     pub send_maximum: NonZeroU16,
-    /// The Receive Maximum of this side. Without effect in 3.1.1, where it cannot be announced.
+    /// The Receive Maximum of this side. It holds in 3.1.1 as well, where it cannot be announced.
     pub receive_maximum: NonZeroU16,
 }
 
@@ -429,10 +429,9 @@ mod tests {
                 usize::from(maximum)
             );
             let receiving = inbound.iter().filter(|(_, r)| r.is_counted()).count();
-            let maximum = match self.link {
-                Some(link) if link.version == Version::V5 => link.receive_maximum.get(),
-                _ => u16::MAX,
-            };
+            let maximum = self
+                .link
+                .map_or(u16::MAX, |link| link.receive_maximum.get());
             assert_eq!(
                 receiving + usize::from(self.receive_quota()),
                 usize::from(maximum)

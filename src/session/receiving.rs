@@ -49,6 +49,10 @@ impl Token {
         self.packet_id
     }
 
+    pub(crate) const fn number(self) -> u64 {
+        self.number
+    }
+
     /// Returns whether DUP was set: the peer may have sent the message before (section 3.3.1.1).
     pub const fn dup(self) -> bool {
         self.dup
@@ -203,6 +207,17 @@ impl<M> Session<M> {
         Ok(())
     }
 
+    /// The number of the delivery to which a packet identifier of the peer belongs.
+    pub(crate) fn delivery(&self, id: PacketId) -> Option<u64> {
+        self.inbound.get(id).map(Received::number)
+    }
+
+    /// The number of the delivery that is answered next.
+    pub(crate) fn next_receipt(&self) -> Option<u64> {
+        let (_, received) = self.inbound.unsent(Lane::Message)?;
+        Some(received.number())
+    }
+
     /// Numbers deliveries from the nanoseconds of `now` on, so that no token of another connection
     /// of the same client is valid here. A server handles fewer messages than one in a nanosecond.
     ///
@@ -276,8 +291,8 @@ impl<M> Session<M> {
 
     fn receive_maximum(&self) -> u16 {
         match &self.link {
-            Some(link) if link.version == Version::V5 => link.receive_maximum.get(),
-            _ => u16::MAX,
+            Some(link) => link.receive_maximum.get(),
+            None => u16::MAX,
         }
     }
 
@@ -454,8 +469,12 @@ mod tests {
         assert_eq!(session.receive_quota(), 1);
         let _ = session.receive(qos1(7)).unwrap();
         assert_eq!(session.receive(qos2(4)), excess);
-        // 3.1.1 has no such limit.
-        session.connect(link(Version::V311, 9, 1));
+        // 3.1.1 cannot announce it.
+        session.connect(link(Version::V311, 9, 2));
+        let _ = session.receive(qos1(8)).unwrap();
+        let _ = session.receive(qos2(9)).unwrap();
+        assert_eq!(session.receive(qos2(10)), excess);
+        session.connect(link(Version::V311, 9, u16::MAX));
         for value in 1..=u16::MAX {
             assert!(session.receive(qos2(value)).is_ok());
         }

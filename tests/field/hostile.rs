@@ -1,13 +1,19 @@
-//! Peers that are hostile or faulty: B4 and E1. What they make an end hold is counted in
-//! `tests/allocation`.
+//! Peers that are hostile or faulty: B4, E1, E2, E3 and E5. What they make an end hold and do is
+//! counted in `tests/allocation`.
 
-use mqtt_sansio::connection::{Closed, Event, Outcome, Role, Violation, client};
-use mqtt_sansio::packet::{ReasonCodes, SubAck};
+use core::num::NonZeroU16;
+use core::time::Duration;
+
+use bytes::BytesMut;
+use mqtt_sansio::connection::{Closed, Event, Outcome, Role, Violation, client, server};
+use mqtt_sansio::packet::{Auth, ReasonCodes, SubAck, Subscribe, Unsubscribe};
+use mqtt_sansio::property::{AckProperties, ConnAckProperties};
 use mqtt_sansio::session::Violation as SessionViolation;
-use mqtt_sansio::{Packet, PacketType, QoS, ReasonCode, Version};
+use mqtt_sansio::{Packet, PacketType, QoS, ReasonCode, Text, Version};
 
 use crate::wire::*;
 
+const NOW: Duration = Duration::ZERO;
 const NONE: [&str; 0] = [];
 const UNREAD: Violation = Violation::Session(SessionViolation::UnreadAnswers);
 
@@ -258,4 +264,251 @@ fn b04_the_wrong_kind_is_still_a_violation() {
         check(client(version, door));
         check(server(version, door));
     });
+}
+
+fn explanation() -> AckProperties {
+    let text = Text::try_from("no").unwrap();
+    AckProperties::builder().reason_string(text).build()
+}
+
+/// The reason and the explanation of what an end answers.
+fn answers<R: Role>(wire: &mut Wire<R>) -> Vec<(String, bool)> {
+    let packets = wire.packets();
+    let answer = |packet: &Packet| match packet {
+        Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
+            (short(packet), !ack.properties.is_empty())
+        }
+        other => panic!("{other:?}"),
+    };
+    packets.iter().map(answer).collect()
+}
+
+#[test]
+fn e02_an_explanation_is_that_of_its_delivery() {
+    fn check<R: Role>(mut wire: Wire<R>) {
+        let first = wire.message(1, 4, "first")[0].token();
+        let refused = wire.message(2, 5, "refused")[0].token();
+        let code = ReasonCode::NotAuthorized;
+        let end = &mut wire.end;
+        end.acknowledge_with(refused, code, explanation()).unwrap();
+        wire.receive(pub_rel(5));
+        assert_eq!(answers(&mut wire), [("PUBCOMP 5".to_owned(), false)]);
+        let accepted = wire.message(1, 5, "accepted")[0].token();
+        wire.end.acknowledge(accepted).unwrap();
+        wire.end.acknowledge(first).unwrap();
+        let plain = ["PUBACK 4", "PUBACK 5"].map(|ack| (ack.to_owned(), false));
+        assert_eq!(answers(&mut wire), plain);
+
+        // Where several are explained, each has its own.
+        let tokens = [1, 2, 3].map(|id| wire.message(1, id, "in")[0].token());
+        for at in [2, 0] {
+            let end = &mut wire.end;
+            end.acknowledge_with(tokens[at], code, explanation())
+                .unwrap();
+        }
+        wire.end.acknowledge(tokens[1]).unwrap();
+        let refused = |id| (format!("PUBACK {id} NotAuthorized"), true);
+        let expected = [refused(1), ("PUBACK 2".to_owned(), false), refused(3)];
+        assert_eq!(answers(&mut wire), expected);
+    }
+    for door in DOORS {
+        check(client(Version::V5, door));
+        check(server(Version::V5, door));
+    }
+}
+
+#[test]
+fn e02_an_explanation_ends_with_its_connection() {
+    fn check<R: Reconnect>(mut wire: Wire<R>) {
+        let token = wire.message(2, 5, "refused")[0].token();
+        let code = ReasonCode::NotAuthorized;
+        let end = &mut wire.end;
+        end.acknowledge_with(token, code, explanation()).unwrap();
+        wire.cut();
+        R::reconnect(&mut wire, true);
+        let token = wire.message(2, 5, "refused")[0].token();
+        wire.end.acknowledge(token).unwrap();
+        assert_eq!(answers(&mut wire), [("PUBREC 5".to_owned(), false)]);
+    }
+    for door in DOORS {
+        check(client(Version::V5, door));
+        check(server(Version::V5, door));
+    }
+}
+
+const EXCESS: Violation = Violation::Session(SessionViolation::ReceiveMaximumExceeded);
+
+#[test]
+fn e03_the_receiver_limits_messages_in_both_versions() {
+    fn check<R: Role>(mut wire: Wire<R>) {
+        for value in 1..=3 {
+            let token = wire.message(2, value, "in")[0].token();
+            wire.end.acknowledge(token).unwrap();
+            assert_eq!(wire.sent(), [format!("PUBREC {value}")]);
+        }
+        // A message that is complete makes room, one that is repeated takes none.
+        wire.receive(pub_rel(2));
+        assert_eq!(wire.sent(), ["PUBCOMP 2"]);
+        assert_eq!(wire.message(2, 1, "in"), []);
+        assert_eq!(wire.sent(), ["PUBREC 1"]);
+        wire.message(2, 2, "in")[0].token();
+        assert_eq!(wire.message(0, 0, "in").len(), 1);
+        assert_eq!(wire.message(2, 4, "in"), []);
+        assert_violated(&mut wire, EXCESS, ReasonCode::ReceiveMaximumExceeded);
+    }
+    each(|version, door| {
+        let three = NonZeroU16::new(3).unwrap();
+        let end = client::Connection::new().max_received(three);
+        let connect = asking(version, 0, true);
+        check(client_with(version, door, connect, end, accepting(false)));
+        let connect = asking(version, 0, true);
+        let set = |end: server::Connection| end.max_received(three);
+        check(server_with(version, door, connect, None, set));
+    });
+}
+
+#[test]
+fn e03_the_limit_is_announced_in_5_0() {
+    let three = NonZeroU16::new(3).unwrap();
+    let five = NonZeroU16::new(5);
+    for version in VERSIONS {
+        // The caller's own takes its place.
+        for chosen in [None, five, Some(NonZeroU16::MAX)] {
+            let chosen = chosen.filter(|_| version == Version::V5);
+            let announced = match version {
+                Version::V311 => None,
+                Version::V5 => chosen.or(Some(three)),
+            };
+            let mut client = client::Connection::new().max_received(three);
+            let mut asked = asking(version, 0, true);
+            if let Some(chosen) = chosen {
+                let builder = asked.properties.to_builder();
+                asked.properties = builder.receive_maximum(chosen).build();
+            }
+            client.connect(version, asked).unwrap();
+            let Some(Packet::Connect(sent)) = client.poll_transmit(NOW) else {
+                panic!();
+            };
+            assert_eq!(sent.properties.receive_maximum(), announced);
+            let connack = Packet::from(accepting(false));
+            let _ = client.handle_packet(NOW, version, &connack).unwrap();
+            let quota = client.session().receive_quota();
+            assert_eq!(quota, chosen.unwrap_or(three).get());
+
+            let mut server = server::Connection::new(NOW, Duration::MAX).max_received(three);
+            let connect = Packet::from(connect(0, true));
+            let _ = server.handle_packet(NOW, version, &connect).unwrap();
+            let mut connack = accepting(false);
+            if let Some(chosen) = chosen {
+                let properties = ConnAckProperties::builder();
+                connack.properties = properties.receive_maximum(chosen).build();
+            }
+            server.accept(NOW, connack, &mut None).unwrap();
+            let Some(Packet::ConnAck(sent)) = server.poll_transmit(NOW) else {
+                panic!();
+            };
+            assert_eq!(sent.properties.receive_maximum(), announced);
+            let quota = server.session().receive_quota();
+            assert_eq!(quota, chosen.unwrap_or(three).get());
+        }
+    }
+}
+
+#[test]
+fn e05_a_client_may_send_5000_requests_in_one_read() {
+    each(|version, door| {
+        let mut server = server(version, door);
+        let mut bytes = BytesMut::new();
+        for value in 1..=5_000 {
+            let subscribe = Subscribe::new(id(value), filters("f"));
+            Packet::from(subscribe).encode(version, &mut bytes).unwrap();
+        }
+        let got = server.read(&bytes);
+        assert_eq!(got.len(), 5_000);
+        // The last one first.
+        for request in got.iter().rev() {
+            let granted = [ReasonCode::GrantedQoS1];
+            server.end.sub_ack(request.request(), granted).unwrap();
+        }
+        let expected = (1..=5_000).rev().map(|value| format!("SUBACK {value}"));
+        assert!(server.sent().into_iter().eq(expected));
+        assert!(server.end.is_connected());
+    });
+}
+
+/// SUBACK, UNSUBACK and AUTH: whether the caller answers or not.
+#[test]
+fn e05_a_client_that_reads_no_answer_is_disconnected() {
+    each(|version, door| {
+        for (subscribe, answered) in [(true, true), (true, false), (false, true), (false, false)] {
+            let set = |end: server::Connection| end.max_unread_answers(1_000);
+            let connect = asking(version, 0, true);
+            let mut wire = server_with(version, door, connect, None, set);
+            let codes = match (subscribe, version) {
+                (false, Version::V311) => None,
+                _ => Some(ReasonCode::Success),
+            };
+            let mut request = |value| {
+                let packet: Packet = match subscribe {
+                    true => Subscribe::new(id(value), filters("f")).into(),
+                    false => Unsubscribe::new(id(value), names("f")).into(),
+                };
+                let got = wire.receive(packet);
+                let token = got.first().map(Got::request);
+                match token.filter(|_| answered) {
+                    Some(token) if subscribe => wire.end.sub_ack(token, codes).unwrap(),
+                    Some(token) => wire.end.unsub_ack(token, codes).unwrap(),
+                    None => {}
+                }
+                token.is_some()
+            };
+            // Each answer has four to six bytes.
+            let accepted = (1..1_000).take_while(|&value| request(value)).count();
+            assert!((160..=250).contains(&accepted), "{accepted}");
+            assert_violated(&mut wire, UNREAD, ReasonCode::QuotaExceeded);
+        }
+    });
+}
+
+#[test]
+fn e05_a_client_that_reads_its_answers_goes_on() {
+    each(|version, door| {
+        let set = |end: server::Connection| end.max_unread_answers(50);
+        let connect = asking(version, 0, true);
+        let mut wire = server_with(version, door, connect, None, set);
+        for value in 1..=1_000 {
+            let got = wire.receive(Subscribe::new(id(value), filters("f")));
+            let granted = [ReasonCode::GrantedQoS1];
+            wire.end.sub_ack(got[0].request(), granted).unwrap();
+            // It lags behind by a few.
+            if value > 3 {
+                let sent = wire.one().unwrap();
+                assert_eq!(short(&sent), format!("SUBACK {}", value - 3));
+            }
+        }
+        assert_eq!(wire.sent().len(), 3);
+        assert!(wire.end.is_connected());
+    });
+}
+
+#[test]
+fn e05_a_client_that_authenticates_without_end_is_disconnected() {
+    for door in DOORS {
+        let method = Text::try_from("m").unwrap();
+        let mut connect = asking(Version::V5, 0, true);
+        let builder = connect.properties.to_builder();
+        connect.properties = builder.authentication_method(method).build();
+        let set = |end: server::Connection| end.max_unread_answers(1_000);
+        let mut wire = server_with(Version::V5, door, connect, None, set);
+        let rounds = (0..1_000).take_while(|_| {
+            let again = Auth::new(ReasonCode::ReAuthenticate, method);
+            let asked = !wire.receive(again.to_owned()).is_empty();
+            let done = Auth::new(ReasonCode::Success, method);
+            assert_eq!(wire.end.auth(done.to_owned()).is_ok(), asked);
+            asked
+        });
+        let rounds = rounds.count();
+        assert!((100..=200).contains(&rounds), "{rounds}");
+        assert_violated(&mut wire, UNREAD, ReasonCode::QuotaExceeded);
+    }
 }

@@ -272,7 +272,7 @@ fn unread_answers() {
             let peer = net.join(version, "a");
             let (request, count, most) = match subscribes {
                 true => (subscribe(&["a"; 1_000], None), 10, 30 * KIB),
-                false => (unsubscribe("a"), 10_000, 5_000 * KIB),
+                false => (unsubscribe("a"), 10_000, 150 * KIB),
             };
             for _ in 0..count {
                 net.send(peer, request.clone());
