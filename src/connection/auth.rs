@@ -4,7 +4,7 @@ use super::receive::Verdict;
 use super::sealed::Role;
 use super::{Connection, State};
 use crate::message::Publishable;
-use crate::packet::{Auth, Packet};
+use crate::packet::Auth;
 use crate::reason::ReasonCode;
 use crate::side::Side;
 use crate::text::Text;
@@ -60,6 +60,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     ) -> Result<Verdict, Violation> {
         self.check_problem_information(&auth.properties)?;
         self.check_method(auth.properties.authentication_method())?;
+        self.check_unread(0)?;
         match (R::SIDE, &self.state, auth.reason) {
             (
                 _,
@@ -92,12 +93,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     /// Returns whether an AUTH of this side waits to be sent.
     pub(super) fn is_auth_unsent(&mut self) -> bool {
-        let mut answers = self
-            .outbox
-            .get_rare()
-            .into_iter()
-            .flat_map(|rare| &rare.answers);
-        answers.any(|packet| matches!(**packet, Packet::Auth(_)))
+        let rare = self.outbox.get_rare();
+        rare.is_some_and(|rare| rare.answers.has_auth())
     }
 
     pub(super) fn is_turn(&self, of: Turn) -> bool {

@@ -196,8 +196,8 @@ impl<M: Publishable> Connection<M> {
     /// outcome.
     ///
     /// The limits in CONNECT are enforced on all packets of the server: see
-    /// [`Limits`](super::Limits). In 5.0, Maximum Packet Size is added if it is absent: see
-    /// [`max_packet_size`](super::Connection::max_packet_size).
+    /// [`Limits`](super::Limits). In 5.0, [`max_packet_size`](super::Connection::max_packet_size)
+    /// and [`max_received`](super::Connection::max_received) are added if they are absent.
     ///
     /// # Errors
     ///
@@ -221,13 +221,13 @@ impl<M: Publishable> Connection<M> {
             return Err(ConnectionError::PayloadFormatInvalid);
         }
         let mut connect = connect;
-        let set = connect.properties.maximum_packet_size();
-        if let Some(maximum) = self.settings.announced_size(version, set) {
-            let builder = connect.properties.to_builder();
-            connect.properties = builder.maximum_packet_size(maximum).build();
+        let chosen = connect.properties.receive_maximum();
+        if version == Version::V5 {
+            self.settings.announce(&mut connect);
         }
         let (clean_start, client_id) = (connect.clean_start, connect.client_id.clone());
-        let asked = Agreement::asked(Side::Client, version, &connect);
+        let mut asked = Agreement::asked(Side::Client, version, &connect);
+        asked.own.receive_maximum = chosen.unwrap_or(self.settings.max_received);
         let packet = Packet::from(connect);
         packet.encoded_len(version)?;
 

@@ -22,8 +22,9 @@ impl<M: Publishable> Connection<M> {
     /// [MQTT-3.1.2-4], the messages in it are discarded, each with its outcome. Session Present and
     /// the authentication method are set accordingly, and Response Information is removed unless
     /// the client requested it [MQTT-3.1.2-28]. The limits in the properties of `connack` are
-    /// enforced on the client: see [`Limits`](super::Limits). In 5.0, Maximum Packet Size is added
-    /// if it is absent: see [`max_packet_size`](super::Connection::max_packet_size). Server Keep
+    /// enforced on the client: see [`Limits`](super::Limits). In 5.0,
+    /// [`max_packet_size`](super::Connection::max_packet_size) and
+    /// [`max_received`](super::Connection::max_received) are added if they are absent. Server Keep
     /// Alive and Session Expiry Interval replace those of the client. Keep alive counts from the
     /// last bytes of the client, which may be older than this call [MQTT-3.1.2-22].
     ///
@@ -54,11 +55,13 @@ impl<M: Publishable> Connection<M> {
         }
         connack.session_present = session.is_some() && !self.agreement.clean_start;
         self.complete(&mut connack)?;
+        let chosen = connack.properties.receive_maximum();
         let packet = self.fit_conn_ack(connack)?;
         let Packet::ConnAck(connack) = &packet else {
             return Err(ConnectionError::WrongState);
         };
         self.agreement.settle(Side::Server, connack);
+        self.agreement.own.receive_maximum = chosen.unwrap_or(self.settings.max_received);
         self.outbox.greet(packet);
         let limit = self.agreement.own.maximum_packet_size;
         let limit = limit.map_or(self.settings.max_packet_size, NonZeroU32::get);
@@ -107,20 +110,30 @@ impl<M: Publishable> Connection<M> {
         Ok(())
     }
 
-    /// CONNACK with Maximum Packet Size, or without if the client does not support a packet of that
-    /// size.
+    /// CONNACK with the limits of this side, or without if the client does not support a packet of
+    /// that size.
     fn fit_conn_ack(&self, connack: ConnAck) -> Result<Packet, ConnectionError> {
-        let set = connack.properties.maximum_packet_size();
-        if let Some(maximum) = self.settings.announced_size(self.agreement.version, set) {
-            let mut announcing = connack.clone();
-            let builder = connack.properties.to_builder();
-            announcing.properties = builder.maximum_packet_size(maximum).build();
-            let packet = self.fit(announcing.into());
-            if packet != Err(ConnectionError::PacketTooLarge) {
-                return packet;
-            }
+        let (size, messages) = self.settings.announced();
+        let properties = &connack.properties;
+        let size = size.filter(|_| properties.maximum_packet_size().is_none());
+        let messages = messages.filter(|_| properties.receive_maximum().is_none());
+        if self.agreement.version == Version::V311 || (size.is_none() && messages.is_none()) {
+            return self.fit(connack.into());
         }
-        self.fit(connack.into())
+        let mut announcing = connack.clone();
+        let mut builder = properties.to_builder();
+        if let Some(size) = size {
+            builder = builder.maximum_packet_size(size);
+        }
+        if let Some(messages) = messages {
+            builder = builder.receive_maximum(messages);
+        }
+        announcing.properties = builder.build();
+        let packet = self.fit(announcing.into());
+        match packet {
+            Err(ConnectionError::PacketTooLarge) => self.fit(connack.into()),
+            packet => packet,
+        }
     }
 
     /// Refuses CONNECT, with a code of 0x80 or above, and ends the connection [MQTT-3.2.2-7].

@@ -11,6 +11,7 @@ use crate::packet::{
     Auth, ConnAck, Connect, Disconnect, SubAck, Subscribe, Subscriptions, TopicFilters, Unsubscribe,
 };
 use crate::packet_id::PacketId;
+use crate::packet_type::PacketType;
 use crate::reason::ReasonCode;
 use crate::rules::Rule;
 use crate::session::{CallId, Token};
@@ -122,6 +123,11 @@ pub enum Event<M = Message> {
     /// The peer broke this rule, which is [let go](crate::Rules), at least once since the last such
     /// event.
     LetGo(Rule),
+    /// PUBACK, SUBACK or UNSUBACK with a packet identifier that is not in use, or whose message has
+    /// not been sent. It has no effect; the specification has no rule for it.
+    ///
+    /// Until this event is polled, there is no further one.
+    Unknown(PacketType, PacketId),
     /// The connection is over. Send the remaining bytes, then close the network connection
     /// [MQTT-3.14.4-2].
     Closed(Closed),

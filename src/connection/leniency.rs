@@ -89,7 +89,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                     QoS::ExactlyOnce => Packet::PubRec(ack),
                     _ => Packet::PubAck(ack),
                 };
-                self.outbox.rare().answers.push_back(Box::new(answer));
+                self.answer(answer).ok()?;
                 return Some(Verdict::Done);
             }
             _ => {

@@ -44,19 +44,27 @@
 //! still sent. Answers that the protocol requires (acknowledgements, PINGRESP, SUBACK and so on)
 //! are sent before messages and requests, which are sent in the order of the calls as far as the
 //! peer's quota allows. Nothing starves: at most 16 answers are sent in a row while a call waits.
+//! There is one exception: a message of QoS 1 or 2 waits for each PUBREL that answers a PUBREC for an
+//! unknown packet identifier, as the peer could take that PUBREL for one of the message.
 //!
 //! # Limits
 //!
-//! | of | set by | default |
-//! |---|---|---|
-//! | bytes of a packet from the peer, and so bytes held of it | [`max_packet_size`](Connection::max_packet_size), announced in 5.0 | 1 MiB; 128 KiB for a CONNECT |
-//! | calls without an outcome, and outcomes not polled yet | [`max_queued`](Connection::max_queued) | 1,024 |
-//! | messages of QoS 1 and 2 in flight to the peer | [`max_in_flight`](Connection::max_in_flight), or the peer's Receive Maximum if that is lower | 20 in 3.1.1, 100 in 5.0 |
-//! | messages of QoS 1 and 2 in flight from the peer | Receive Maximum in CONNECT or CONNACK, in 5.0 | 65,535 |
-//! | topic aliases of the peer | Topic Alias Maximum in CONNECT or CONNACK | 0 |
-//! | time for CONNECT, and for each AUTH of a client | [`server::Connection::new`] | none |
-//! | time for CONNACK, PINGRESP, and each AUTH of a server | [`response_timeout`](client::Connection::response_timeout) | 20 seconds |
-//! | time for one packet to arrive | [`packet_timeout`](Connection::packet_timeout) | 2 minutes |
+//! | of | set by | default | when it is reached |
+//! |---|---|---|---|
+//! | bytes of a packet from the peer, and so bytes held of it | [`max_packet_size`](Connection::max_packet_size), announced in 5.0 | 1 MiB; 128 KiB for a CONNECT | the connection ends with code 0x95, or the packet is skipped: [`Rule::PacketTooLarge`](crate::Rule::PacketTooLarge) |
+//! | calls without an outcome, and outcomes not polled yet | [`max_queued`](Connection::max_queued) | 1,024 | the call fails with [`QueueFull`](ConnectionError::QueueFull) |
+//! | messages of QoS 1 and 2 in flight to the peer | [`max_in_flight`](Connection::max_in_flight), or the peer's Receive Maximum if that is lower | 20 in 3.1.1, 100 in 5.0 | messages wait |
+//! | messages of QoS 1 and 2 in flight from the peer, at up to 48 bytes each | [`max_received`](Connection::max_received), or Receive Maximum in CONNECT or CONNACK; announced in 5.0 | 65,535 (3 MB) | the connection ends with code 0x93; [`Rule::ReceiveMaximum`](crate::Rule::ReceiveMaximum) |
+//! | bytes of SUBACK, UNSUBACK and AUTH that wait, sent to a peer that does not read or not given by the caller yet; a request that the caller has not answered takes up to 48 more | [`max_unread_answers`](Connection::max_unread_answers) | 1 MiB | the connection ends with code 0x97 |
+//! | PUBREL and PUBCOMP that wait and answer unknown packet identifiers, at two bytes each | fixed | 4,096 | the connection ends with code 0x97 |
+//! | [`Event::Unknown`] that wait to be polled | fixed | 1 | further ones are dropped |
+//! | [`Event::LetGo`] that wait to be polled | fixed | 1 for each rule | further ones are the same |
+//! | topic aliases of the peer | Topic Alias Maximum in CONNECT or CONNACK | 0 | the connection ends with code 0x94 |
+//! | time for CONNECT, and for each AUTH of a client | [`server::Connection::new`] | none | the connection ends as [`TimedOut`](Closed::TimedOut) |
+//! | time for CONNACK, PINGRESP, and each AUTH of a server | [`response_timeout`](client::Connection::response_timeout) | 20 seconds | the connection ends as [`TimedOut`](Closed::TimedOut) |
+//! | time for one packet to arrive | [`packet_timeout`](Connection::packet_timeout) | 2 minutes | the connection ends as [`TimedOut`](Closed::TimedOut) |
+//!
+//! PINGRESP that wait are counted and take no memory. In 3.1.1 the connection ends without a code.
 //!
 //! # Two doors
 //!
@@ -82,6 +90,7 @@ use crate::version::Version;
 
 mod agreement;
 mod alias;
+mod answers;
 mod auth;
 mod call;
 pub mod client;
@@ -93,6 +102,7 @@ mod input;
 mod keep_alive;
 mod leniency;
 mod limits;
+mod notices;
 mod outbox;
 mod outgoing;
 mod publish;
@@ -111,6 +121,7 @@ pub use error::{ConnectionError, Refused, Violation};
 pub use event::{Answer, Closed, Event, GivenUp, Incoming, Outcome, RequestToken};
 use keep_alive::Awaited;
 pub use limits::Limits;
+use notices::Notices;
 use outbox::Outbox;
 use receive::{Verdict, delivered, incoming};
 pub use server::Server;
@@ -131,6 +142,7 @@ pub struct Connection<R, M = Message> {
     peer_aliases: PeerAliases,
     own_aliases: OwnAliases,
     events: VecDeque<Event<M>>,
+    notices: Notices,
     decoder: FrameDecoder,
     /// Input that is not handled yet: the beginning of a packet, or packets that wait.
     unread: BytesMut,
@@ -250,6 +262,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             peer_aliases: PeerAliases::default(),
             own_aliases: OwnAliases::default(),
             events: VecDeque::new(),
+            notices: Notices::default(),
             decoder: match R::SIDE {
                 Side::Client => FrameDecoder::client(Version::V5),
                 Side::Server => FrameDecoder::server(),
@@ -338,15 +351,6 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             self.finish();
             self.outbox.cut();
         }
-    }
-
-    /// The next event, if any.
-    #[must_use]
-    pub fn poll_event(&mut self) -> Option<Event<M>> {
-        self.events.pop_front().or_else(|| {
-            let rule = self.decoder.poll_let_go()?;
-            Some(Event::LetGo(rule))
-        })
     }
 
     /// The next change of the session to store, if any: see [`Session::poll_change`]. Always `None`

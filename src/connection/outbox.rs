@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use bytes::BytesMut;
 
+use super::answers::Answers;
 use super::call::{Call, Request, What};
 use super::outgoing::plain;
 use crate::packet::{Ack, Packet};
@@ -56,10 +57,9 @@ pub(super) struct Outbox<M> {
 /// small.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rare {
-    /// AUTH, SUBACK and UNSUBACK.
-    pub(super) answers: VecDeque<Box<Packet>>,
-    /// The explanations of PUBACK and PUBREC that are to be sent.
-    pub(super) explanations: BTreeMap<PacketId, AckProperties>,
+    pub(super) answers: Answers,
+    /// The explanations of PUBACK and PUBREC that are to be sent, by the number of the delivery.
+    pub(super) explanations: BTreeMap<u64, AckProperties>,
     /// The requests that are sent and not answered.
     pub(super) requests: BTreeMap<PacketId, (CallId, Request)>,
     /// The end of a packet for which the caller's buffer had no room.
@@ -68,7 +68,7 @@ pub(super) struct Rare {
 
 impl Rare {
     fn is_empty(&self) -> bool {
-        let owed = self.answers.is_empty() && self.explanations.is_empty();
+        let owed = self.answers.len() == 0 && self.explanations.is_empty();
         owed && self.requests.is_empty() && self.rest.is_empty()
     }
 }
@@ -160,15 +160,19 @@ impl<M> Outbox<M> {
     /// Returns whether an answer waits.
     #[inline]
     pub(super) fn has_answers(&self) -> bool {
-        self.rare.as_ref().is_some_and(|s| !s.answers.is_empty())
+        self.rare.as_ref().is_some_and(|s| s.answers.len() > 0)
     }
 
-    /// Drops the explanation of a PUBACK or PUBREC that is not sent any more.
+    /// Returns whether a PUBACK or PUBREC has an explanation.
     #[inline]
-    pub(super) fn forget_explanation(&mut self, packet_id: PacketId) {
-        if let Some(rare) = &mut self.rare {
-            rare.explanations.remove(&packet_id);
-        }
+    pub(super) fn has_explanations(&self) -> bool {
+        let rare = self.rare.as_ref();
+        rare.is_some_and(|rare| !rare.explanations.is_empty())
+    }
+
+    /// Takes the explanation of the answer to a delivery, which is sent now or never.
+    pub(super) fn take_explanation(&mut self, delivery: Option<u64>) -> Option<AckProperties> {
+        self.rare.as_mut()?.explanations.remove(&delivery?)
     }
 
     /// Queues CONNECT or CONNACK.
@@ -330,26 +334,34 @@ impl<M> Outbox<M> {
 
     /// PUBACK or PUBREC, with its explanation if it has one.
     #[inline]
-    pub(super) fn explained(&mut self, packet_id: PacketId, reason: ReasonCode) -> Ack<&[u8]> {
-        match &mut self.rare {
+    pub(super) fn explained(
+        &mut self,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        explanation: Option<AckProperties>,
+    ) -> Ack<&[u8]> {
+        match explanation {
             None => plain(packet_id, reason),
-            Some(_) => self.explained_if(packet_id, reason),
+            Some(properties) => self.explained_by(packet_id, reason, properties),
         }
     }
 
     #[cold]
-    fn explained_if(&mut self, packet_id: PacketId, reason: ReasonCode) -> Ack<&[u8]> {
+    fn explained_by(
+        &mut self,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        properties: AckProperties,
+    ) -> Ack<&[u8]> {
         let mut ack = plain(packet_id, reason);
-        let explanations = &mut self.rare().explanations;
-        if let Some(properties) = explanations.remove(&packet_id) {
-            let explained = Packet::PubAck(Ack {
-                packet_id,
-                reason,
-                properties,
-            });
-            if let Packet::PubAck(explained) = &**self.handed.insert(Box::new(explained)) {
-                ack.properties = explained.properties.as_borrowed();
-            }
+        let explained = Packet::PubAck(Ack {
+            packet_id,
+            reason,
+            properties,
+        });
+        self.attention = true;
+        if let Packet::PubAck(explained) = &**self.handed.insert(Box::new(explained)) {
+            ack.properties = explained.properties.as_borrowed();
         }
         ack
     }

@@ -1,5 +1,3 @@
-use alloc::boxed::Box;
-
 use super::call::What;
 use super::error::{ConnectionError, Refused};
 use super::event::GivenUp;
@@ -194,7 +192,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         let fits = len.is_ok_and(|len| self.agreement.peer.fit(len));
         if let (Packet::PubAck(ack), true) = (packet, wanted && fits && self.is_connected()) {
             if !ack.properties.is_empty() {
-                self.outbox.rare().explanations.insert(id, ack.properties);
+                let explanations = &mut self.outbox.rare().explanations;
+                explanations.insert(token.number(), ack.properties);
             }
         }
         Ok(())
@@ -349,13 +348,6 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     fn fits(&self, packet: &Packet) -> Result<bool, ConnectionError> {
         let len = packet.encoded_len(self.agreement.version)?;
         Ok(self.agreement.peer.fit(len))
-    }
-
-    /// Queues AUTH, SUBACK or UNSUBACK.
-    pub(super) fn answer(&mut self, packet: Packet) -> Result<(), ConnectionError> {
-        let packet = self.fit(packet)?;
-        self.outbox.rare().answers.push_back(Box::new(packet));
-        Ok(())
     }
 }
 

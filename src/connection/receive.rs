@@ -11,7 +11,7 @@ use crate::packet::{Packet, Publish};
 use crate::property::{Properties, Property, TopicAlias};
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
-use crate::session::{Fate, Session, Token};
+use crate::session::{Effect, Fate, Session, Token};
 use crate::side::Side;
 use crate::topic::TopicName;
 use crate::version::Version;
@@ -78,8 +78,12 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             Packet::Publish(publish) => self.handle_publish(publish),
             Packet::PubRel(ack) => {
                 self.check_problem_information(&ack.properties)?;
+                if self.outbox.has_explanations() {
+                    // PUBREC that has not been sent is not sent any more.
+                    let delivery = self.session.delivery(ack.packet_id);
+                    self.outbox.take_explanation(delivery);
+                }
                 self.session.handle_pub_rel(ack.packet_id)?;
-                self.outbox.forget_explanation(ack.packet_id);
                 Ok(Verdict::Done)
             }
             Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
@@ -101,8 +105,12 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                         }
                     }
                 };
-                self.session
+                let effect = self
+                    .session
                     .handle_ack(packet, ack.packet_id, reason, completed)?;
+                if effect == Effect::Unknown {
+                    self.report_unknown(packet, ack.packet_id);
+                }
                 Ok(Verdict::Done)
             }
             _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
@@ -128,9 +136,6 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         self.peer_aliases.note(sender, publish)?;
         if !self.session.take_publish(publish.delivery)? {
             return Ok(Verdict::Done);
-        }
-        if let Some(id) = publish.delivery.packet_id() {
-            self.outbox.forget_explanation(id);
         }
         Ok(Verdict::Deliver)
     }

@@ -5,7 +5,6 @@ use super::ending::unanswered;
 use super::error::{ConnectionError, Refused, Violation};
 use super::event::{Answer, Event, GivenUp, RequestToken};
 use super::receive::Verdict;
-use super::server::PeerRequest;
 use super::{client, server};
 use crate::message::Publishable;
 use crate::packet::{
@@ -148,9 +147,12 @@ impl<M: Publishable> client::Connection<M> {
     ) -> Result<Verdict, Violation> {
         self.check_problem_information(&ack.properties)?;
         let (id, codes) = (ack.packet_id, ack.reasons.iter().len());
-        match packet {
+        let known = match packet {
             PacketType::SubAck => self.session.handle_sub_ack(id, codes)?,
             _ => self.session.handle_unsub_ack(id, codes)?,
+        };
+        if !known {
+            self.report_unknown(packet, id);
         }
         let requests = self.outbox.get_rare().map(|rare| &mut rare.requests);
         if let Some((call, _)) = requests.and_then(|requests| requests.remove(&id)) {
@@ -235,19 +237,16 @@ impl<M: Publishable> server::Connection<M> {
         self.check_connected()?;
         let mut answer = SubAck::new(token.packet_id, ReasonCodes::new(codes));
         answer.properties = properties;
-        let request = PeerRequest {
-            number: token.number,
-            packet,
-            codes: answer.reasons.iter().len(),
-        };
-        if self.role.requests.get(&token.packet_id) != Some(&request) {
+        let codes = answer.reasons.iter().len();
+        let request = self.role.requests.get(&token.packet_id);
+        if !request.is_some_and(|request| request.is_answered_by(token.number, packet, codes)) {
             return Err(ConnectionError::NoSuchRequest);
         }
         self.answer(match packet {
             PacketType::Subscribe => Packet::SubAck(answer),
             _ => Packet::UnsubAck(answer),
         })?;
-        self.role.requests.remove(&token.packet_id);
+        self.has_answer(token.packet_id);
         Ok(())
     }
 
@@ -257,17 +256,7 @@ impl<M: Publishable> server::Connection<M> {
         packet_id: PacketId,
         codes: usize,
     ) -> Result<Verdict, Violation> {
-        let number = self.role.next_request;
-        let request = PeerRequest {
-            number,
-            packet,
-            codes,
-        };
-        if self.role.requests.contains_key(&packet_id) {
-            return Err(Violation::RequestInUse);
-        }
-        self.role.requests.insert(packet_id, request);
-        self.role.next_request = number.wrapping_add(1);
+        let number = self.await_answer(packet, packet_id, codes)?;
         Ok(Verdict::Request(RequestToken { number, packet_id }))
     }
 }

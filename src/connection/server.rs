@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use super::answers::PeerRequest;
 use super::auth::Turn;
 use super::error::Violation;
 use super::event::GivenUp;
@@ -124,17 +125,10 @@ pub struct Server {
     will: Option<Box<Will>>,
     /// SUBSCRIBE and UNSUBSCRIBE that are not answered.
     pub(super) requests: BTreeMap<PacketId, PeerRequest>,
+    /// The bytes of their answers.
+    pub(super) unanswered: u32,
     /// The number of the next request.
     pub(super) next_request: u64,
-}
-
-/// A SUBSCRIBE or UNSUBSCRIBE that is not answered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct PeerRequest {
-    pub(super) number: u64,
-    pub(super) packet: PacketType,
-    /// The number of codes in its answer.
-    pub(super) codes: usize,
 }
 
 impl Connection {
@@ -153,6 +147,7 @@ impl<M: Publishable> Connection<M> {
             accepted: false,
             will: None,
             requests: BTreeMap::new(),
+            unanswered: 0,
             next_request: 0,
         };
         let mut connection = Self::with_role(role, Session::new(), connect_timeout);

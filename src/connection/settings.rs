@@ -4,8 +4,8 @@ use core::time::Duration;
 use super::{Connection, Role};
 use crate::frame::FrameDecoder;
 use crate::message::Publishable;
+use crate::packet::Connect;
 use crate::rules::Rules;
-use crate::version::Version;
 
 /// The time that a packet may take to arrive.
 pub(super) const PACKET_TIMEOUT: Duration = Duration::from_secs(120);
@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) max_queued: usize,
     /// `None` is the default of the version.
     pub(super) max_in_flight: Option<NonZeroU16>,
+    pub(super) max_received: NonZeroU16,
+    pub(super) max_unread_answers: u32,
     pub(super) max_packet_size: u32,
     pub(super) calls_before_conn_ack: bool,
     pub(super) record_changes: bool,
@@ -25,20 +27,39 @@ impl Settings {
     pub(super) const DEFAULT: Self = Self {
         max_queued: 1_024,
         max_in_flight: None,
+        max_received: NonZeroU16::MAX,
+        max_unread_answers: 1 << 20,
         max_packet_size: FrameDecoder::DEFAULT_MAX_PACKET_SIZE,
         calls_before_conn_ack: false,
         record_changes: false,
     };
+}
 
-    /// The Maximum Packet Size to announce, unless the caller has `set` one.
-    pub(super) fn announced_size(
-        &self,
-        version: Version,
-        set: Option<NonZeroU32>,
-    ) -> Option<NonZeroU32> {
-        let maximum = NonZeroU32::new(self.max_packet_size);
-        let wanted = version == Version::V5 && set.is_none();
-        maximum.filter(|maximum| wanted && *maximum < NonZeroU32::MAX)
+impl Settings {
+    /// The limits to announce in 5.0 that differ from the defaults of the specification.
+    pub(super) fn announced(&self) -> (Option<NonZeroU32>, Option<NonZeroU16>) {
+        let size = NonZeroU32::new(self.max_packet_size).filter(|size| *size < NonZeroU32::MAX);
+        let messages = Some(self.max_received).filter(|messages| *messages < NonZeroU16::MAX);
+        (size, messages)
+    }
+
+    /// Adds the limits that are absent to a CONNECT of 5.0.
+    pub(super) fn announce(&self, connect: &mut Connect) {
+        let (size, messages) = self.announced();
+        let properties = &connect.properties;
+        let size = size.filter(|_| properties.maximum_packet_size().is_none());
+        let messages = messages.filter(|_| properties.receive_maximum().is_none());
+        if size.is_none() && messages.is_none() {
+            return;
+        }
+        let mut builder = properties.to_builder();
+        if let Some(size) = size {
+            builder = builder.maximum_packet_size(size);
+        }
+        if let Some(messages) = messages {
+            builder = builder.receive_maximum(messages);
+        }
+        connect.properties = builder.build();
     }
 }
 
@@ -57,6 +78,10 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// messages of QoS 2 which it then loses; EMQ X takes 100, and refuses or closes above that.
     pub const DEFAULT_MAX_IN_FLIGHT_V311: NonZeroU16 = NonZeroU16::new(20).expect("it is not zero");
 
+    /// The default of [`max_unread_answers`](Self::max_unread_answers): 1 MiB, which is 170,000
+    /// answers to one topic filter each.
+    pub const DEFAULT_MAX_UNREAD_ANSWERS: u32 = Settings::DEFAULT.max_unread_answers;
+
     /// The default of [`packet_timeout`](Self::packet_timeout): two minutes.
     pub const DEFAULT_PACKET_TIMEOUT: Duration = PACKET_TIMEOUT;
 
@@ -72,6 +97,28 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     #[must_use]
     pub const fn max_in_flight(mut self, messages: NonZeroU16) -> Self {
         self.settings.max_in_flight = Some(messages);
+        self
+    }
+
+    /// Limits the messages of QoS 1 and 2 from the peer that are not acknowledged, those of QoS 2
+    /// until PUBCOMP. One more than that ends the connection. Each takes up to 48 bytes of memory
+    /// here, apart from its content. The default is 65,535.
+    ///
+    /// In 5.0 the limit is announced as Receive Maximum. A Receive Maximum that the caller put into
+    /// CONNECT or CONNACK replaces it. A 3.1.1 peer cannot be told, so that a low limit may end
+    /// connections of peers that follow that version.
+    #[must_use]
+    pub const fn max_received(mut self, messages: NonZeroU16) -> Self {
+        self.settings.max_received = messages;
+        self
+    }
+
+    /// Limits the answers that wait because the peer does not read them, or because the caller has
+    /// not answered its requests: SUBACK, UNSUBACK and AUTH, in bytes. A request above that ends the
+    /// connection.
+    #[must_use]
+    pub const fn max_unread_answers(mut self, bytes: u32) -> Self {
+        self.settings.max_unread_answers = bytes;
         self
     }
 

@@ -193,9 +193,15 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     fn poll_owed(&mut self, now: Duration, owed: Owed) -> Option<Packet<&[u8]>> {
         self.role.sent(now, false);
         let outbox = &mut self.outbox;
+        let why = match owed {
+            Owed::Receipt if outbox.has_explanations() => {
+                outbox.take_explanation(self.session.next_receipt())
+            }
+            _ => None,
+        };
         Some(match self.session.poll_owed(owed)? {
-            Transmit::PubAck(id, reason) => Packet::PubAck(outbox.explained(id, reason)),
-            Transmit::PubRec(id, reason) => Packet::PubRec(outbox.explained(id, reason)),
+            Transmit::PubAck(id, reason) => Packet::PubAck(outbox.explained(id, reason, why)),
+            Transmit::PubRec(id, reason) => Packet::PubRec(outbox.explained(id, reason, why)),
             Transmit::PubRel(id, reason) => Packet::PubRel(plain(id, reason)),
             Transmit::PubComp(id, reason) => Packet::PubComp(plain(id, reason)),
             Transmit::Publish { .. } => return None,
@@ -273,7 +279,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     fn poll_other(&mut self, now: Duration, next: Next) -> Option<Packet<&[u8]>> {
         let packet = match next {
             Next::Greeting => self.outbox.greeting.take(),
-            Next::Answer => self.outbox.rare().answers.pop_front(),
+            Next::Answer => self.outbox.rare().answers.pop(self.agreement.version),
             _ => match &mut self.state {
                 State::Closing { last, .. } => last.take(),
                 _ => None,

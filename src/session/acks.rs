@@ -10,13 +10,24 @@ use crate::packet_type::PacketType;
 use crate::reason::ReasonCode;
 use crate::version::Version;
 
+/// The effect of an acknowledgement that does not end a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Effect {
+    /// The peer has taken ownership, by PUBREC.
+    Received,
+    /// The packet identifier is not in use.
+    Unknown,
+    Other,
+}
+
 /// Acknowledgements from the peer.
 impl<M> Session<M> {
-    /// Handles PUBACK.
+    /// Handles PUBACK. For a packet identifier that is not in use it is
+    /// [`Unknown`](Progress::Unknown).
     ///
     /// # Errors
     ///
-    /// If PUBACK does not answer a QoS 1 message that was sent.
+    /// If the packet identifier is that of another packet than a QoS 1 message.
     pub fn handle_pub_ack(
         &mut self,
         id: PacketId,
@@ -26,12 +37,13 @@ impl<M> Session<M> {
     }
 
     /// Handles PUBREC. PUBREC for an unknown identifier is answered with PUBREL as well, in 5.0
-    /// with [`PacketIdentifierNotFound`](ReasonCode::PacketIdentifierNotFound), and the identifier
-    /// is in use until PUBCOMP.
+    /// with [`PacketIdentifierNotFound`](ReasonCode::PacketIdentifierNotFound). That takes no
+    /// identifier, and is no part of the session.
     ///
     /// # Errors
     ///
-    /// If PUBREC does not answer a QoS 2 message.
+    /// If the packet identifier is that of another packet than a QoS 2 message, or
+    /// [`UnreadAnswers`](Violation::UnreadAnswers) if 4,096 answers to unknown identifiers wait.
     pub fn handle_pub_rec(
         &mut self,
         id: PacketId,
@@ -41,7 +53,7 @@ impl<M> Session<M> {
     }
 
     /// Handles PUBCOMP. PUBCOMP for an unknown identifier is ignored: it may answer a repeated
-    /// PUBREL.
+    /// PUBREL, or PUBREL for an unknown identifier. That one may be in use again by now.
     ///
     /// # Errors
     ///
@@ -63,21 +75,25 @@ impl<M> Session<M> {
             .is_some()
     }
 
-    /// Handles SUBACK with `codes` reason codes: one for each topic filter [MQTT-3.8.4-6].
+    /// Handles SUBACK with `codes` reason codes: one for each topic filter [MQTT-3.8.4-6]. Returns
+    /// whether the packet identifier is in use; if not, it has no effect.
     ///
     /// # Errors
     ///
-    /// If SUBACK answers no SUBSCRIBE, or a SUBSCRIBE with another number of topic filters.
-    pub fn handle_sub_ack(&mut self, id: PacketId, codes: usize) -> Result<(), Violation> {
+    /// If SUBACK answers another packet than SUBSCRIBE, or a SUBSCRIBE with another number of topic
+    /// filters.
+    pub fn handle_sub_ack(&mut self, id: PacketId, codes: usize) -> Result<bool, Violation> {
         self.handle_answer(PacketType::SubAck, id, codes)
     }
 
     /// Handles UNSUBACK with `codes` reason codes: one for each topic filter, but none in 3.1.1.
+    /// Returns whether the packet identifier is in use; if not, it has no effect.
     ///
     /// # Errors
     ///
-    /// If UNSUBACK answers no UNSUBSCRIBE, or an UNSUBSCRIBE with another number of topic filters.
-    pub fn handle_unsub_ack(&mut self, id: PacketId, codes: usize) -> Result<(), Violation> {
+    /// If UNSUBACK answers another packet than UNSUBSCRIBE, or an UNSUBSCRIBE with another number of
+    /// topic filters.
+    pub fn handle_unsub_ack(&mut self, id: PacketId, codes: usize) -> Result<bool, Violation> {
         self.handle_answer(PacketType::UnsubAck, id, codes)
     }
 
@@ -88,7 +104,7 @@ impl<M> Session<M> {
         reason: ReasonCode,
     ) -> Result<Progress<M>, Violation> {
         let mut completed = None;
-        let received = self.handle_ack(ack, id, reason, |call, fate, message| {
+        let effect = self.handle_ack(ack, id, reason, |call, fate, message| {
             let message = match fate {
                 Fate::Refused => message.take(),
                 Fate::Accepted | Fate::Uncertain => None,
@@ -99,15 +115,16 @@ impl<M> Session<M> {
                 message,
             });
         })?;
-        Ok(match (completed, received) {
+        Ok(match (completed, effect) {
             (Some(completed), _) => completed,
-            (None, true) => Progress::Received,
-            (None, false) => Progress::Unchanged,
+            (None, Effect::Received) => Progress::Received,
+            (None, Effect::Other) => Progress::Unchanged,
+            (None, Effect::Unknown) => Progress::Unknown,
         })
     }
 
     /// Handles PUBACK, PUBREC or PUBCOMP. Calls `completed` if that ends the exchange of a call,
-    /// with its message to take, and returns whether the peer has taken ownership by PUBREC.
+    /// with its message to take.
     #[inline]
     pub(crate) fn handle_ack(
         &mut self,
@@ -115,10 +132,22 @@ impl<M> Session<M> {
         id: PacketId,
         reason: ReasonCode,
         completed: impl FnOnce(CallId, Fate, &mut Option<M>),
-    ) -> Result<bool, Violation> {
+    ) -> Result<Effect, Violation> {
         match self.outbound.find(id) {
+            Some((_, sent))
+                if ack == PacketType::PubComp
+                    && self.unawaited > 0
+                    && sent.has_left()
+                    && !sent.awaits_pub_comp(reason) =>
+            {
+                self.unawaited -= 1;
+                Ok(Effect::Other)
+            }
             Some((at, sent)) if sent.has_left() => match sent.state.on_ack(ack, reason)? {
                 Step::Done => {
+                    // PUBCOMP follows it, as PUBREL was sent.
+                    let extra = ack == PacketType::PubRec && sent.released;
+                    self.unawaited = self.unawaited.saturating_add(u32::from(extra));
                     self.sending -= u16::from(sent.counted);
                     let call = sent.call;
                     if let Some(call) = call {
@@ -128,35 +157,43 @@ impl<M> Session<M> {
                     if call.is_some() {
                         self.record(Change::Done(id));
                     }
-                    Ok(false)
+                    Ok(Effect::Other)
                 }
                 Step::SendPubRel(next) => {
                     let first = core::mem::replace(&mut sent.state, next) != next;
-                    let ours = sent.call.is_some();
                     sent.message = None;
                     sent.abandoned = false;
                     // If PUBREL is not yet sent, it answers both.
                     if first || !matches!(self.outbound.place(id), Some((_, false))) {
                         self.outbound.requeue_at(Lane::Release, at);
                     }
-                    if ours {
-                        self.record(Change::Released(id));
-                    }
-                    Ok(first)
+                    self.record(Change::Released(id));
+                    Ok(match first {
+                        true => Effect::Received,
+                        false => Effect::Other,
+                    })
                 }
             },
-            _ if ack == PacketType::PubComp => Ok(false),
-            None if ack == PacketType::PubRec => {
-                if !reason.is_error() {
-                    let mut sent = Sent::new(Outbound::AwaitPubComp, None, None);
-                    sent.reason = ReasonCode::PacketIdentifierNotFound;
-                    self.outbound
-                        .push(Lane::Release, id, sent.sent_before(true));
-                }
-                Ok(false)
-            }
-            _ => Err(Violation::UnknownPacketId(ack)),
+            _ => self.handle_unknown(ack, id, reason),
         }
+    }
+
+    /// Handles an acknowledgement for an identifier that is not in use, or whose message has not
+    /// been sent.
+    #[cold]
+    fn handle_unknown(
+        &mut self,
+        ack: PacketType,
+        id: PacketId,
+        reason: ReasonCode,
+    ) -> Result<Effect, Violation> {
+        match ack {
+            PacketType::PubComp => self.unawaited = self.unawaited.saturating_sub(1),
+            PacketType::PubRec if reason.is_error() => {}
+            PacketType::PubRec => self.release_stray(id)?,
+            _ => return Ok(Effect::Unknown),
+        }
+        Ok(Effect::Other)
     }
 
     fn handle_answer(
@@ -164,9 +201,10 @@ impl<M> Session<M> {
         ack: PacketType,
         id: PacketId,
         codes: usize,
-    ) -> Result<(), Violation> {
-        let sent = self.outbound.get(id);
-        let sent = sent.ok_or(Violation::UnknownPacketId(ack))?;
+    ) -> Result<bool, Violation> {
+        let Some(sent) = self.outbound.get(id).filter(|sent| sent.has_left()) else {
+            return Ok(false);
+        };
         let Step::Done = sent.state.on_ack(ack, ReasonCode::Success)? else {
             return Err(Violation::UnexpectedAck(ack));
         };
@@ -175,7 +213,7 @@ impl<M> Session<M> {
             return Err(Violation::WrongCodeCount(ack));
         }
         self.outbound.remove(id);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -292,16 +330,9 @@ mod tests {
         for version in [Version::V311, Version::V5] {
             let mut session = connected(5);
             session.connect(Link::new(version));
-            let unknown = |packet| Err(Violation::UnknownPacketId(packet));
-            assert_eq!(
-                session.handle_pub_ack(id(7), OK),
-                unknown(PacketType::PubAck)
-            );
-            let unanswered = session.handle_sub_ack(id(7), 1);
-            assert_eq!(
-                unanswered,
-                Err(Violation::UnknownPacketId(PacketType::SubAck))
-            );
+            assert_eq!(session.handle_pub_ack(id(7), OK), Ok(Progress::Unknown));
+            assert_eq!(session.handle_sub_ack(id(7), 1), Ok(false));
+            assert_eq!(session.handle_unsub_ack(id(7), 1), Ok(false));
             assert_eq!(session.handle_pub_comp(id(7), OK), Ok(Progress::Unchanged));
             assert_eq!(
                 session.handle_pub_rec(id(7), FAILED),
@@ -315,10 +346,9 @@ mod tests {
                 Version::V5 => ReasonCode::PacketIdentifierNotFound,
             };
             assert_eq!(drain(&mut session), [Wire::PubRel(id(1), reason)]);
-            assert_eq!(session.next_packet_id(), Some(id(2)), "1 is in use");
-            session.publish(QoS::AtLeastOnce, 1).unwrap();
-            let _ = session.handle_pub_comp(id(1), OK).unwrap();
-            assert_eq!(session.packet_ids_in_use(), 1);
+            assert_eq!(session.next_packet_id(), Some(id(1)), "it takes none");
+            assert!(session.is_empty());
+            assert_eq!(session.handle_pub_comp(id(1), OK), Ok(Progress::Unchanged));
         }
     }
 
@@ -343,8 +373,13 @@ mod tests {
             wrong(PacketType::PubAck)
         );
         // What waits has not been sent: nothing can answer it.
-        let unsent = session.handle_pub_rec(id(2), OK);
-        assert_eq!(unsent, Err(Violation::UnknownPacketId(PacketType::PubRec)));
+        let unsent = session.handle_pub_ack(id(2), OK);
+        assert_eq!(unsent, Ok(Progress::Unknown));
+        assert_eq!(session.handle_sub_ack(id(2), 2), Ok(false));
+        assert_eq!(
+            session.handle_pub_rec(id(2), FAILED),
+            Ok(Progress::Unchanged)
+        );
         let codes = session.handle_sub_ack(subscribe, 1);
         assert_eq!(codes, Err(Violation::WrongCodeCount(PacketType::SubAck)));
         let answer = session.handle_unsub_ack(subscribe, 2);
@@ -397,8 +432,8 @@ mod tests {
             );
             assert_eq!((first, second), (id(1), id(2)));
             assert_eq!(drain(&mut session), []);
-            session.handle_unsub_ack(second, codes).unwrap();
-            session.handle_sub_ack(first, 2).unwrap();
+            assert_eq!(session.handle_unsub_ack(second, codes), Ok(true));
+            assert_eq!(session.handle_sub_ack(first, 2), Ok(true));
             assert!(session.is_empty());
             session.subscribe(1).unwrap();
             session.disconnect();

@@ -27,9 +27,6 @@ pub enum Violation {
         Rule::PubAckAtQoS2
     )]
     PubAckAtQoS2,
-    /// An acknowledgement with a packet identifier that is not in use.
-    #[error("{0} for an unknown packet identifier")]
-    UnknownPacketId(PacketType),
     /// A new PUBLISH of this QoS with the packet identifier of another message in flight.
     #[error(
         "the packet identifier of a new PUBLISH is in use (rule {})",
@@ -42,6 +39,10 @@ pub enum Violation {
     /// A SUBACK or UNSUBACK with more or fewer codes than the request has topic filters.
     #[error("{0} does not have one code for each topic filter")]
     WrongCodeCount(PacketType),
+    /// More packets that have to be answered than this side keeps answers for: the peer does not
+    /// read them.
+    #[error("too many answers wait, as the peer does not read them")]
+    UnreadAnswers,
 }
 
 impl Violation {
@@ -49,6 +50,7 @@ impl Violation {
     pub const fn reason_code(self) -> ReasonCode {
         match self {
             Self::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
+            Self::UnreadAnswers => ReasonCode::QuotaExceeded,
             _ => ReasonCode::ProtocolError,
         }
     }
@@ -60,7 +62,7 @@ impl Violation {
             Self::PubAckAtQoS2 => Some(Rule::PubAckAtQoS2),
             Self::PacketIdInUse(_) => Some(Rule::PacketIdInUse),
             Self::ReceiveMaximumExceeded => Some(Rule::ReceiveMaximum),
-            Self::UnexpectedAck(_) | Self::UnknownPacketId(_) | Self::WrongCodeCount(_) => None,
+            Self::UnexpectedAck(_) | Self::WrongCodeCount(_) | Self::UnreadAnswers => None,
         }
     }
 
@@ -70,14 +72,10 @@ impl Violation {
         Some(match (self, version) {
             (Self::PubAckAtQoS2 | Self::UnexpectedAck(PubAck | PubRec), _) => "MQTT-3.3.4-1",
             (Self::UnexpectedAck(PubRel), Version::V5) => "MQTT-4.3.3-4",
-            (Self::UnexpectedAck(SubAck | UnsubAck), Version::V5)
-            | (Self::UnknownPacketId(SubAck | UnsubAck), Version::V5) => "MQTT-2.2.1-6",
-            (Self::UnexpectedAck(SubAck | UnsubAck), Version::V311)
-            | (Self::UnknownPacketId(SubAck | UnsubAck), Version::V311) => "MQTT-2.3.1-7",
+            (Self::UnexpectedAck(SubAck | UnsubAck), Version::V5) => "MQTT-2.2.1-6",
+            (Self::UnexpectedAck(SubAck | UnsubAck), Version::V311) => "MQTT-2.3.1-7",
             (Self::UnexpectedAck(_), Version::V5) => "MQTT-4.3.3-8",
             (Self::UnexpectedAck(_), Version::V311) => "MQTT-4.3.3-2",
-            (Self::UnknownPacketId(_), Version::V5) => "MQTT-2.2.1-5",
-            (Self::UnknownPacketId(_), Version::V311) => "MQTT-2.3.1-6",
             (Self::PacketIdInUse(QoS::ExactlyOnce), _) => "MQTT-4.3.3-1",
             (Self::PacketIdInUse(_), _) => "MQTT-4.3.2-1",
             (Self::ReceiveMaximumExceeded, Version::V5) => "MQTT-4.9.0-2",
@@ -86,6 +84,7 @@ impl Violation {
             (Self::WrongCodeCount(UnsubAck), Version::V311) => return None,
             (Self::WrongCodeCount(_), Version::V5) => "MQTT-3.8.4-6",
             (Self::WrongCodeCount(_), Version::V311) => "MQTT-3.8.4-5",
+            (Self::UnreadAnswers, _) => return None,
         })
     }
 }
@@ -176,11 +175,14 @@ mod tests {
         let unexpected = Violation::UnexpectedAck(PacketType::PubRec);
         assert_eq!(unexpected.reason_code(), ReasonCode::ProtocolError);
         assert_eq!(unexpected.statement(Version::V311), Some("MQTT-3.3.4-1"));
-        let unknown = Violation::UnknownPacketId(PacketType::UnsubAck);
+        let unknown = Violation::UnexpectedAck(PacketType::UnsubAck);
         assert_eq!(unknown.statement(Version::V311), Some("MQTT-2.3.1-7"));
         assert_eq!(unknown.statement(Version::V5), Some("MQTT-2.2.1-6"));
         let excess = Violation::ReceiveMaximumExceeded;
         assert_eq!(excess.reason_code().to_u8(), 0x93);
         assert_eq!(excess.statement(Version::V5), Some("MQTT-4.9.0-2"));
+        let unread = Violation::UnreadAnswers;
+        assert_eq!(unread.reason_code().to_u8(), 0x97);
+        assert_eq!(unread.statement(Version::V5), None);
     }
 }

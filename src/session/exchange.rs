@@ -12,7 +12,7 @@ pub(super) struct Sent<M> {
     pub(super) state: Outbound,
     /// `None` after PUBREC, or once it was returned to the caller.
     pub(super) message: Option<M>,
-    /// The call that published it; `None` for a request, and where an unknown PUBREC is answered.
+    /// The call that published it; `None` for a request.
     pub(super) call: Option<CallId>,
     pub(super) expiry: Expiry,
     /// True if the packet was sent, or is stored as sent.
@@ -24,10 +24,10 @@ pub(super) struct Sent<M> {
     pub(super) counted: bool,
     /// True if PUBREL takes the place of a PUBLISH that the caller took back.
     pub(super) abandoned: bool,
+    /// True if PUBREL was sent on this network connection.
+    pub(super) released: bool,
     /// Topic filters in a request.
     pub(super) filters: usize,
-    /// The code of PUBREL.
-    pub(super) reason: ReasonCode,
 }
 
 impl<M> Sent<M> {
@@ -41,8 +41,8 @@ impl<M> Sent<M> {
             dup: false,
             counted: false,
             abandoned: false,
+            released: false,
             filters: 0,
-            reason: ReasonCode::Success,
         }
     }
 
@@ -56,6 +56,14 @@ impl<M> Sent<M> {
     /// Returns whether the peer may have it, and not only the store says so.
     pub(super) const fn has_left(&self) -> bool {
         self.counted || self.dup
+    }
+
+    /// Returns whether PUBCOMP with this code is for this exchange, while PUBCOMP may also arrive
+    /// for another PUBREL with its identifier.
+    pub(super) fn awaits_pub_comp(&self, reason: ReasonCode) -> bool {
+        // That PUBREL is unknown is true of the other: the peer has just sent PUBREC for this one.
+        let of_another = self.counted && reason.is_error();
+        self.state == Outbound::AwaitPubComp && self.released && !of_another
     }
 
     /// The message as it is stored, if there is one.

@@ -27,7 +27,9 @@ mod sender;
 mod sending;
 mod snapshot;
 mod store;
+mod strays;
 
+pub(crate) use acks::Effect;
 use call::Calls;
 pub use call::{CallId, Expiry};
 pub use change::Change;
@@ -41,6 +43,7 @@ pub use receiving::{Receipt, Token};
 pub use sender::{Outbound, Step};
 pub use snapshot::{Snapshot, StoredMessage, StoredRelease};
 use store::Changes;
+use strays::Strays;
 
 /// The session state of one side, client or server: the exchanges it began and those of its peer.
 ///
@@ -79,6 +82,11 @@ pub struct Session<M> {
     /// PUBLISH of QoS 1 and 2 that are unacknowledged on this network connection, each way.
     sending: u16,
     receiving: u16,
+    /// Answers to packets for packet identifiers that are not in use.
+    strays: Strays,
+    /// The number of PUBCOMP that may arrive on this network connection without an exchange that
+    /// awaits one: each answers PUBREL for an unknown identifier, or a repeated PUBREL.
+    unawaited: u32,
     /// The number of the next delivery.
     deliveries: u64,
     calls: Calls,
@@ -115,6 +123,8 @@ impl<M> Session<M> {
             link: None,
             sending: 0,
             receiving: 0,
+            strays: None,
+            unawaited: 0,
             deliveries: 0,
             calls: Calls::new(),
             last_stored: None,
@@ -154,6 +164,8 @@ impl<M> Session<M> {
 
     fn end_link(&mut self, keep_requests: bool, gone: &mut impl FnMut(CallId, Loss<M>)) {
         self.link = None;
+        self.strays = None;
+        self.unawaited = 0;
         if !keep_requests {
             while let Some((id, _)) = self.outbound.first(Lane::Request) {
                 self.outbound.remove(id);
@@ -211,12 +223,12 @@ impl<M> Session<M> {
             & self.inbound.unsent_slot(Lane::Release)
             & self.outbound.unsent_slot(Lane::Release);
         // All bits are set in no slot, and in no other: nearly every time there is nothing.
-        if waiting == in_flight::NONE {
+        if waiting == in_flight::NONE && self.strays.is_none() {
             return None;
         }
         let receipt = self.inbound.has_unsent(Lane::Message) && self.is_next_answered();
-        let completion = self.inbound.has_unsent(Lane::Release);
-        let release = self.outbound.has_unsent(Lane::Release);
+        let completion = self.inbound.has_unsent(Lane::Release) || self.owes_stray_completion();
+        let release = self.outbound.has_unsent(Lane::Release) || self.owes_stray_release();
         match (self.link.is_some(), completion, receipt, release) {
             (false, ..) | (_, false, false, false) => None,
             (_, true, false, false) => Some(Owed::Completion),
@@ -297,7 +309,7 @@ pub struct Link {
     /// Receive Maximum or less [MQTT-4.9.0-1]. Also used in 3.1.1, where the peer has no such
     /// limit.
     pub send_maximum: NonZeroU16,
-    /// The Receive Maximum of this side. Without effect in 3.1.1, where it cannot be announced.
+    /// The Receive Maximum of this side. It holds in 3.1.1 as well, where it cannot be announced.
     pub receive_maximum: NonZeroU16,
 }
 
@@ -354,8 +366,12 @@ pub enum Progress<M> {
         /// The message, if it was refused and not returned to the caller before.
         message: Option<M>,
     },
-    /// No effect: the acknowledgement is a repetition, or its exchange is not known.
+    /// No effect: the acknowledgement is a repetition, or PUBREC or PUBCOMP of an unknown exchange,
+    /// which the protocol allows.
     Unchanged,
+    /// PUBACK for a packet identifier that is not in use, or whose message has not been sent. It
+    /// has no effect.
+    Unknown,
 }
 
 /// The end of the exchange of a message.
@@ -414,10 +430,9 @@ mod tests {
                 usize::from(maximum)
             );
             let receiving = inbound.iter().filter(|(_, r)| r.is_counted()).count();
-            let maximum = match self.link {
-                Some(link) if link.version == Version::V5 => link.receive_maximum.get(),
-                _ => u16::MAX,
-            };
+            let maximum = self
+                .link
+                .map_or(u16::MAX, |link| link.receive_maximum.get());
             assert_eq!(
                 receiving + usize::from(self.receive_quota()),
                 usize::from(maximum)

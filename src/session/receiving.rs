@@ -49,6 +49,10 @@ impl Token {
         self.packet_id
     }
 
+    pub(crate) const fn number(self) -> u64 {
+        self.number
+    }
+
     /// Returns whether DUP was set: the peer may have sent the message before (section 3.3.1.1).
     pub const fn dup(self) -> bool {
         self.dup
@@ -218,7 +222,8 @@ impl<M> Session<M> {
     ///
     /// # Errors
     ///
-    /// If the packet identifier is that of a QoS 1 message.
+    /// If the packet identifier is that of a QoS 1 message, or
+    /// [`UnreadAnswers`](Violation::UnreadAnswers) if 4,096 answers to unknown identifiers wait.
     pub fn handle_pub_rel(&mut self, id: PacketId) -> Result<(), Violation> {
         let known = self.inbound.find(id);
         let reason = Inbound::on_pub_rel(known.as_ref().map(|(_, received)| received.state))?;
@@ -233,13 +238,20 @@ impl<M> Session<M> {
                     self.record(Change::Forgotten(id));
                 }
             }
-            None => {
-                let mut received = Received::new(Inbound::OwePubComp);
-                received.reason = Some(reason);
-                self.inbound.push(Lane::Release, id, received);
-            }
+            None => return self.complete_stray(id),
         }
         Ok(())
+    }
+
+    /// The number of the delivery to which a packet identifier of the peer belongs.
+    pub(crate) fn delivery(&self, id: PacketId) -> Option<u64> {
+        self.inbound.get(id).map(Received::number)
+    }
+
+    /// The number of the delivery that is answered next.
+    pub(crate) fn next_receipt(&self) -> Option<u64> {
+        let (_, received) = self.inbound.unsent(Lane::Message)?;
+        Some(received.number())
     }
 
     /// Numbers deliveries from the nanoseconds of `now` on, so that no token of another connection
@@ -281,6 +293,10 @@ impl<M> Session<M> {
     #[inline]
     pub(super) fn poll_completion(&mut self) -> Option<Transmit<'_, M>> {
         let version = self.link?.version;
+        if self.owes_stray_completion() {
+            let (id, reason) = self.next_stray_completion()?;
+            return Some(Transmit::PubComp(id, reason));
+        }
         let at = self.inbound.unsent_slot(Lane::Release);
         let (id, received) = self.inbound.unsent(Lane::Release)?;
         let reason = match (version, received.reason) {
@@ -313,8 +329,8 @@ impl<M> Session<M> {
 
     fn receive_maximum(&self) -> u16 {
         match &self.link {
-            Some(link) if link.version == Version::V5 => link.receive_maximum.get(),
-            _ => u16::MAX,
+            Some(link) => link.receive_maximum.get(),
+            None => u16::MAX,
         }
     }
 
@@ -492,8 +508,12 @@ mod tests {
         assert_eq!(session.receive_quota(), 1);
         let _ = session.receive(qos1(7)).unwrap();
         assert_eq!(session.receive(qos2(4)), excess);
-        // 3.1.1 has no such limit.
-        session.connect(link(Version::V311, 9, 1));
+        // 3.1.1 cannot announce it.
+        session.connect(link(Version::V311, 9, 2));
+        let _ = session.receive(qos1(8)).unwrap();
+        let _ = session.receive(qos2(9)).unwrap();
+        assert_eq!(session.receive(qos2(10)), excess);
+        session.connect(link(Version::V311, 9, u16::MAX));
         for value in 1..=u16::MAX {
             assert!(session.receive(qos2(value)).is_ok());
         }
@@ -538,8 +558,13 @@ mod tests {
                 session.handle_pub_rel(id(5)).unwrap();
                 session.handle_pub_rel(id(5)).unwrap();
                 session.check();
-                assert_eq!(drain(&mut session), [Wire::PubComp(id(5), reason)]);
                 assert!(session.is_empty());
+                // The identifier is free.
+                assert_eq!(session.receive(qos2(5)), Ok(true));
+                assert_eq!(drain(&mut session), [Wire::PubComp(id(5), reason); 2]);
+                session.answer(id(5), OK).unwrap();
+                session.handle_pub_rel(id(5)).unwrap();
+                assert_eq!(drain(&mut session), [Wire::PubComp(id(5), OK)]);
             }
         }
     }
@@ -550,6 +575,7 @@ mod tests {
         let mut session = connected(Version::V5, 3);
         let _ = session.receive(qos1(1)).unwrap();
         let _ = session.receive(qos2(2)).unwrap();
+        let _ = session.receive(qos2(3)).unwrap();
         session.handle_pub_rel(id(3)).unwrap();
         let before = alloc::format!("{session:?}");
         let in_use = |qos| Err(Violation::PacketIdInUse(qos));

@@ -11,7 +11,6 @@ use super::{Session, Transmit};
 use crate::packet_id::PacketId;
 use crate::qos::QoS;
 use crate::reason::ReasonCode;
-use crate::version::Version;
 
 /// Messages and requests of this side.
 impl<M> Session<M> {
@@ -192,6 +191,10 @@ impl<M> Session<M> {
         if !self.outbound.has_unsent(Lane::Message) || self.send_quota() == 0 {
             return None;
         }
+        if self.owes_stray_release() {
+            // The peer could take that PUBREL for one of a message with the same identifier.
+            return None;
+        }
         let (_, sent) = self.outbound.unsent(Lane::Message)?;
         match self.changes {
             Some(_) if !sent.sent => None,
@@ -231,6 +234,7 @@ impl<M> Session<M> {
                 };
                 sent.dup |= sent.counted;
                 sent.counted = false;
+                sent.released = false;
                 if lane == Lane::Message && sent.message.is_none() {
                     if sent.state == Outbound::AwaitPubRec {
                         self.release_abandoned(id);
@@ -266,13 +270,15 @@ impl<M> Session<M> {
 
     #[inline]
     pub(super) fn poll_release(&mut self) -> Option<Transmit<'_, M>> {
-        let version = self.link?.version;
+        self.link?;
+        if self.owes_stray_release() {
+            let (id, reason) = self.next_stray_release()?;
+            return Some(Transmit::PubRel(id, reason));
+        }
         let (id, sent) = self.outbound.advance(Lane::Release)?;
-        let reason = match version {
-            Version::V311 => ReasonCode::Success,
-            Version::V5 => sent.reason,
-        };
-        Some(Transmit::PubRel(id, reason))
+        let again = core::mem::replace(&mut sent.released, true);
+        self.unawaited = self.unawaited.saturating_add(u32::from(again));
+        Some(Transmit::PubRel(id, ReasonCode::Success))
     }
 
     // As `poll_transmit`.

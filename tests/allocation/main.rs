@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod codec;
+mod hostile;
 
 use std::alloc::System;
 use std::time::Duration;
@@ -33,6 +34,7 @@ fn main() {
     codec::neither_decoding_nor_encoding_allocates();
     topics();
     connections();
+    hostile::peers();
 }
 
 /// An idle connection with its session, and messages in the steady state.

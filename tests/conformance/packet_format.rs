@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 
-use mqtt_sansio::connection::{ConnectionError, client};
+use mqtt_sansio::connection::{Answer, ConnectionError, Event, client};
 use mqtt_sansio::packet::TopicFilters;
 use mqtt_sansio::session::SessionError;
 use mqtt_sansio::topic::TopicFilter;
@@ -234,7 +234,7 @@ fn answers_have_the_identifier_of_the_request(version: Version) {
 
     for (good, answer) in [
         (true, "90 ~ 00 01 [] 00"),
-        (false, "90 ~ 00 02 [] 00"),
+        (true, "90 ~ 00 02 [] 00 | 90 ~ 00 01 [] 00"),
         (false, "B0 ~ 00 01 [] {00}"),
     ] {
         let mut server = ClientEnd::plain(version);
@@ -244,7 +244,12 @@ fn answers_have_the_identifier_of_the_request(version: Version) {
         server.expect("82 ~ 00 01 [] 't' 00");
         server.send(answer);
         match good {
-            true => server.expect_open(),
+            true => {
+                server.expect_open();
+                let events = server.end.events();
+                let codes = |event| matches!(event, &Event::Subscribed(_, Answer::Codes(_)));
+                assert_eq!(events.iter().filter(|event| codes(event)).count(), 1);
+            }
             false => server.expect_close_with(0x82),
         }
     }

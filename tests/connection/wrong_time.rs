@@ -80,7 +80,7 @@ fn every_packet_to_a_server() {
         ("before CONNECT",       Box::new(idle),                  "cVVVVVVVVVVVVVV"),
         ("before CONNACK",       Box::new(waiting),               "VVeeeeeeVeVeVeV"),
         ("authenticating",       Box::new(authenticating),        "VVVVVVVVVVVVVdV"),
-        ("connected",            Box::new(server), "VVlVdddsVuVdVdV"),
+        ("connected",            Box::new(server), "VVlddddsVuVdVdV"),
         ("after its DISCONNECT", Box::new(left),                  "ddddddddddddddd"),
         ("after ours",           Box::new(ended),                 "ddddddddddddddd"),
     ];
@@ -130,7 +130,7 @@ fn every_packet_to_a_client() {
     let states: [(&str, Make, &str, &str); 4] = [
         ("idle",      Box::new(|_| client::Connection::new()), "VVVVVVVVVVVVVVV", "VVVVVVVVVVVVVVV"),
         ("connecting", Box::new(waiting),                      "VdVVVVVVVVVVVVV", "VdVVVVVVVVVVVVV"),
-        ("connected", Box::new(client),       "VVlVdddVVVVVdVV", "VVlVdddVVVVVddV"),
+        ("connected", Box::new(client),       "VVlddddVdVdVdVV", "VVlddddVdVdVddV"),
         ("closed",    Box::new(left),                          "ddddddddddddddd", "ddddddddddddddd"),
     ];
     for (state, make, v311, v5) in states {

@@ -13,6 +13,7 @@ mod changes;
 mod drain;
 mod expiry;
 mod forward;
+mod hostile;
 mod outcomes;
 mod refused;
 mod requests;
