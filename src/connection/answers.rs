@@ -22,7 +22,7 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub(super) const fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.bytes.len() - self.sent
     }
 

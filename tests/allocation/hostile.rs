@@ -187,13 +187,13 @@ fn e05_work_is_linear() {
     for (name, once, twice) in [
         (
             "requests",
-            requests_answered_late::<32_767> as fn(),
-            requests_answered_late::<65_534> as fn(),
+            requests_answered_late::<4_095> as fn(),
+            requests_answered_late::<8_190> as fn(),
         ),
         (
             "explanations",
-            messages_explained_late::<32_767>,
-            messages_explained_late::<65_534>,
+            messages_explained_late::<4_095>,
+            messages_explained_late::<8_190>,
         ),
     ] {
         let (once, twice) = (cost(once), cost(twice));

@@ -184,7 +184,7 @@ fn client_takes_the_answer_to_its_request_alone(version: Version) {
         let events = server.end.events();
         let answered = |events: &[Event]| {
             let answered = |event| matches!(event, &Event::Subscribed(..));
-            events.iter().any(|event| answered(event))
+            events.iter().any(answered)
         };
         assert!(!answered(&events));
         server.send(answer);
