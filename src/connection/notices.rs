@@ -33,15 +33,19 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Returns the next event, if any.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event<M>> {
-        let Some(event) = self.events.pop_front() else {
-            return self.decoder.poll_let_go().map(Event::LetGo);
-        };
         if self.notices.0 != 0 {
-            if let Some(notice) = Notice::of(&event) {
-                self.notices.0 &= !notice.bit();
-            }
+            self.note_next();
         }
-        Some(event)
+        let event = self.events.pop_front();
+        event.or_else(|| self.decoder.poll_let_go().map(Event::LetGo))
+    }
+
+    /// Notes that the next event is polled.
+    #[cold]
+    fn note_next(&mut self) {
+        if let Some(notice) = self.events.front().and_then(Notice::of) {
+            self.notices.0 &= !notice.bit();
+        }
     }
 
     /// Reports an acknowledgement for a packet identifier that is not in use.

@@ -227,8 +227,12 @@ impl<M> Session<M> {
             return None;
         }
         let receipt = self.inbound.has_unsent(Lane::Message) && self.is_next_answered();
-        let completion = self.inbound.has_unsent(Lane::Release) || self.owes_stray_completion();
-        let release = self.outbound.has_unsent(Lane::Release) || self.owes_stray_release();
+        let mut completion = self.inbound.has_unsent(Lane::Release);
+        let mut release = self.outbound.has_unsent(Lane::Release);
+        if self.strays.is_some() {
+            completion |= self.owes_stray_completion();
+            release |= self.owes_stray_release();
+        }
         match (self.link.is_some(), completion, receipt, release) {
             (false, ..) | (_, false, false, false) => None,
             (_, true, false, false) => Some(Owed::Completion),

@@ -335,6 +335,7 @@ fn slow_readers_get_everything_and_cost_little() {
     for reader in &mut readers {
         for id in 1..=MESSAGES {
             reader.expect(&publish("t", id, &payload(id)));
+            reader.send(&puback(id));
         }
         reader.ping();
     }
