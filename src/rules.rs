@@ -22,8 +22,11 @@ macro_rules! rules {
         /// known, or a packet that can be passed over. It is not if the rest of the stream cannot
         /// be found (a remaining length of five bytes), if something that the packet needs is
         /// missing or has a value without meaning (QoS 3, a truncated field, an unknown property),
-        /// if the receiver would have to hold more than it announced (topic aliases), or if the
-        /// caller chose the limit (what CONNACK excluded).
+        /// if the receiver would have to hold more than it announced (topic aliases), if the caller
+        /// chose the limit (what CONNACK excluded), or if two steps contradict each other (AUTH out
+        /// of turn, a request with the packet identifier of another). Properties that are repeated
+        /// or that the packet may not carry, and packets of the wrong side, are not in it either:
+        /// nobody knows what their sender meant, and no peer in the field sends them.
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         #[non_exhaustive]
         #[repr(u8)]

@@ -93,7 +93,10 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 return Some(Verdict::Done);
             }
             _ => {
-                self.session.forget(delivery.packet_id()?);
+                let id = delivery.packet_id()?;
+                let replaced = self.session.delivery(id);
+                self.outbox.take_explanation(replaced);
+                self.session.forget(id);
                 self.session.handle_publish(delivery)
             }
         };

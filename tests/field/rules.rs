@@ -315,6 +315,100 @@ fn each_rule_is_let_go_alone() {
     }
 }
 
+/// The rows of FIELD whose rules need no more than their script.
+#[test]
+fn b6_b8_b9_b11_b12_are_let_go_by_name() {
+    let rows = [
+        (6, &[Rule::SessionPresent][..]),
+        (8, &[Rule::ConnAckMethod]),
+        (9, &[Rule::ProblemInformation]),
+        (
+            11,
+            &[
+                Rule::DupAtQoS0,
+                Rule::FixedHeaderFlags,
+                Rule::PayloadFormatIndicator,
+                Rule::ZeroPacketId,
+                Rule::TrailingBytes,
+                Rule::WillFlags,
+                Rule::PasswordWithoutUserName,
+            ],
+        ),
+        (12, &[Rule::PubAckAtQoS2]),
+    ];
+    for door in DOORS {
+        for (row, rules) in rows {
+            for &rule in rules {
+                for end in scripts(rule, door, Rules::STRICT.without(rule)) {
+                    assert_eq!(
+                        (&end.let_go[..], &end.ended),
+                        (&[rule][..], &Ok(())),
+                        "B{row}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What ThingsBoard sends is acknowledged as if its reserved flags were not set.
+#[test]
+fn b11_answers_with_reserved_flags_count() {
+    each(|version, door| {
+        let rules = Rules::STRICT.without(Rule::FixedHeaderFlags);
+        let mut wire = lenient_client(version, door, rules, connect(0, true), accepting(false));
+        wire.end.publish(QoS::AtLeastOnce, message("t")).unwrap();
+        assert_eq!(wire.sent(), ["t 1 1"]);
+        wire.read(b"\x42\x02\x00\x01");
+        assert!(matches!(wire.outcomes()[..], [(_, Outcome::Accepted(_))]));
+    });
+}
+
+/// The message says which packet of which QoS, and what to do.
+#[test]
+fn a19_puback_at_qos_2_says_what_to_do() {
+    for door in DOORS {
+        let (wire, _) = answered_with_pub_ack(Version::V311, door, Rules::STRICT);
+        let text = wire.end.ended().unwrap_err().to_string();
+        for part in [
+            "PUBACK",
+            "PUBLISH of QoS 2",
+            "publish at QoS 1",
+            "(rule puback-at-qos-2)",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}
+
+/// A replaced message takes its explanation along.
+#[test]
+fn b1_no_explanation_outlives_its_message() {
+    for door in DOORS {
+        let rules = Rules::STRICT.without(Rule::PacketIdInUse);
+        let mut wire = lenient_server(Version::V5, door, rules, asking(Version::V5, 10, true));
+        let why = AckProperties::builder().reason_string(Text::new("why").unwrap());
+        let first = wire.message(1, 9, "first")[0].token();
+        let old = wire.message(1, 1, "old")[0].token();
+        let reason = ReasonCode::NotAuthorized;
+        wire.end.acknowledge_with(old, reason, why.build()).unwrap();
+        let new = wire.message(2, 1, "new")[0].token();
+        wire.end.acknowledge(new).unwrap();
+        wire.end.acknowledge(first).unwrap();
+        let packets = wire.packets();
+        assert_eq!(packets.len(), 2);
+        for packet in packets {
+            match packet {
+                mqtt_sansio::Packet::PubAck(ack) | mqtt_sansio::Packet::PubRec(ack) => {
+                    assert_eq!(ack.reason, ReasonCode::Success);
+                    assert!(ack.properties.is_empty());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn b1_a_device_that_lost_its_memory() {
     for door in DOORS {
