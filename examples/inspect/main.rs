@@ -370,7 +370,7 @@ mod tests {
 
     /// FIELD A22: the code is that of the wire, and its meaning is told.
     #[test]
-    fn shows_the_code_on_the_wire() -> Result<(), Failure> {
+    fn a22_shows_the_code_on_the_wire() -> Result<(), Failure> {
         let (good, line) = inspect(&[], b"\x20\x02\x00\x01")?;
         assert!(
             good && line.contains("reason=0x01(Unsupported Protocol Version)"),

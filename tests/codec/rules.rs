@@ -297,3 +297,18 @@ fn mending_is_linear() {
     };
     assert_eq!(subscribe.subscriptions.iter().count(), 200_000);
 }
+
+/// A21: 0x8F and 0x90 are for names and filters that are well formed and not accepted.
+#[test]
+fn a21_what_is_not_well_formed_is_a_malformed_packet() {
+    let cases: [&[u8]; 4] = [
+        b"\x82\x06\x00\x01\x00\x00\x00\x00",
+        b"\x30\x06\x00\x03a/#\x00",
+        b"\x82\x0F\x00\x01\x00\x00\x09$share//f\x00",
+        b"\xA2\x08\x00\x01\x00\x00\x03a+b",
+    ];
+    for bytes in cases {
+        let error = Packet::decode(Version::V5, bytes).unwrap_err();
+        assert_eq!(error.reason_code().to_u8(), 0x81, "{error}");
+    }
+}

@@ -288,7 +288,7 @@ fn a_server_takes_nothing_before_connect() {
 /// C2: the answer must be one that the client understands, 0x01 as 3.1.1 writes it
 /// (3.1.1 [MQTT-3.1.2-2]).
 #[test]
-fn an_unknown_level_says_how_to_answer() {
+fn c2_an_unknown_level_says_how_to_answer() {
     for level in (0..=255).filter(|level| !matches!(level, 4 | 5)) {
         let mut bytes = CONNECT_5.to_vec();
         bytes[8] = level;

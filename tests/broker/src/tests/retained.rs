@@ -329,7 +329,7 @@ fn come_at_once_for_several_filters() {
 
 /// No Local of a subscription that is answered in 5.0 does not count for what comes in 3.1.1.
 #[test]
-fn come_to_a_session_that_goes_on_in_311() {
+fn c1_come_to_a_session_that_goes_on_in_311() {
     let (mut net, librarian) = library();
     net.cut(&librarian);
     let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "librarian"));

@@ -122,7 +122,7 @@ fn share_is_an_ordinary_word_in_311() {
 
 /// Clients subscribe, publish and retain, and get nothing of it unless the server allows it.
 #[test]
-fn dollar_topics_are_not_for_clients() {
+fn c8_dollar_topics_are_not_for_clients() {
     let topics = ["$", "$a/b", "$share/g/x", "$SYS/x"];
     for (version, allowed) in BOTH.into_iter().flat_map(|it| [(it, false), (it, true)]) {
         let mut config = quiet();
@@ -153,7 +153,7 @@ fn dollar_topics_are_not_for_clients() {
 
 /// The session goes on in 3.1.1, and then in 5.0 again.
 #[test]
-fn options_of_5_do_not_count_in_311() {
+fn c1_options_of_5_do_not_count_in_311() {
     let mut net = Net::new(quiet());
     let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
     let mut all = options(QoS::AtLeastOnce);

@@ -124,7 +124,7 @@ fn carry_their_properties_and_are_retained() {
 
 /// A mosquitto bridge asks for one.
 #[test]
-fn on_dollar_topics_connect_and_are_dropped() {
+fn a18_on_dollar_topics_connect_and_are_dropped() {
     for version in BOTH {
         for topic in ["$SYS/broker/connection/a/state", "$a"] {
             let mut net = Net::new(quiet());

@@ -46,7 +46,7 @@ fn refused(broker: &Running) -> Client {
 }
 
 #[test]
-fn a_connection_takes_a_descriptor_and_no_thread() {
+fn e10_a_connection_takes_a_descriptor_and_no_thread() {
     const CLIENTS: usize = 200;
     let broker = Running::start(ENOUGH, &[]);
     let (descriptors, memory) = (broker.descriptors(), broker.memory());
@@ -60,7 +60,7 @@ fn a_connection_takes_a_descriptor_and_no_thread() {
 }
 
 #[test]
-fn without_descriptors_the_others_are_served() {
+fn e10_without_descriptors_the_others_are_served() {
     let broker = Running::start(32, &[]);
     let mut clients: Vec<_> = (0..50).map(|_| broker.open()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
@@ -107,7 +107,7 @@ fn a_refused_client_gets_the_last_packet_whatever_it_sends() {
 }
 
 #[test]
-fn a_refused_client_that_leaves_takes_no_descriptor() {
+fn a23_a_refused_client_that_leaves_takes_no_descriptor() {
     let broker = strict("leaves", ENOUGH, &[]);
     let descriptors = broker.descriptors();
     // Two seconds later they would be gone anyway. The machine may be slow once.
@@ -121,7 +121,7 @@ fn a_refused_client_that_leaves_takes_no_descriptor() {
 }
 
 #[test]
-fn refused_clients_that_stay_keep_nobody_out() {
+fn a23_refused_clients_that_stay_keep_nobody_out() {
     let broker = strict("stay", 64, &[]);
     let start = Instant::now();
     let (mut bad, mut good) = (Vec::new(), Vec::new());
@@ -135,7 +135,7 @@ fn refused_clients_that_stay_keep_nobody_out() {
 }
 
 #[test]
-fn refused_clients_that_stay_are_few_and_do_not_stay_for_long() {
+fn a23_refused_clients_that_stay_are_few_and_do_not_stay_for_long() {
     let broker = strict("few", ENOUGH, &[]);
     let descriptors = broker.descriptors();
     let bad: Vec<_> = (0..300).map(|_| refused(&broker)).collect();
@@ -145,7 +145,7 @@ fn refused_clients_that_stay_are_few_and_do_not_stay_for_long() {
 }
 
 #[test]
-fn refused_clients_are_counted_until_they_are_gone() {
+fn a23_refused_clients_are_counted_until_they_are_gone() {
     let broker = strict("counted", ENOUGH, &["--max-connections", "10"]);
     let descriptors = broker.descriptors();
     let mut good: Vec<_> = (0..8)
@@ -198,7 +198,7 @@ fn give_up(subscriber: &mut Client, and_then: impl FnOnce()) {
 }
 
 #[test]
-fn what_was_sent_first_is_handled_first_on_a_busy_machine() {
+fn a24_what_was_sent_first_is_handled_first_on_a_busy_machine() {
     let broker = Running::start(ENOUGH, &[]);
     let (mut first, mut second) = (broker.join("first"), broker.join("second"));
     let message = publish("t", 1, b"");
