@@ -35,6 +35,7 @@
 //! * [`topic`]: names and filters, and trees that find subscriptions by topic and retained messages
 //!   by filter.
 //! * [`DecodeError`]: the rule that is broken, its place, and the answer to send.
+//! * [`Rules`]: the rules that a peer may break. An error names its [`Rule`].
 //!
 //! # A connection
 //!

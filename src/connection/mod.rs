@@ -66,6 +66,14 @@
 //!
 //! PINGRESP that wait are counted and take no memory. In 3.1.1 the connection ends without a code.
 //!
+//! # Peers that break rules
+//!
+//! A peer that breaks a rule ends its connection. The reason, such as [`Closed::Malformed`] or
+//! [`Closed::Violated`], names the rule to let go by [`rules`](Connection::rules) if this side can
+//! live with such a peer. What breaks a rule that is let go is ignored, or the packet is skipped
+//! ([`Incoming::Skipped`]), and [`Event::LetGo`] reports it. An acknowledgement that nothing waits
+//! for breaks no rule: [`Event::Unknown`] reports it.
+//!
 //! # Two doors
 //!
 //! The loop above uses the bytes door, which decodes and encodes by itself. A caller with a codec

@@ -9,7 +9,8 @@ use futures_core::Stream;
 use mqtt_sansio::connection::{client, server};
 use mqtt_sansio::packet::{ConnAck, Connect};
 use mqtt_sansio::{
-    DecodeErrorKind, FrameDecoder, FramedError, Packet, PacketCodec, ReasonCode, Version,
+    DecodeErrorKind, FrameDecoder, FramedError, Packet, PacketCodec, ReasonCode, Rule, Rules,
+    Version,
 };
 use tokio_util::codec::{Decoder, Encoder, FramedRead};
 
@@ -85,6 +86,27 @@ fn a3_a_connect_that_is_read_decides_the_version() {
     let connack = Packet::from(ConnAck::new(ReasonCode::NotAuthorized));
     codec.encode(connack, &mut bytes).unwrap();
     assert_eq!(bytes, b"\x20\x02\x00\x05"[..]);
+}
+
+/// Rules are let go as the decoder has them.
+#[test]
+fn rules_are_let_go() {
+    let rules = Rules::STRICT
+        .without(Rule::DupAtQoS0)
+        .without(Rule::PublishText);
+    let mut codec = PacketCodec::new(FrameDecoder::client(Version::V311).rules(rules));
+    let mut bytes = BytesMut::from(&b"\x38\x03\x00\x01t\x30\x03\x00\x01+\xD0\x00"[..]);
+    let Some(Ok(Packet::Publish(publish))) = codec.decode(&mut bytes).unwrap() else {
+        panic!();
+    };
+    assert!(!publish.dup);
+    assert_eq!(codec.poll_let_go(), Some(Rule::DupAtQoS0));
+    let skipped = codec.decode(&mut bytes).unwrap().unwrap().unwrap_err();
+    assert!(skipped.is_skipped());
+    assert_eq!(
+        codec.decode(&mut bytes).unwrap(),
+        Some(Ok(Packet::PingResp))
+    );
 }
 
 /// The next item, or `None` at the end: all bytes are there.
