@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::error::{ConnectionError, Violation};
-use super::sealed::Role;
+use super::role::Role;
 use super::{Connection, server};
 use crate::message::Publishable;
 use crate::packet::Packet;

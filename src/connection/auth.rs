@@ -1,7 +1,7 @@
 use super::error::{ConnectionError, Violation};
 use super::event::Event;
 use super::receive::Verdict;
-use super::sealed::Role;
+use super::role::Role;
 use super::{Connection, State};
 use crate::message::Publishable;
 use crate::packet::Auth;

@@ -8,7 +8,7 @@ use super::error::{ConnectionError, Violation};
 use super::event::Event;
 use super::keep_alive::Pinger;
 use super::receive::Verdict;
-use super::{Agreement, Closed, State, sealed};
+use super::{Agreement, Closed, State, role};
 use crate::error::{DecodeError, DecodeErrorKind, Field};
 use crate::message::{Message, Publishable};
 use crate::packet::{ConnAck, Connect, Packet};
@@ -89,11 +89,11 @@ pub type Connection<M = Message> = super::Connection<Client, M>;
 /// The client's end, as the role of a [`Connection`](super::Connection).
 #[derive(Clone, Debug)]
 pub struct Client {
-    pinger: Pinger,
+    pub(super) pinger: Pinger,
     /// True if the server is expected to have this session.
     known: bool,
     /// True if Session Present 0 is not believed in 3.1.1.
-    assumes_session: bool,
+    pub(super) assumes_session: bool,
     /// The client identifier of CONNECT, and of the session once it has one [MQTT-3.1.3-2].
     client_id: Text,
     session_id: Option<Text>,
@@ -144,44 +144,6 @@ impl<M: Publishable> Connection<M> {
         let mut connection = Self::with_role(role, session, DEFAULT_RESPONSE_TIMEOUT);
         connection.agreement.session_expiry = u32::MAX;
         connection
-    }
-
-    /// Limits the time that CONNACK, PINGRESP and each AUTH of the server may take. While other
-    /// bytes arrive, PINGRESP has that time again.
-    #[must_use]
-    pub const fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.role.pinger.response_timeout = timeout;
-        self.answer.set_timeout(timeout);
-        self
-    }
-
-    /// Sends PINGREQ earlier than at the end of Keep Alive, by so many percent of it: 0 to 90, by
-    /// default 5. A real clock fires late, and the packet takes time to arrive.
-    #[must_use]
-    pub const fn keep_alive_margin(mut self, percent: u8) -> Self {
-        self.role.pinger.margin = percent;
-        self
-    }
-
-    /// Takes Session Present as 1 in every CONNACK of 3.1.1 that may have it, for a server that has
-    /// the session and does not say so, such as ActiveMQ Classic.
-    ///
-    /// Exchanges go on then instead of ending with their outcome: 3.1.1 leaves it to the client what
-    /// to do (section 3.2.2.2 of 3.1.1). If the server has lost the session after all, a message
-    /// of QoS 2 may arrive twice, and subscriptions are missing.
-    #[must_use]
-    pub const fn assume_session_present(mut self) -> Self {
-        self.role.assumes_session = true;
-        self
-    }
-
-    /// Sends messages of QoS 0 and requests right behind CONNECT, without waiting for CONNACK,
-    /// which saves a round trip (section 3.1.4). They cannot be checked against the server's
-    /// limits, and are lost if the server refuses the connection.
-    #[must_use]
-    pub const fn send_before_conn_ack(mut self) -> Self {
-        self.settings.calls_before_conn_ack = true;
-        self
     }
 
     /// Begins a connection. CONNECT is the first packet on the network connection [MQTT-3.1.0-1],
@@ -346,7 +308,7 @@ impl<M: Publishable> Connection<M> {
     }
 }
 
-impl sealed::Role for Client {
+impl role::Role for Client {
     const SIDE: Side = Side::Client;
 
     #[inline]

@@ -4,7 +4,7 @@ use core::time::Duration;
 use super::auth::Turn;
 use super::error::ConnectionError;
 use super::server::{Connection, Server};
-use super::{Closed, State, sealed};
+use super::{Closed, State, role};
 use crate::message::Publishable;
 use crate::packet::{ConnAck, Packet};
 use crate::packet_type::PacketType;
@@ -73,7 +73,7 @@ impl<M: Publishable> Connection<M> {
         self.session.begin_expiry(now);
         if self.agreement.clean_start {
             // What waited has its outcome, and calls are counted on.
-            <Server as sealed::Role>::forget(self);
+            <Server as role::Role>::forget(self);
         }
         // No token of another connection of this client names anything on this one.
         self.role.next_request = self.session.number_deliveries(now);

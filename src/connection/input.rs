@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::error::Violation;
 use super::event::Incoming;
 use super::receive::{Verdict, incoming};
-use super::sealed::Role;
+use super::role::Role;
 use super::{Connection, State};
 use crate::error::DecodeError;
 use crate::message::Publishable;

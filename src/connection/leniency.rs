@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::error::Violation;
 use super::receive::Verdict;
-use super::sealed::Role;
+use super::role::Role;
 use super::{Closed, Connection};
 use crate::message::Publishable;
 use crate::packet::{Ack, Packet};

@@ -1,7 +1,7 @@
 use super::call::What;
 use super::error::{ConnectionError, Refused};
 use super::event::GivenUp;
-use super::sealed::Role;
+use super::role::Role;
 use super::{Connection, State};
 use crate::message::Publishable;
 use crate::packet::{Disconnect, Packet};

@@ -3,7 +3,7 @@ use alloc::boxed::Box;
 use super::error::Violation;
 use super::event::{Event, Incoming, Outcome, RequestToken};
 use super::outbox::push_made;
-use super::sealed::Role;
+use super::role::Role;
 use super::{Closed, Connection, State};
 use crate::error::DecodeError;
 use crate::message::Publishable;

@@ -11,7 +11,7 @@ use super::auth::Turn;
 use super::error::Violation;
 use super::event::GivenUp;
 use super::receive::Verdict;
-use super::{Agreement, Closed, State, sealed};
+use super::{Agreement, Closed, State, role};
 use crate::message::{Message, Publishable};
 use crate::packet::{Connect, Disconnect, Packet, Will};
 use crate::packet_id::PacketId;
@@ -231,7 +231,7 @@ impl<M: Publishable> Connection<M> {
     }
 }
 
-impl sealed::Role for Server {
+impl role::Role for Server {
     const SIDE: Side = Side::Server;
 
     #[inline]

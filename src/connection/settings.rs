@@ -1,7 +1,7 @@
 use core::num::{NonZeroU16, NonZeroU32};
 use core::time::Duration;
 
-use super::{Connection, Role};
+use super::{Connection, Role, client};
 use crate::frame::FrameDecoder;
 use crate::message::Publishable;
 use crate::packet::Connect;
@@ -187,6 +187,47 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     pub fn changes(mut self) -> Self {
         self.settings.record_changes = true;
         self.session.record_changes();
+        self
+    }
+}
+
+/// Settings of a client.
+impl<M: Publishable> client::Connection<M> {
+    /// Limits the time that CONNACK, PINGRESP and each AUTH of the server may take. While other
+    /// bytes arrive, PINGRESP has that time again.
+    #[must_use]
+    pub const fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.role.pinger.response_timeout = timeout;
+        self.answer.set_timeout(timeout);
+        self
+    }
+
+    /// Sends PINGREQ earlier than at the end of Keep Alive, by so many percent of it: 0 to 90, by
+    /// default 5. A real clock fires late, and the packet takes time to arrive.
+    #[must_use]
+    pub const fn keep_alive_margin(mut self, percent: u8) -> Self {
+        self.role.pinger.margin = percent;
+        self
+    }
+
+    /// Takes Session Present as 1 in every CONNACK of 3.1.1 that may have it, for a server that has
+    /// the session and does not say so, such as ActiveMQ Classic.
+    ///
+    /// Exchanges go on then instead of ending with their outcome: 3.1.1 leaves it to the client what
+    /// to do (section 3.2.2.2 of 3.1.1). If the server has lost the session after all, a message
+    /// of QoS 2 may arrive twice, and subscriptions are missing.
+    #[must_use]
+    pub const fn assume_session_present(mut self) -> Self {
+        self.role.assumes_session = true;
+        self
+    }
+
+    /// Sends messages of QoS 0 and requests right behind CONNECT, without waiting for CONNACK,
+    /// which saves a round trip (section 3.1.4). They cannot be checked against the server's
+    /// limits, and are lost if the server refuses the connection.
+    #[must_use]
+    pub const fn send_before_conn_ack(mut self) -> Self {
+        self.settings.calls_before_conn_ack = true;
         self
     }
 }

@@ -1,23 +1,24 @@
 use core::fmt;
 
-use thiserror::Error;
-
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::property_id::PropertyId;
 use crate::qos::Delivery;
 use crate::reason::ReasonCode;
-use crate::rules::Rule;
 use crate::side::Side;
-use crate::text::InvalidTextKind;
 use crate::version::Version;
 
+mod encode;
 mod fault;
 mod field;
+mod kind;
 mod statement;
 
+pub use encode::{EncodeError, OnlyInV5};
 pub(crate) use fault::Fault;
 pub use field::Field;
+pub use kind::DecodeErrorKind;
+pub(crate) use kind::TLS_HANDSHAKE;
 
 /// The reason for which bytes are not an MQTT packet: always the sender's fault.
 ///
@@ -151,52 +152,6 @@ impl DecodeError {
         }
     }
 
-    /// The rule to [let go](crate::Rules) in order to live with this peer, or `None` if there is
-    /// none.
-    pub const fn rule(&self) -> Option<Rule> {
-        use DecodeErrorKind as Kind;
-        use PacketType::{ConnAck, Disconnect, Publish};
-        Some(match (self.kind, self.packet()) {
-            (Kind::InvalidFlags(_), Some(_)) => Rule::FixedHeaderFlags,
-            (Kind::DupAtQoS0, _) => Rule::DupAtQoS0,
-            (Kind::VarIntNotMinimal, _) => match self.field {
-                Field::RemainingLength | Field::PropertyLength => Rule::ShortestLength,
-                _ => return None,
-            },
-            (Kind::PacketTooLarge(_), Some(Publish)) => Rule::PacketTooLarge,
-            (Kind::WrongSender | Kind::TrailingBytes, Some(Disconnect))
-                if matches!(
-                    (self.version(), self.sender()),
-                    (Version::V311, Some(Side::Server))
-                ) =>
-            {
-                Rule::ServerDisconnect
-            }
-            (Kind::Mqtt31, _) => Rule::Mqtt31,
-            (Kind::UnsupportedProtocolLevel(0x84), _) => Rule::BridgeBit,
-            (Kind::TrailingBytes, Some(_)) => Rule::TrailingBytes,
-            (Kind::Text(_) | Kind::MissingTopic, Some(Publish)) => Rule::PublishText,
-            (Kind::ZeroPacketId, _) => Rule::ZeroPacketId,
-            (Kind::ReservedConnectFlag, _) => Rule::ReservedConnectFlag,
-            (Kind::WillQoSWithoutWill | Kind::WillRetainWithoutWill, _) => Rule::WillFlags,
-            (Kind::PasswordWithoutUserName, _) => Rule::PasswordWithoutUserName,
-            (Kind::ReservedConnAckFlags(_), _) => Rule::ConnAckFlags,
-            (Kind::SessionPresentWithError, _) => Rule::SessionPresentWithError,
-            (Kind::InvalidReasonCode(code), Some(ConnAck)) => match (self.version(), code) {
-                // Below 0x80 a code of 5.0 would be a success.
-                (Version::V311, _) | (Version::V5, 0x80..) => Rule::ConnAckCode,
-                _ => return None,
-            },
-            (Kind::PropertyOutOfRange, _) => match self.field {
-                Field::Property(PropertyId::PayloadFormatIndicator) => Rule::PayloadFormatIndicator,
-                _ => return None,
-            },
-            (Kind::ReservedSubscriptionOptions(_), _) => Rule::SubscriptionOptions,
-            (Kind::NoLocalOnSharedSubscription, _) => Rule::NoLocalOnShared,
-            _ => return None,
-        })
-    }
-
     /// The code to answer with: in CONNACK to a CONNECT, in DISCONNECT to anything else.
     ///
     /// In 3.1.1 the connection is closed without an answer, except for the CONNACK codes that
@@ -269,212 +224,3 @@ impl fmt::Debug for DecodeError {
 }
 
 impl core::error::Error for DecodeError {}
-
-/// The rules that a decoder checks.
-#[derive(Clone, Copy, Debug, Eq, Error, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum DecodeErrorKind {
-    /// Packet type 0, or 15 in 3.1.1.
-    #[error("packet type {0} is reserved")]
-    ReservedPacketType(u8),
-    /// Reserved bits of the first byte do not have the value that the packet type requires.
-    #[error("first byte {0:#04x} has reserved flags set wrongly")]
-    InvalidFlags(u8),
-    /// QoS 3.
-    #[error("QoS 3 does not exist")]
-    InvalidQoS,
-    /// DUP without anything to repeat.
-    #[error("DUP is set at QoS 0")]
-    DupAtQoS0,
-    /// A variable byte integer of more than four bytes.
-    #[error("variable byte integer is longer than four bytes")]
-    VarIntTooLong,
-    /// A variable byte integer for which a shorter form exists.
-    #[error("variable byte integer is not in its shortest form")]
-    VarIntNotMinimal,
-    /// A packet larger than the limit of the decoder.
-    #[error("packet of {0} bytes is above the limit")]
-    PacketTooLarge(u32),
-    /// The first packet of a client is not CONNECT. The value is its first byte.
-    #[error("expected CONNECT, got {0:#04x}{hint}", hint = foreign_protocol(*.0))]
-    NotConnect(u8),
-    /// A packet that only the other side may send.
-    #[error("only the other side may send this packet")]
-    WrongSender,
-    /// CONNECT of MQTT 3.1: the protocol name is `MQIsdp`, and the protocol level 3.
-    #[error("MQTT 3.1 is not supported")]
-    Mqtt31,
-    /// The protocol name in CONNECT is not `MQTT`.
-    #[error("protocol name is not MQTT")]
-    UnexpectedProtocolName,
-    /// The protocol level in CONNECT is not supported.
-    #[error("protocol level {0} is not supported")]
-    UnsupportedProtocolLevel(u8),
-    /// The packet ends before the field.
-    #[error("is missing")]
-    Missing,
-    /// The field runs past the end of its packet, or of the properties.
-    #[error("runs past the end")]
-    Truncated,
-    /// Bytes are left after the last field.
-    #[error("bytes follow the last field")]
-    TrailingBytes,
-    /// A string, topic name or topic filter breaks a rule.
-    #[error("{0}")]
-    Text(InvalidTextKind),
-    /// A packet identifier of zero.
-    #[error("packet identifier is zero")]
-    ZeroPacketId,
-    /// Bit 0 of the connect flags is set.
-    #[error("reserved connect flag is set")]
-    ReservedConnectFlag,
-    /// A will QoS without the will flag.
-    #[error("will QoS without a will")]
-    WillQoSWithoutWill,
-    /// Will retain without the will flag.
-    #[error("will retain without a will")]
-    WillRetainWithoutWill,
-    /// A password without a user name, in 3.1.1.
-    #[error("password without a user name")]
-    PasswordWithoutUserName,
-    /// Bits 7 to 1 of the connect acknowledge flags.
-    #[error("connect acknowledge flags {0:#04x} have reserved bits set")]
-    ReservedConnAckFlags(u8),
-    /// A refused connection cannot have a session.
-    #[error("session present with a refusal")]
-    SessionPresentWithError,
-    /// A reason code that this packet, or its sender, may not carry.
-    #[error("reason code {0:#04x} is not allowed here")]
-    InvalidReasonCode(u8),
-    /// No property has this identifier.
-    #[error("property {0:#04x} does not exist")]
-    UnknownProperty(u8),
-    /// A property that this packet may not have.
-    #[error("property is not allowed in this packet")]
-    PropertyNotAllowed,
-    /// A property that may occur once and occurs twice.
-    #[error("property occurs twice")]
-    PropertyRepeated,
-    /// A value that the property may not have.
-    #[error("property value is out of range")]
-    PropertyOutOfRange,
-    /// A property that only the other side may send in this packet.
-    #[error("only the other side may send this property")]
-    PropertyFromWrongSender,
-    /// Authentication data, or AUTH, without an authentication method.
-    #[error("authentication method is missing")]
-    MissingAuthenticationMethod,
-    /// An empty topic name without a topic alias.
-    #[error("empty topic name without a topic alias")]
-    MissingTopic,
-    /// A packet that needs at least one topic filter or reason code.
-    #[error("at least one entry is needed")]
-    EmptyList,
-    /// Reserved bits of the subscription options.
-    #[error("subscription options {0:#04x} have reserved bits set")]
-    ReservedSubscriptionOptions(u8),
-    /// Retain handling 3.
-    #[error("retain handling 3 does not exist")]
-    InvalidRetainHandling,
-    /// No Local on a shared subscription.
-    #[error("no local is set on a shared subscription")]
-    NoLocalOnSharedSubscription,
-}
-
-/// The first byte of a TLS record that holds a handshake.
-pub(crate) const TLS_HANDSHAKE: u8 = 0x16;
-
-/// Another protocol that sends such a first byte to the port of an MQTT server.
-const fn foreign_protocol(first: u8) -> &'static str {
-    match first {
-        TLS_HANDSHAKE => " (a TLS handshake starts so)",
-        b'G' | b'H' | b'P' | b'O' | b'D' => " (an HTTP request or PROXY line may start so)",
-        _ => "",
-    }
-}
-
-/// The reason for which a packet cannot be encoded: always the caller's fault. Nothing was written.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
-pub enum EncodeError {
-    /// The packet uses a part that this version does not have.
-    #[error("{what} cannot be sent in MQTT {version}")]
-    NotInVersion {
-        /// The part that cannot be encoded.
-        what: OnlyInV5,
-        /// The version.
-        version: Version,
-    },
-    /// The packet is longer than 268,435,460 bytes.
-    #[error("packet is longer than a remaining length of 268435455 allows")]
-    TooLarge,
-    /// The buffer cannot grow and is too small.
-    #[error("buffer has room for {available} bytes of {needed}")]
-    BufferTooSmall {
-        /// The length of the packet.
-        needed: u32,
-        /// The room in the buffer, or `u32::MAX` if there is more.
-        available: u32,
-    },
-    /// The packet may not carry this reason code.
-    #[error("{packet} cannot carry reason code {code}")]
-    InvalidReasonCode {
-        /// The packet.
-        packet: PacketType,
-        /// The code.
-        code: ReasonCode,
-    },
-    /// DUP at QoS 0 [MQTT-3.3.1-2].
-    #[error("DUP is set at QoS 0")]
-    DupAtQoS0,
-    /// PUBLISH with neither a topic nor a topic alias.
-    #[error("neither a topic name nor a topic alias is set")]
-    MissingTopic,
-    /// CONNACK with a session and a refusal.
-    #[error("session present with a refusal")]
-    SessionPresentWithError,
-    /// AUTH, or CONNECT with authentication data, without an authentication method.
-    #[error("authentication method is missing")]
-    MissingAuthenticationMethod,
-    /// A topic filter that starts with `$share/` but is no shared subscription
-    /// [MQTT-4.8.2-1] [MQTT-4.8.2-2].
-    #[error("topic filter of a shared subscription: {0}")]
-    InvalidSharedSubscription(InvalidTextKind),
-    /// UNSUBACK without reason codes in 5.0.
-    #[error("at least one reason code is needed")]
-    EmptyList,
-    /// A CONNECT of 5.0 that is to be one of 3.1, or to have the bit of a bridge.
-    #[error("5.0 has neither the protocol level of 3.1 nor the bit of a bridge")]
-    OnlyInV311,
-}
-
-/// A part of a packet that 3.1.1 does not have.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum OnlyInV5 {
-    /// AUTH.
-    Auth,
-    /// A password without a user name.
-    LonePassword,
-    /// A property.
-    Property,
-    /// A reason code without a return code in 3.1.1.
-    ReasonCode,
-    /// Any option of a subscription but its QoS.
-    SubscriptionOption,
-    /// A reason code in UNSUBACK.
-    UnsubAckCode,
-}
-
-impl fmt::Display for OnlyInV5 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Auth => "AUTH",
-            Self::LonePassword => "a password without a user name",
-            Self::Property => "a property",
-            Self::ReasonCode => "this reason code",
-            Self::SubscriptionOption => "a subscription option other than QoS",
-            Self::UnsubAckCode => "a reason code in UNSUBACK",
-        })
-    }
-}

@@ -1,8 +1,9 @@
-//! The normative statement that an error breaks.
+//! The normative statement that an error breaks, and the rule to let go.
 
 use super::{DecodeError, DecodeErrorKind, Field};
 use crate::packet_type::PacketType;
 use crate::property_id::PropertyId;
+use crate::rules::Rule;
 use crate::side::Side;
 use crate::text::InvalidTextKind;
 use crate::version::Version;
@@ -122,6 +123,52 @@ impl DecodeError {
             (Kind::ReservedSubscriptionOptions(_), V311) => "MQTT-3.8.3-4",
             (Kind::ReservedSubscriptionOptions(_), V5) => "MQTT-3.8.3-5",
             (Kind::NoLocalOnSharedSubscription, _) => "MQTT-3.8.3-4",
+            _ => return None,
+        })
+    }
+
+    /// The rule to [let go](crate::Rules) in order to live with this peer, or `None` if there is
+    /// none.
+    pub const fn rule(&self) -> Option<Rule> {
+        use DecodeErrorKind as Kind;
+        use PacketType::{ConnAck, Disconnect, Publish};
+        Some(match (self.kind, self.packet()) {
+            (Kind::InvalidFlags(_), Some(_)) => Rule::FixedHeaderFlags,
+            (Kind::DupAtQoS0, _) => Rule::DupAtQoS0,
+            (Kind::VarIntNotMinimal, _) => match self.field {
+                Field::RemainingLength | Field::PropertyLength => Rule::ShortestLength,
+                _ => return None,
+            },
+            (Kind::PacketTooLarge(_), Some(Publish)) => Rule::PacketTooLarge,
+            (Kind::WrongSender | Kind::TrailingBytes, Some(Disconnect))
+                if matches!(
+                    (self.version(), self.sender()),
+                    (Version::V311, Some(Side::Server))
+                ) =>
+            {
+                Rule::ServerDisconnect
+            }
+            (Kind::Mqtt31, _) => Rule::Mqtt31,
+            (Kind::UnsupportedProtocolLevel(0x84), _) => Rule::BridgeBit,
+            (Kind::TrailingBytes, Some(_)) => Rule::TrailingBytes,
+            (Kind::Text(_) | Kind::MissingTopic, Some(Publish)) => Rule::PublishText,
+            (Kind::ZeroPacketId, _) => Rule::ZeroPacketId,
+            (Kind::ReservedConnectFlag, _) => Rule::ReservedConnectFlag,
+            (Kind::WillQoSWithoutWill | Kind::WillRetainWithoutWill, _) => Rule::WillFlags,
+            (Kind::PasswordWithoutUserName, _) => Rule::PasswordWithoutUserName,
+            (Kind::ReservedConnAckFlags(_), _) => Rule::ConnAckFlags,
+            (Kind::SessionPresentWithError, _) => Rule::SessionPresentWithError,
+            (Kind::InvalidReasonCode(code), Some(ConnAck)) => match (self.version(), code) {
+                // Below 0x80 a code of 5.0 would be a success.
+                (Version::V311, _) | (Version::V5, 0x80..) => Rule::ConnAckCode,
+                _ => return None,
+            },
+            (Kind::PropertyOutOfRange, _) => match self.field {
+                Field::Property(PropertyId::PayloadFormatIndicator) => Rule::PayloadFormatIndicator,
+                _ => return None,
+            },
+            (Kind::ReservedSubscriptionOptions(_), _) => Rule::SubscriptionOptions,
+            (Kind::NoLocalOnSharedSubscription, _) => Rule::NoLocalOnShared,
             _ => return None,
         })
     }

@@ -2,12 +2,11 @@ use alloc::boxed::Box;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::Frame;
-use super::lenient::{self, Mend};
+use super::lenient::Lenient;
 use crate::error::{DecodeError, DecodeErrorKind, Fault, Field};
 use crate::header::{Expected, Header, PartialHeader};
 use crate::packet::{Context, Packet, connect};
-use crate::rules::{Rule, Rules};
+use crate::rules::Rule;
 use crate::side::Side;
 use crate::version::Version;
 use crate::wire;
@@ -39,18 +38,7 @@ pub struct FrameDecoder {
     pub(super) max_connect_size: u32,
     pub(super) missing: usize,
     /// What a decoder has that lets rules go. The others do not even link it.
-    lenient: Option<Box<Lenient>>,
-}
-
-#[derive(Clone, Debug)]
-struct Lenient {
-    rules: Rules,
-    /// Makes a packet of bytes that break a rule that is let go.
-    mend: Mend,
-    /// The rules that were let go since the last poll, one bit each.
-    let_go: u32,
-    /// The packet for which the last call of `decode` returned an error that was let go.
-    mended: Option<Packet>,
+    pub(super) lenient: Option<Box<Lenient>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -123,59 +111,6 @@ impl FrameDecoder {
         self
     }
 
-    /// Lets rules go: see [`Rules`].
-    ///
-    /// What breaks such a rule is removed from a copy of the packet, which then obeys all rules. A
-    /// packet that cannot be represented is skipped: the decoder returns an error that
-    /// [says so](DecodeError::is_skipped), with the delivery by which the packet can be
-    /// acknowledged, and continues with the next packet. One that is too large is removed as its
-    /// bytes arrive.
-    #[must_use]
-    pub fn rules(mut self, rules: Rules) -> Self {
-        self.set_rules(rules);
-        self
-    }
-
-    pub(crate) fn set_rules(&mut self, rules: Rules) {
-        self.expected.padded = rules.lets_go(Rule::ShortestLength);
-        self.lenient = Some(Box::new(Lenient {
-            rules,
-            mend: lenient::mend,
-            let_go: 0,
-            mended: None,
-        }));
-        if matches!(self.state, State::Start) {
-            self.state = State::LenientStart;
-        }
-    }
-
-    /// The next of the rules that packets broke and that were let go, each reported once, if any.
-    pub fn poll_let_go(&mut self) -> Option<Rule> {
-        let lenient = self.lenient.as_mut()?;
-        let &rule = Rule::ALL.get(lenient.let_go.trailing_zeros() as usize)?;
-        lenient.let_go &= !rule.bit();
-        Some(rule)
-    }
-
-    /// Reports that a rule was let go.
-    pub(crate) fn note(&mut self, rule: Rule) {
-        if let Some(lenient) = &mut self.lenient {
-            lenient.let_go |= rule.bit();
-        }
-    }
-
-    pub(crate) fn get_rules(&self) -> Rules {
-        let lenient = self.lenient.as_ref();
-        lenient.map_or(Rules::STRICT, |lenient| lenient.rules)
-    }
-
-    /// Takes the packet for which the last call of [`decode`](Self::decode) returned an error whose
-    /// rule is let go. It is not borrowed, as it differs from its bytes. `None` if that packet was
-    /// skipped or there was none.
-    pub fn take_mended(&mut self) -> Option<Packet> {
-        self.lenient.as_mut()?.mended.take()
-    }
-
     /// Begins a new network connection of a client.
     pub(crate) fn restart(&mut self, version: Version, max_packet_size: u32) {
         self.reset();
@@ -210,18 +145,6 @@ impl FrameDecoder {
     /// [`reset`](Self::reset).
     pub const fn has_failed(&self) -> bool {
         matches!(self.state, State::Failed(_))
-    }
-
-    /// The packet that was [mended](Self::take_mended).
-    pub(crate) fn mended(&self) -> Option<&Packet> {
-        self.lenient.as_ref()?.mended.as_ref()
-    }
-
-    /// Keeps a packet for [`mended`](Self::mended).
-    pub(crate) fn keep(&mut self, packet: Option<Packet>) {
-        if let Some(lenient) = &mut self.lenient {
-            lenient.mended = packet;
-        }
     }
 
     /// Returns whether bytes of a packet that is skipped are still to come.
@@ -288,81 +211,6 @@ impl FrameDecoder {
         parsed.map_err(|error| self.keep_mended(error, header, frame))
     }
 
-    /// Keeps the packet that is left of `frame` without what is let go.
-    #[cold]
-    fn keep_mended(&mut self, error: DecodeError, header: Header, frame: &[u8]) -> DecodeError {
-        match self.recover(error, header, frame) {
-            Ok(packet) => {
-                self.keep(Some(packet));
-                error
-            }
-            Err(error) => {
-                self.keep(None);
-                error
-            }
-        }
-    }
-
-    /// Makes a packet of `frame`, which breaks a rule, if that is let go.
-    #[cold]
-    fn recover(
-        &mut self,
-        error: DecodeError,
-        header: Header,
-        frame: &[u8],
-    ) -> Result<Packet, DecodeError> {
-        let mend = self.lenient.as_ref().map(|lenient| lenient.mend);
-        let recovered = match mend {
-            Some(mend) => mend(self, error, header, frame),
-            None => Err(error),
-        };
-        recovered.map_err(|error| match (self.expected.version, error.field()) {
-            // Nobody knows what follows.
-            (None, Field::ProtocolName | Field::ProtocolLevel | Field::RemainingLength) => {
-                self.fail(error)
-            }
-            _ => error,
-        })
-    }
-
-    /// Takes a packet from the front of `input` without converting it. The bytes share the
-    /// allocation of `input` and keep all of it alive.
-    ///
-    /// # Errors
-    ///
-    /// If the bytes in front are no packet that the sender may send, as for
-    /// [`decode`](Self::decode). A packet that breaks a rule that is let go is encoded without what
-    /// breaks it; the error is that of the packet if it cannot be.
-    pub fn decode_frame(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
-        let Some((ctx, header, ..)) = self.whole(input) else {
-            return self.decode_frame_slowly(input);
-        };
-        let bytes = input.split_to(header.packet_len()).freeze();
-        Packet::parse(ctx, header, &bytes)?;
-        let version = ctx.version;
-        Ok(Some(Frame { bytes, version }))
-    }
-
-    #[inline(never)]
-    fn decode_frame_slowly(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
-        let Some((header, bytes)) = self.split_slowly(input)? else {
-            return Ok(None);
-        };
-        let parsed = self.context(header, &bytes).and_then(|ctx| {
-            Packet::parse(ctx, header, &bytes)?;
-            Ok(ctx.version)
-        });
-        match parsed {
-            Ok(version) if header.is_that_of(version, &bytes) => Ok(Some(Frame { bytes, version })),
-            Ok(version) => lenient::rewrite(version, header, &bytes).map(Some),
-            Err(error) => {
-                let packet = self.recover(error, header, &bytes)?;
-                let version = self.expected.version.unwrap_or_else(|| error.version());
-                lenient::encode(version, packet).ok_or(error).map(Some)
-            }
-        }
-    }
-
     /// Takes a packet from the front of `input`. All its fields share the allocation of `input`,
     /// and keep all of it alive.
     ///
@@ -400,7 +248,7 @@ impl FrameDecoder {
     }
 
     /// Takes a packet and its header from the front of `input`.
-    fn split_slowly(
+    pub(super) fn split_slowly(
         &mut self,
         input: &mut BytesMut,
     ) -> Result<Option<(Header, Bytes)>, DecodeError> {
@@ -413,7 +261,10 @@ impl FrameDecoder {
     /// The next packet, if it is of the common form: complete, allowed, with a fixed header of two
     /// or three bytes, and not the first one on a server.
     #[inline]
-    fn whole<'a>(&self, input: &'a [u8]) -> Option<(Context, Header, &'a [u8], &'a [u8])> {
+    pub(super) fn whole<'a>(
+        &self,
+        input: &'a [u8],
+    ) -> Option<(Context, Header, &'a [u8], &'a [u8])> {
         let (State::Start, Some(version)) = (&self.state, self.expected.version) else {
             return None;
         };

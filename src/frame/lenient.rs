@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 use super::Frame;
-use super::decoder::FrameDecoder;
+use super::decoder::{FrameDecoder, State};
 use crate::error::{DecodeError, DecodeErrorKind, Field};
 use crate::header::{Header, PartialHeader};
 use crate::packet::{ConnAck, Disconnect, Packet, connect};
@@ -22,6 +22,17 @@ use crate::version::Version;
 
 pub(super) type Mend =
     fn(&mut FrameDecoder, DecodeError, Header, &[u8]) -> Result<Packet, DecodeError>;
+
+#[derive(Clone, Debug)]
+pub(super) struct Lenient {
+    rules: Rules,
+    /// Makes a packet of bytes that break a rule that is let go.
+    mend: Mend,
+    /// The rules that were let go since the last poll, one bit each.
+    let_go: u32,
+    /// The packet for which the last call of `decode` returned an error that was let go.
+    mended: Option<Packet>,
+}
 
 /// Makes a packet of `frame`, which breaks a rule, if that rule is let go, and each that shows when
 /// it is mended. No rule is mended twice, so that this ends.
@@ -65,6 +76,113 @@ pub(super) fn mend(
 }
 
 impl FrameDecoder {
+    /// Lets rules go: see [`Rules`].
+    ///
+    /// What breaks such a rule is removed from a copy of the packet, which then obeys all rules. A
+    /// packet that cannot be represented is skipped: the decoder returns an error that
+    /// [says so](DecodeError::is_skipped), with the delivery by which the packet can be
+    /// acknowledged, and continues with the next packet. One that is too large is removed as its
+    /// bytes arrive.
+    #[must_use]
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.set_rules(rules);
+        self
+    }
+
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
+        self.expected.padded = rules.lets_go(Rule::ShortestLength);
+        self.lenient = Some(Box::new(Lenient {
+            rules,
+            mend,
+            let_go: 0,
+            mended: None,
+        }));
+        if matches!(self.state, State::Start) {
+            self.state = State::LenientStart;
+        }
+    }
+
+    /// The next of the rules that packets broke and that were let go, each reported once, if any.
+    pub fn poll_let_go(&mut self) -> Option<Rule> {
+        let lenient = self.lenient.as_mut()?;
+        let &rule = Rule::ALL.get(lenient.let_go.trailing_zeros() as usize)?;
+        lenient.let_go &= !rule.bit();
+        Some(rule)
+    }
+
+    /// Reports that a rule was let go.
+    pub(crate) fn note(&mut self, rule: Rule) {
+        if let Some(lenient) = &mut self.lenient {
+            lenient.let_go |= rule.bit();
+        }
+    }
+
+    pub(crate) fn get_rules(&self) -> Rules {
+        let lenient = self.lenient.as_ref();
+        lenient.map_or(Rules::STRICT, |lenient| lenient.rules)
+    }
+
+    /// Takes the packet for which the last call of [`decode`](Self::decode) returned an error whose
+    /// rule is let go. It is not borrowed, as it differs from its bytes. `None` if that packet was
+    /// skipped or there was none.
+    pub fn take_mended(&mut self) -> Option<Packet> {
+        self.lenient.as_mut()?.mended.take()
+    }
+
+    /// The packet that was [mended](Self::take_mended).
+    pub(crate) fn mended(&self) -> Option<&Packet> {
+        self.lenient.as_ref()?.mended.as_ref()
+    }
+
+    /// Keeps a packet for [`mended`](Self::mended).
+    pub(crate) fn keep(&mut self, packet: Option<Packet>) {
+        if let Some(lenient) = &mut self.lenient {
+            lenient.mended = packet;
+        }
+    }
+
+    /// Keeps the packet that is left of `frame` without what is let go.
+    #[cold]
+    pub(super) fn keep_mended(
+        &mut self,
+        error: DecodeError,
+        header: Header,
+        frame: &[u8],
+    ) -> DecodeError {
+        match self.recover(error, header, frame) {
+            Ok(packet) => {
+                self.keep(Some(packet));
+                error
+            }
+            Err(error) => {
+                self.keep(None);
+                error
+            }
+        }
+    }
+
+    /// Makes a packet of `frame`, which breaks a rule, if that is let go.
+    #[cold]
+    pub(super) fn recover(
+        &mut self,
+        error: DecodeError,
+        header: Header,
+        frame: &[u8],
+    ) -> Result<Packet, DecodeError> {
+        let mend = self.lenient.as_ref().map(|lenient| lenient.mend);
+        let recovered = match mend {
+            Some(mend) => mend(self, error, header, frame),
+            None => Err(error),
+        };
+        recovered.map_err(|error| match (self.expected.version, error.field()) {
+            // Nobody knows what follows.
+            (None, Field::ProtocolName | Field::ProtocolLevel | Field::RemainingLength) => {
+                self.fail(error)
+            }
+            _ => error,
+        })
+    }
+
     /// The header that a first byte begins that is not expected, if its rule is let go.
     #[cold]
     pub(super) fn let_header_go(

@@ -1,4 +1,4 @@
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::error::DecodeError;
 use crate::packet::Packet;
@@ -67,5 +67,45 @@ impl Frame {
     /// The bytes as they were received.
     pub fn into_bytes(self) -> Bytes {
         self.bytes
+    }
+}
+
+impl FrameDecoder {
+    /// Takes a packet from the front of `input` without converting it. The bytes share the
+    /// allocation of `input` and keep all of it alive.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes in front are no packet that the sender may send, as for
+    /// [`decode`](Self::decode). A packet that breaks a rule that is let go is encoded without what
+    /// breaks it; the error is that of the packet if it cannot be.
+    pub fn decode_frame(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
+        let Some((ctx, header, ..)) = self.whole(input) else {
+            return self.decode_frame_slowly(input);
+        };
+        let bytes = input.split_to(header.packet_len()).freeze();
+        Packet::parse(ctx, header, &bytes)?;
+        let version = ctx.version;
+        Ok(Some(Frame { bytes, version }))
+    }
+
+    #[inline(never)]
+    fn decode_frame_slowly(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
+        let Some((header, bytes)) = self.split_slowly(input)? else {
+            return Ok(None);
+        };
+        let parsed = self.context(header, &bytes).and_then(|ctx| {
+            Packet::parse(ctx, header, &bytes)?;
+            Ok(ctx.version)
+        });
+        match parsed {
+            Ok(version) if header.is_that_of(version, &bytes) => Ok(Some(Frame { bytes, version })),
+            Ok(version) => lenient::rewrite(version, header, &bytes).map(Some),
+            Err(error) => {
+                let packet = self.recover(error, header, &bytes)?;
+                let version = self.expected.version.unwrap_or_else(|| error.version());
+                lenient::encode(version, packet).ok_or(error).map(Some)
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod cost;
 mod filter;
 mod filter_tree;
+mod fit;
 mod levels;
 mod look_up;
 mod name;
