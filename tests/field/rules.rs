@@ -381,34 +381,6 @@ fn a19_puback_at_qos_2_says_what_to_do() {
     }
 }
 
-/// A replaced message takes its explanation along.
-#[test]
-fn b1_no_explanation_outlives_its_message() {
-    for door in DOORS {
-        let rules = Rules::STRICT.without(Rule::PacketIdInUse);
-        let mut wire = lenient_server(Version::V5, door, rules, asking(Version::V5, 10, true));
-        let why = AckProperties::builder().reason_string(Text::new("why").unwrap());
-        let first = wire.message(1, 9, "first")[0].token();
-        let old = wire.message(1, 1, "old")[0].token();
-        let reason = ReasonCode::NotAuthorized;
-        wire.end.acknowledge_with(old, reason, why.build()).unwrap();
-        let new = wire.message(2, 1, "new")[0].token();
-        wire.end.acknowledge(new).unwrap();
-        wire.end.acknowledge(first).unwrap();
-        let packets = wire.packets();
-        assert_eq!(packets.len(), 2);
-        for packet in packets {
-            match packet {
-                mqtt_sansio::Packet::PubAck(ack) | mqtt_sansio::Packet::PubRec(ack) => {
-                    assert_eq!(ack.reason, ReasonCode::Success);
-                    assert!(ack.properties.is_empty());
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-}
-
 #[test]
 fn b1_a_device_that_lost_its_memory() {
     for door in DOORS {

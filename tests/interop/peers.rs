@@ -1,6 +1,5 @@
 //! The peers: where they are, which version they have, and what they do not offer.
 
-use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -99,15 +98,6 @@ const AIOMQTT: &[Lack] = &[lack(
 )];
 
 const MOSQUITTO: &[Lack] = &[
-    lack(
-        "burst",
-        V311,
-        "no message",
-        "it acknowledges more than 20 at once, and loses them [MQTT-4.3.3-2]",
-    )
-    .works_with("`max_in_flight` 20", |connection| {
-        connection.max_in_flight(NonZeroU16::new(20).unwrap())
-    }),
     lack(
         "late",
         V5,
