@@ -3,7 +3,9 @@
 
 use arbitrary::Unstructured;
 use bytes::{Bytes, BytesMut};
-use mqtt_sansio::{DecodeError, Frame, FrameDecoder, Packet, PacketType, Side, VarInt, Version};
+use mqtt_sansio::{
+    DecodeError, Frame, FrameDecoder, Packet, PacketType, Rules, Side, VarInt, Version,
+};
 
 /// Everything a stream holds: its packets, owned, and the errors between them.
 pub type Decoded = Vec<Result<Packet, DecodeError>>;
@@ -174,6 +176,46 @@ pub fn decode(bytes: &[u8]) {
                 assert!(error.reason_code().is_error());
                 assert!(!error.to_string().is_empty());
             }
+            lenient(decoder.rules(Rules::LENIENT), bytes);
+        }
+    }
+}
+
+/// What a decoder makes of packets that break rules that are let go obeys all of them, and it is the
+/// same in each form.
+fn lenient(decoder: FrameDecoder, bytes: &[u8]) {
+    let (mut one, mut other) = (decoder.clone(), decoder);
+    let (mut unread, mut input) = (bytes, BytesMut::from(bytes));
+    loop {
+        let borrowed = one
+            .decode(&mut unread)
+            .map(|packet| packet.map(|p| p.to_owned()));
+        let borrowed = match borrowed {
+            Err(error) => one.take_mended().map(Some).ok_or(error),
+            packet => packet,
+        };
+        let shared = other.decode_shared(&mut input);
+        assert_eq!(borrowed, shared);
+        assert_eq!(unread, input);
+        let packet = match shared {
+            Ok(Some(packet)) => packet,
+            Ok(None) => return,
+            Err(_) if other.has_failed() => return,
+            Err(_) => continue,
+        };
+        let version = other.version().expect("a packet has told it");
+        let mut encoded = Vec::new();
+        match (packet.encode(version, &mut encoded), &packet) {
+            // What is of 3.1 or of a bridge is no packet to a strict decoder.
+            (Ok(()), Packet::Connect(connect)) if connect.v31 || connect.bridge => {
+                assert!(Packet::decode(version, &encoded).is_err());
+            }
+            (Ok(()), _) => {
+                assert_eq!(Packet::decode(version, &encoded), Ok(packet.as_borrowed()));
+            }
+            // What a server of 3.1.1 says at the end, in words that 3.1.1 lacks.
+            (Err(_), Packet::Disconnect(_) | Packet::ConnAck(_)) => {}
+            (Err(error), packet) => panic!("{error}: {packet:?}"),
         }
     }
 }

@@ -6,7 +6,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use mqtt_sansio::connection::{Connection, Incoming, RequestToken, Role, client, server};
 use mqtt_sansio::packet::{Ack, ConnAck, Connect};
 use mqtt_sansio::session::{CallId, Token};
-use mqtt_sansio::{Delivery, Message, Packet, PacketId, ReasonCode, Side, Version};
+use mqtt_sansio::{Delivery, Message, Packet, PacketId, ReasonCode, Rules, Side, Version};
 
 /// What one side has sent on a network connection.
 #[derive(Debug)]
@@ -214,6 +214,9 @@ fn drive_server(u: &mut Unstructured<'_>) -> Result<()> {
     let version = Version::arbitrary(u)?;
     let mut connection = server::Connection::new(Duration::ZERO, Duration::from_secs(5));
     if u.arbitrary()? {
+        connection = connection.rules(Rules::LENIENT);
+    }
+    if u.arbitrary()? {
         connection = connection.changes();
     }
     let mut driven = Driven::new(connection, Side::Server, version);
@@ -257,6 +260,9 @@ pub fn client(bytes: &[u8]) {
 fn drive_client(u: &mut Unstructured<'_>) -> Result<()> {
     let version = Version::arbitrary(u)?;
     let mut connection = client::Connection::new().automatic_aliases(u.int_in_range(0..=3)?);
+    if u.arbitrary()? {
+        connection = connection.rules(Rules::LENIENT);
+    }
     if u.arbitrary()? {
         connection = connection.changes();
     }
