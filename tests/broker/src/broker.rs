@@ -120,7 +120,6 @@ impl Broker {
         let most = config.max_queued.saturating_add(in_flight);
         let connection = Connection::keeping(now, config.connect_timeout)
             .max_in_flight(config.in_flight())
-            .max_received(config.receive_maximum)
             .max_queued(most)
             .max_packet_size(config.maximum_packet_size.get())
             .rules(config.rules)

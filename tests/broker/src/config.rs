@@ -14,7 +14,8 @@ pub struct Config {
     /// The longest Keep Alive in seconds, announced in 5.0 where the client asks for more. 0 leaves
     /// it to the client, and so does 3.1.1, which has no Server Keep Alive.
     pub max_keep_alive: u16,
-    /// Messages of QoS 1 and 2 that a client may have unacknowledged. A client of 3.1.1 is not told.
+    /// Messages of QoS 1 and 2 that a client may have unacknowledged. 3.1.1 is not told: there it may
+    /// have one for each packet identifier, which costs about 3 MB.
     pub receive_maximum: NonZeroU16,
     /// The highest topic alias that a client may use.
     pub topic_alias_maximum: u16,

@@ -273,17 +273,6 @@ fn unreleased_messages() {
     net.assert_closed(peer, ReasonCode::ReceiveMaximumExceeded);
     net.assert_held("unreleased messages", 5 * KIB);
 
-    let mut config = net::config();
-    config.receive_maximum = NonZeroU16::new(50).unwrap();
-    let mut net = Net::new(config);
-    let peer = net.join(Version::V311, "a");
-    for packet in 1..=50 {
-        let answer = net.ask(peer, message(QoS::ExactlyOnce, packet, "t", 10));
-        assert!(matches!(answer, Packet::PubRec(_)));
-    }
-    net.send(peer, message(QoS::ExactlyOnce, 51, "t", 10));
-    assert!(net.broker.is_closing(peer.id));
-
     let mut net = Net::new(net::config());
     let peer = net.join(Version::V311, "a");
     for packet in (1..=u16::MAX).chain(1..=u16::MAX) {
