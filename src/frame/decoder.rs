@@ -197,6 +197,7 @@ impl FrameDecoder {
         &mut self,
         input: &mut &'a [u8],
     ) -> Result<Option<Packet<&'a [u8]>>, DecodeError> {
+        self.keep(None);
         let skipped = self.skip(input.len());
         *input = input.get(skipped..).unwrap_or_default();
         let Some(header) = self.header(input)? else {

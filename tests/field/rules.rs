@@ -381,6 +381,33 @@ fn a19_puback_at_qos_2_says_what_to_do() {
     }
 }
 
+/// A packet that was mended is delivered once, whatever follows it.
+#[test]
+fn nothing_that_was_mended_comes_twice() {
+    each(|version, door| {
+        for behind in [
+            &b"\x00\x00"[..],
+            b"\xD0\xFF\xFF\xFF\xFF",
+            b"\x32\x02\x00\x05",
+        ] {
+            let mut wire = lenient_client(
+                version,
+                door,
+                Rules::LENIENT,
+                connect(0, true),
+                accepting(false),
+            );
+            let publish: &[u8] = match version {
+                Version::V311 => b"\x38\x03\x00\x01t",
+                Version::V5 => b"\x38\x04\x00\x01t\x00",
+            };
+            let got = wire.read(&[publish, behind].concat());
+            assert_eq!(got.len(), 1, "{got:?}");
+            assert!(matches!(wire.end.ended(), Err(Closed::Malformed(_))));
+        }
+    });
+}
+
 #[test]
 fn b1_a_device_that_lost_its_memory() {
     for door in DOORS {
@@ -459,7 +486,7 @@ fn b10_what_is_said_at_the_end() {
 }
 
 #[test]
-fn b13_margins_of_keep_alive() {
+fn b13_c4_margins_of_keep_alive() {
     each(|version, door| {
         let rules = Rules::STRICT.keep_alive_percent(300);
         let mut wire = lenient_server(version, door, rules, asking(version, 10, true));
