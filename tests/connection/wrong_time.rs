@@ -314,5 +314,16 @@ fn random_sequences() {
             .collect();
         support::drive::server(&bytes);
         support::drive::client(&bytes);
+        support::drive::doors(&bytes);
+    }
+}
+
+/// Both forms of the bytes door, over every vector behind another packet.
+#[test]
+fn both_bytes_doors_read_the_vectors_alike() {
+    for vector in support::vectors::all() {
+        let mended = b"\x38\x03\x00\x01t";
+        support::drive::doors(&vector.bytes);
+        support::drive::doors(&[mended, &vector.bytes[..]].concat());
     }
 }

@@ -97,9 +97,10 @@ impl Broker {
             .iter()
             .all(|message| self.deliver(key, Outgoing::retained(message, subscription)));
         // Who has no room for one has none for the others.
-        if (over || !room)
-            && let Some(client) = self.clients.get_mut(&key)
-        {
+        if !over && room {
+            return;
+        }
+        if let Some(client) = self.clients.get_mut(&key) {
             client.backlog.remove(&turn);
             if client.backlog.is_empty() {
                 self.waiting.remove(&key);

@@ -35,6 +35,7 @@ pub fn trees(bytes: &[u8]) {
 pub fn connection(bytes: &[u8]) {
     drive::server(bytes);
     drive::client(bytes);
+    drive::doors(bytes);
     history::follow(bytes);
     history::flood(bytes);
 }
