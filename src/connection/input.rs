@@ -176,6 +176,10 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if error.packet() != Some(PacketType::Publish) {
             return Some(Verdict::Done);
         }
+        if !self.is_connected() {
+            self.violate(Violation::UnexpectedPacket(PacketType::Publish));
+            return None;
+        }
         let Some(delivery) = error.delivery() else {
             return Some(Verdict::Skipped(error, None));
         };

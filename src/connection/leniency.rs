@@ -89,6 +89,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                     QoS::ExactlyOnce => Packet::PubRec(ack),
                     _ => Packet::PubAck(ack),
                 };
+                self.check_unread(0).ok()?;
                 self.answer(answer).ok()?;
                 return Some(Verdict::Done);
             }

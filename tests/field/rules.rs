@@ -381,6 +381,35 @@ fn a19_puback_at_qos_2_says_what_to_do() {
     }
 }
 
+/// A message that is skipped is still one that may not come before CONNACK.
+#[test]
+fn nothing_is_skipped_before_conn_ack() {
+    for version in VERSIONS {
+        for door in DOORS {
+            let mut wire = unanswered(version, door, Rules::LENIENT, connect(0, true));
+            let got = wire.read(b"\x32\x06\x00\x02\xC3\x28\x00\x07");
+            assert_eq!(got, []);
+            assert!(matches!(wire.end.ended(), Err(Closed::Violated(_))));
+        }
+    }
+}
+
+/// A peer that does not read cannot make the connection hold refusals without end.
+#[test]
+fn b1_refusals_that_are_not_read_are_limited() {
+    for door in DOORS {
+        let rules = Rules::STRICT.packet_id_in_use(Replaced::Refuse);
+        let mut wire = lenient_server(Version::V5, door, rules, asking(Version::V5, 10, true));
+        wire.end = wire.end.clone().max_unread_answers(100);
+        wire.message(2, 1, "old");
+        let refused = (0..100).take_while(|_| {
+            wire.message(1, 1, "new");
+            wire.end.is_connected()
+        });
+        assert!((15..=25).contains(&refused.count()));
+    }
+}
+
 /// A packet that was mended is delivered once, whatever follows it.
 #[test]
 fn nothing_that_was_mended_comes_twice() {
