@@ -38,14 +38,15 @@ fn main() {
         retained_topics,
         retained_bytes,
         names_of_publishers,
-        unreleased_messages,
-        unread_answers,
+        e3_unreleased_messages,
+        e5_unread_answers,
         unread_pings,
         unread_messages,
         unacknowledged_messages,
         user_properties,
         subscription_identifiers,
         aliases,
+        e1_answers_to_what_was_never_sent,
         cases::e6_subscribe_with_one_filter_many_times,
         cases::e6_subscribes_by_the_thousand,
         cases::e7_shares_whose_members_are_away,
@@ -260,7 +261,7 @@ fn names_of_publishers() {
 }
 
 /// 5.0 is told how many there may be. 3.1.1 cannot be, and has no more than 65,535 identifiers.
-fn unreleased_messages() {
+fn e3_unreleased_messages() {
     let mut config = config();
     config.receive_maximum = NonZeroU16::new(50).unwrap();
     let mut net = Net::new(config);
@@ -284,7 +285,7 @@ fn unreleased_messages() {
 }
 
 /// Nobody reads, so that the broker hands nothing over to be sent.
-fn unread_answers() {
+fn e5_unread_answers() {
     for version in BOTH {
         for subscribes in [true, false] {
             let mut config = config();
@@ -304,6 +305,28 @@ fn unread_answers() {
             net.send(peer, request);
             net.assert_closed(peer, ReasonCode::QuotaExceeded);
         }
+    }
+}
+
+/// PUBREC with each identifier, twice: nothing lasts of those that are read, and those that are not
+/// end the connection.
+fn e1_answers_to_what_was_never_sent() {
+    for version in BOTH {
+        let mut net = Net::new(config());
+        let peer = net.join(version, "a");
+        let pub_rec = |packet: u16| [&[0x50, 2][..], &packet.to_be_bytes()].concat();
+        for packet in (1..=u16::MAX).chain(1..=u16::MAX) {
+            net.bytes(peer, &pub_rec(packet));
+            assert_eq!(net.receive(peer).len(), 1);
+        }
+        net.assert_held("answers to what was never sent", 4 * KIB);
+        for packet in 1..=4_096 {
+            net.bytes(peer, &pub_rec(packet));
+            assert!(!net.broker.is_closing(peer.id));
+        }
+        net.assert_held("unread answers to these", 16 * KIB);
+        net.bytes(peer, &pub_rec(5_000));
+        net.assert_closed(peer, ReasonCode::QuotaExceeded);
     }
 }
 
