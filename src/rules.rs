@@ -198,7 +198,7 @@ pub struct Rules {
     replaced: Replaced,
 }
 
-/// What happens to a PUBLISH with the packet identifier of another message that is not finished,
+/// The treatment of a PUBLISH with the packet identifier of another message that is not finished,
 /// if [`Rule::PacketIdInUse`] is let go.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]

@@ -35,7 +35,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::process::ExitCode;
 
 use fields::fields;
-use mqtt_sansio::{DecodeError, DecodeErrorKind, FrameDecoder, Rule, Rules, Side, Version};
+use mqtt_sansio::{DecodeError, DecodeErrorKind, FrameDecoder, Packet, Rule, Rules, Side, Version};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -168,18 +168,12 @@ fn packets(options: &Options, bytes: &[u8], out: &mut impl Write) -> Result<bool
     let (mut unread, mut good) = (bytes, true);
     while !unread.is_empty() && !decoder.has_failed() {
         let offset = bytes.len() - unread.len();
-        let decoded = decoder.decode(&mut unread);
-        let mended = decoder.take_mended();
-        let decoded = match &mended {
-            Some(packet) => Ok(Some(packet.as_borrowed())),
-            None => decoded,
-        };
-        match decoded {
+        match next(&mut decoder, &mut unread) {
             Ok(Some(packet)) => {
                 let size = bytes.len() - unread.len() - offset;
                 let name = packet.packet_type();
                 let spoken = decoder.version().unwrap_or(Version::V5);
-                let fields = fields(spoken, &packet);
+                let fields = fields(spoken, &packet.as_borrowed());
                 let let_go = let_go(&mut decoder);
                 writeln!(out, "{offset:6} {size:6}  {name:<11} {fields}{let_go}")?;
             }
@@ -257,13 +251,7 @@ fn stream(options: &Options, bytes: &[u8]) -> String {
     };
     loop {
         let offset = bytes.len() - unread.len();
-        let decoded = decoder.decode(&mut unread);
-        let mended = decoder.take_mended();
-        let decoded = match &mended {
-            Some(packet) => Ok(Some(packet.as_borrowed())),
-            None => decoded,
-        };
-        match decoded {
+        match next(&mut decoder, &mut unread) {
             Ok(Some(packet)) => {
                 types.push(packet.packet_type().to_string());
                 let version = decoder.version().unwrap_or(Version::V5);
@@ -301,6 +289,15 @@ fn let_go(decoder: &mut FrameDecoder) -> String {
     match &rules[..] {
         [] => String::new(),
         rules => format!(" (let go: {})", rules.join(", ")),
+    }
+}
+
+/// The next packet, without what is let go.
+fn next(decoder: &mut FrameDecoder, unread: &mut &[u8]) -> Result<Option<Packet>, DecodeError> {
+    let decoded = decoder.decode(unread);
+    match decoder.take_mended() {
+        Some(packet) => Ok(Some(packet)),
+        None => Ok(decoded?.map(|packet| packet.to_owned())),
     }
 }
 

@@ -185,7 +185,8 @@ impl<M: Publishable> Connection<M> {
         let mut connect = connect;
         let chosen = connect.properties.receive_maximum();
         if version == Version::V5 {
-            self.settings.announce(&mut connect);
+            let announced = self.settings.announce(&connect.properties);
+            connect.properties = announced.unwrap_or(connect.properties);
         }
         let (clean_start, client_id) = (connect.clean_start, connect.client_id.clone());
         let mut asked = Agreement::asked(Side::Client, version, &connect);

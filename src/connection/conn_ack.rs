@@ -113,22 +113,15 @@ impl<M: Publishable> Connection<M> {
     /// CONNACK with the limits of this side, or without if the client does not support a packet of
     /// that size.
     fn fit_conn_ack(&self, connack: ConnAck) -> Result<Packet, ConnectionError> {
-        let (size, messages) = self.settings.announced();
-        let properties = &connack.properties;
-        let size = size.filter(|_| properties.maximum_packet_size().is_none());
-        let messages = messages.filter(|_| properties.receive_maximum().is_none());
-        if self.agreement.version == Version::V311 || (size.is_none() && messages.is_none()) {
+        let announced = match self.agreement.version {
+            Version::V311 => None,
+            Version::V5 => self.settings.announce(&connack.properties),
+        };
+        let Some(properties) = announced else {
             return self.fit(connack.into());
-        }
+        };
         let mut announcing = connack.clone();
-        let mut builder = properties.to_builder();
-        if let Some(size) = size {
-            builder = builder.maximum_packet_size(size);
-        }
-        if let Some(messages) = messages {
-            builder = builder.receive_maximum(messages);
-        }
-        announcing.properties = builder.build();
+        announcing.properties = properties;
         let packet = self.fit(announcing.into());
         match packet {
             Err(ConnectionError::PacketTooLarge) => self.fit(connack.into()),

@@ -4,7 +4,7 @@ use core::time::Duration;
 use super::{Connection, Role, client};
 use crate::frame::FrameDecoder;
 use crate::message::Publishable;
-use crate::packet::Connect;
+use crate::property::{Carries, Place, Properties};
 use crate::rules::Rules;
 
 /// The time that a packet may take to arrive.
@@ -36,21 +36,18 @@ impl Settings {
 }
 
 impl Settings {
-    /// The limits to announce in 5.0 that differ from the defaults of the specification.
-    pub(super) fn announced(&self) -> (Option<NonZeroU32>, Option<NonZeroU16>) {
+    /// The properties of a CONNECT or CONNACK of 5.0 with the limits of this side, for those that
+    /// are absent and differ from the defaults of the specification. `None` if there are none.
+    pub(super) fn announce<K>(&self, properties: &Properties<K>) -> Option<Properties<K>>
+    where
+        K: Place + Carries<0x21> + Carries<0x27>,
+    {
         let size = NonZeroU32::new(self.max_packet_size).filter(|size| *size < NonZeroU32::MAX);
-        let messages = Some(self.max_received).filter(|messages| *messages < NonZeroU16::MAX);
-        (size, messages)
-    }
-
-    /// Adds the limits that are absent to a CONNECT of 5.0.
-    pub(super) fn announce(&self, connect: &mut Connect) {
-        let (size, messages) = self.announced();
-        let properties = &connect.properties;
         let size = size.filter(|_| properties.maximum_packet_size().is_none());
+        let messages = Some(self.max_received).filter(|messages| *messages < NonZeroU16::MAX);
         let messages = messages.filter(|_| properties.receive_maximum().is_none());
         if size.is_none() && messages.is_none() {
-            return;
+            return None;
         }
         let mut builder = properties.to_builder();
         if let Some(size) = size {
@@ -59,7 +56,7 @@ impl Settings {
         if let Some(messages) = messages {
             builder = builder.receive_maximum(messages);
         }
-        connect.properties = builder.build();
+        Some(builder.build())
     }
 }
 

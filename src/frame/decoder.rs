@@ -37,7 +37,7 @@ pub struct FrameDecoder {
     pub(super) max_packet_size: u32,
     pub(super) max_connect_size: u32,
     pub(super) missing: usize,
-    /// What a decoder has that lets rules go. The others do not even link it.
+    /// The state for rules that are let go. A decoder without such rules does not link its code.
     pub(super) lenient: Option<Box<Lenient>>,
 }
 

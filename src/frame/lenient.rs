@@ -78,8 +78,8 @@ pub(super) fn mend(
 impl FrameDecoder {
     /// Lets rules go: see [`Rules`].
     ///
-    /// What breaks such a rule is removed from a copy of the packet, which then obeys all rules. A
-    /// packet that cannot be represented is skipped: the decoder returns an error that
+    /// The part that breaks such a rule is removed from a copy of the packet, which then obeys all
+    /// rules. A packet that cannot be represented is skipped: the decoder returns an error that
     /// [says so](DecodeError::is_skipped), with the delivery by which the packet can be
     /// acknowledged, and continues with the next packet. One that is too large is removed as its
     /// bytes arrive.
@@ -211,7 +211,7 @@ struct Copy {
 enum Mended {
     /// The copy was changed.
     Bytes,
-    /// What the packet means cannot be said in bytes of its version.
+    /// The version of the packet has no bytes for its meaning.
     Packet(Box<Packet>),
 }
 

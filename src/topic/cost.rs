@@ -1,4 +1,4 @@
-//! What the tests count, as time says little: nodes looked at, and bytes compared or searched.
+//! Counts for tests, as time says little: nodes visited, and bytes compared or searched.
 
 #[cfg(test)]
 pub(super) use counted::{bytes, measure, node};
@@ -30,7 +30,7 @@ mod counted {
         BYTES.set(BYTES.get() + count);
     }
 
-    /// How many nodes `work` looks at, and how many bytes it compares or searches.
+    /// Returns the number of nodes that `work` visits, and of bytes that it compares or searches.
     pub(in crate::topic) fn measure<T>(work: impl FnOnce() -> T) -> (T, usize, usize) {
         let (nodes, bytes) = (NODES.get(), BYTES.get());
         let result = work();
