@@ -246,7 +246,7 @@ impl Oracle {
             let groups = u32::try_from(groups.len()).unwrap();
             due.most += groups;
             due.least += if needed { groups } else { 0 };
-            due.expires_at = expires_at;
+            due.expires_at.extend(expires_at);
         }
     }
 
@@ -280,7 +280,8 @@ impl Oracle {
             due.turns.0 = self.turn;
         }
         due.turns.1 = self.turn;
-        (due.epoch, due.expires_at) = (epoch, expires_at);
+        due.epoch = epoch;
+        due.expires_at.extend(expires_at);
         due.looks.push(look);
     }
 
