@@ -117,6 +117,7 @@ mod number;
 pub mod packet;
 mod packet_id;
 mod packet_type;
+mod payload;
 mod plain;
 pub mod property;
 mod property_id;
@@ -142,13 +143,14 @@ pub use binary::Binary;
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio-util")))]
 pub use codec::{FramedError, PacketCodec};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, Field, OnlyInV5};
-pub use frame::{Frame, FrameDecoder};
+pub use frame::{Frame, FrameDecoder, Part};
 pub use message::{Message, Publishable, Shared};
 pub use number::InvalidValue;
 #[doc(inline)]
 pub use packet::Packet;
 pub use packet_id::PacketId;
 pub use packet_type::PacketType;
+pub use payload::PayloadCheck;
 pub use qos::{Delivery, QoS};
 pub use reason::ReasonCode;
 pub use rules::{Replaced, Rule, Rules, UnknownRule};

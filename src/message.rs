@@ -6,6 +6,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::binary::Escaped;
+use crate::payload::PayloadCheck;
 use crate::property::{MessageProperties, Properties, PropertyId, SubscriptionId};
 use crate::topic::TopicName;
 use crate::version::Version;
@@ -118,6 +119,13 @@ impl<B: AsRef<[u8]>> Message<B> {
     pub fn has_valid_payload_format(&self) -> bool {
         let format = self.properties.payload_format_indicator();
         format.unwrap_or_default().allows(self.payload.as_ref())
+    }
+
+    /// Begins the check of [`has_valid_payload_format`](Self::has_valid_payload_format) for a payload
+    /// that arrives in pieces, of which this is the head.
+    pub fn payload_check(&self) -> PayloadCheck {
+        let format = self.properties.payload_format_indicator();
+        PayloadCheck::new(format.unwrap_or_default())
     }
 
     /// Returns whether the message has a Topic Alias or a Subscription Identifier, which the

@@ -68,6 +68,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             last: last.map(Box::new),
         };
         self.unread = BytesMut::new();
+        self.drop_arriving();
         self.outbox.attention = true;
         if silent || !self.has_something_to_send() {
             self.finish();

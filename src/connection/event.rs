@@ -5,6 +5,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::error::{ConnectionError, Violation};
+use crate::binary::Escaped;
 use crate::error::DecodeError;
 use crate::message::Message;
 use crate::packet::{
@@ -12,6 +13,7 @@ use crate::packet::{
 };
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
+use crate::qos::Delivery;
 use crate::reason::ReasonCode;
 use crate::rules::Rule;
 use crate::session::{CallId, Token};
@@ -25,6 +27,16 @@ pub enum Incoming<B = Bytes> {
     Connect(Box<Connect<B>>),
     /// A message, delivered once. Acknowledge it with its token [MQTT-4.5.0-2].
     Message(Message<B>, Token),
+    /// The beginning of a message that arrives [in pieces](super::Connection::pieces_above), and the
+    /// length of its payload in bytes.
+    Begin(Head<B>, u32),
+    /// The next bytes of the payload of that message, at least one.
+    Piece(B),
+    /// That message is complete. Acknowledge it with its token.
+    ///
+    /// If its network connection ends before, the message has not been delivered, and at QoS 1 and 2
+    /// the peer sends it again from its first byte.
+    End(Token),
     /// SUBSCRIBE, at a server: answer it with `sub_ack`.
     Subscribe(Subscribe<B>, RequestToken),
     /// UNSUBSCRIBE, at a server: answer it with `unsub_ack`.
@@ -48,6 +60,12 @@ impl<B: AsRef<[u8]>> fmt::Debug for Incoming<B> {
         };
         match self {
             Self::Message(message, token) => with_token("Message", message, token),
+            Self::Begin(head, len) => with_token("Begin", head, len),
+            Self::Piece(bytes) => f
+                .debug_tuple("Piece")
+                .field(&Escaped(bytes.as_ref()))
+                .finish(),
+            Self::End(token) => f.debug_tuple("End").field(token).finish(),
             Self::Subscribe(request, token) => with_token("Subscribe", request, token),
             Self::Unsubscribe(request, token) => with_token("Unsubscribe", request, token),
             Self::Connect(connect) => f.debug_tuple("Connect").field(connect).finish(),
@@ -55,6 +73,39 @@ impl<B: AsRef<[u8]>> fmt::Debug for Incoming<B> {
             Self::Skipped(error, token) => with_token("Skipped", error, token),
             Self::Early => f.write_str("Early"),
         }
+    }
+}
+
+/// What is known of a message that arrives in pieces before its payload.
+#[derive(Clone, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Head<B = Bytes> {
+    /// The topic, RETAIN and the properties. The payload is empty.
+    pub message: Message<B>,
+    /// The QoS and the packet identifier.
+    pub delivery: Delivery,
+    /// DUP: the peer may have sent the message before.
+    pub dup: bool,
+}
+
+impl<B: AsRef<[u8]>> Head<B> {
+    /// The same head in buffers of its own.
+    pub fn to_owned(&self) -> Head {
+        Head {
+            message: self.message.to_owned(),
+            delivery: self.delivery,
+            dup: self.dup,
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for Head<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("message", &self.message)
+            .field("delivery", &self.delivery)
+            .field("dup", &self.dup)
+            .finish()
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 
 use super::error::Violation;
 use super::event::Incoming;
+use super::pieces::{Taken, headed};
 use super::receive::{Verdict, incoming};
 use super::role::Role;
 use super::{Connection, State};
@@ -69,7 +70,19 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                     return incoming(verdict, &self.session, decoded.ok()??, aliased);
                 }
                 None if self.is_over() => {}
-                None => return None,
+                None if !self.decoder.is_in_pieces() => return None,
+                None => {
+                    let part = self.decoder.decode_part_shared(input);
+                    match self.take_part(part)? {
+                        Taken::Nothing | Taken::MendedHead(_) => {}
+                        Taken::Part(incoming) => return Some(incoming),
+                        Taken::Head(packet, len) => {
+                            let aliased = |alias| self.peer_aliases.topic(alias).cloned();
+                            let head = incoming(Verdict::Deliver, &self.session, packet, aliased);
+                            return headed(head, len);
+                        }
+                    }
+                }
             }
         }
     }
@@ -90,7 +103,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if !input.is_empty() {
             R::received(self, now);
         }
-        let (verdict, packet) = loop {
+        let (verdict, packet, len) = loop {
             if self.is_over() {
                 *input = &[];
                 return None;
@@ -116,14 +129,33 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 Some(Verdict::Skipped(error, token)) => {
                     return Some(Incoming::Skipped(error, token));
                 }
-                Some(verdict) => break (verdict, decoded.ok()??),
+                Some(verdict) => break (verdict, decoded.ok()??, None),
                 None if self.is_over() => {}
-                None => return None,
+                None if !self.decoder.is_in_pieces() => return None,
+                None => {
+                    let part = self.decoder.decode_part(input);
+                    match self.take_part(part)? {
+                        Taken::Nothing => {}
+                        Taken::Part(incoming) => return Some(incoming),
+                        Taken::Head(packet, len) => break (Verdict::Deliver, packet, Some(len)),
+                        Taken::MendedHead(len) => {
+                            let packet = self.decoder.mended()?.as_borrowed();
+                            let head = incoming(Verdict::Deliver, &self.session, packet, |alias| {
+                                Some(self.peer_aliases.topic(alias)?.as_borrowed())
+                            });
+                            return headed(head, len);
+                        }
+                    }
+                }
             }
         };
-        incoming(verdict, &self.session, packet, |alias| {
+        let found = incoming(verdict, &self.session, packet, |alias| {
             Some(self.peer_aliases.topic(alias)?.as_borrowed())
-        })
+        });
+        match len {
+            None => found,
+            Some(len) => headed(found, len),
+        }
     }
 
     /// Handles the result of the decoder. `None` if there is no whole packet, or the connection is
@@ -142,7 +174,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 self.judge(version, packet).ok()
             }
             Ok(None) => {
-                match !empty || self.decoder.is_skipping() {
+                match !empty || self.decoder.is_within_packet() {
                     true => self.arrival.incomplete(now),
                     // The last bytes of a packet that is passed over.
                     false => self.arrival.complete(),

@@ -91,6 +91,7 @@ use crate::error::{DecodeError, DecodeErrorKind};
 use crate::frame::FrameDecoder;
 use crate::message::{Message, Publishable};
 use crate::packet::Packet;
+use crate::qos::Delivery;
 use crate::reason::ReasonCode;
 use crate::session::{Change, Link, Session};
 use crate::side::Side;
@@ -113,6 +114,7 @@ mod limits;
 mod notices;
 mod outbox;
 mod outgoing;
+mod pieces;
 mod publish;
 mod receive;
 mod requests;
@@ -127,7 +129,7 @@ use alias::{OwnAliases, PeerAliases};
 use auth::Turn;
 pub use client::Client;
 pub use error::{ConnectionError, Refused, Violation};
-pub use event::{Answer, Closed, Event, GivenUp, Incoming, Outcome, RequestToken};
+pub use event::{Answer, Closed, Event, GivenUp, Head, Incoming, Outcome, RequestToken};
 use keep_alive::Awaited;
 pub use limits::Limits;
 use notices::Notices;
@@ -155,6 +157,8 @@ pub struct Connection<R, M = Message> {
     decoder: FrameDecoder,
     /// Input that is not handled yet: the beginning of a packet, or packets that wait.
     unread: BytesMut,
+    /// The message that is arriving in pieces, and DUP.
+    arriving: Option<(Delivery, bool)>,
     /// The rest of a packet of which a part is here.
     arrival: Awaited,
     /// CONNECT, CONNACK or AUTH.
@@ -211,6 +215,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 Side::Server => FrameDecoder::server(),
             },
             unread: BytesMut::new(),
+            arriving: None,
             arrival: Awaited::new(settings::PACKET_TIMEOUT),
             answer: Awaited::new(answer_timeout),
             paused: false,

@@ -130,6 +130,58 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         self
     }
 
+    /// Delivers each message whose PUBLISH is larger than `bytes`, fixed header included, in pieces:
+    /// [`Incoming::Begin`](super::Incoming::Begin), then [`Piece`](super::Incoming::Piece) for the
+    /// bytes as they arrive, then [`End`](super::Incoming::End), with nothing else in between. The
+    /// default is `u32::MAX`, which delivers each message whole.
+    ///
+    /// No more than the head of such a message is held here. Raise
+    /// [`max_packet_size`](Self::max_packet_size), which limits the whole packet, and
+    /// [`packet_timeout`](Self::packet_timeout) accordingly. The bytes door alone does this.
+    ///
+    /// ```
+    /// use std::{fs::File, io::Write, time::Duration};
+    /// use bytes::BytesMut;
+    /// use mqtt_sansio::connection::{Incoming, client::Connection};
+    ///
+    /// # type Failure = Box<dyn std::error::Error>;
+    /// struct Download { mqtt: Connection, file: Option<File> }
+    ///
+    /// impl Download {
+    ///     fn new() -> Self {
+    ///         let mqtt = Connection::new().pieces_above(16 * 1024).max_packet_size(u32::MAX);
+    ///         Self { mqtt, file: None }
+    ///     }
+    ///
+    ///     fn handle(&mut self, now: Duration, input: &mut BytesMut) -> Result<(), Failure> {
+    ///         while let Some(incoming) = self.mqtt.handle_bytes(now, input) {
+    ///             match incoming {
+    ///                 Incoming::Begin(..) => self.file = Some(File::create("firmware.new")?),
+    ///                 Incoming::Piece(bytes) => if let Some(file) = &mut self.file { file.write_all(&bytes)? },
+    ///                 Incoming::End(token) => self.mqtt.acknowledge(token)?,
+    ///                 _ => {}
+    ///             }
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # assert!(Download::new().handle(Duration::ZERO, &mut BytesMut::new()).is_ok());
+    /// ```
+    #[must_use]
+    pub const fn pieces_above(mut self, bytes: u32) -> Self {
+        self.decoder.set_pieces_above(bytes);
+        self
+    }
+
+    /// Limits what is held of a packet while messages arrive [in pieces](Self::pieces_above): the
+    /// bytes in front of the payload of such a message, and the size of every packet that is no
+    /// PUBLISH. The default is 1 MiB.
+    #[must_use]
+    pub const fn max_head_size(mut self, bytes: u32) -> Self {
+        self.decoder.set_max_head_size(bytes);
+        self
+    }
+
     /// Lets rules go, so as to live with a peer that breaks them: see [`Rules`]. Each rule that the
     /// peer broke is reported by [`Event::LetGo`](super::Event::LetGo).
     ///

@@ -36,6 +36,11 @@ pub struct FrameDecoder {
     pub(super) expected: Expected,
     pub(super) max_packet_size: u32,
     pub(super) max_connect_size: u32,
+    /// A larger PUBLISH arrives in pieces.
+    pub(super) pieces_above: u32,
+    pub(super) max_head_size: u32,
+    /// A packet that is not larger is taken whole, whatever it is.
+    whole_size: u32,
     pub(super) missing: usize,
     /// The state for rules that are let go. A decoder without such rules does not link its code.
     pub(super) lenient: Option<Box<Lenient>>,
@@ -52,6 +57,10 @@ pub(super) enum State {
     Header(PartialHeader),
     /// The whole fixed header has been looked at.
     Body(Header),
+    /// As `Body`, for a PUBLISH in pieces.
+    Head(Header),
+    /// The number of bytes of its payload still to be handed out.
+    Payload(usize),
     /// As `Body`, for a PUBLISH that is too large and is to be skipped.
     TooLarge(Header),
     /// The number of bytes still to be skipped.
@@ -97,6 +106,9 @@ impl FrameDecoder {
             expected: Expected::new(version, sender),
             max_packet_size: Self::DEFAULT_MAX_PACKET_SIZE,
             max_connect_size: Self::DEFAULT_MAX_CONNECT_SIZE,
+            pieces_above: u32::MAX,
+            max_head_size: Self::DEFAULT_MAX_HEAD_SIZE,
+            whole_size: Self::DEFAULT_MAX_PACKET_SIZE,
             missing: 2,
             lenient: None,
         }
@@ -107,7 +119,7 @@ impl FrameDecoder {
     /// A larger packet is rejected as soon as its length is known.
     #[must_use]
     pub const fn max_packet_size(mut self, bytes: u32) -> Self {
-        self.max_packet_size = bytes;
+        self.set_max_packet_size(bytes);
         self
     }
 
@@ -115,11 +127,26 @@ impl FrameDecoder {
     pub(crate) fn restart(&mut self, version: Version, max_packet_size: u32) {
         self.reset();
         self.expected = self.expected.of(version);
-        self.max_packet_size = max_packet_size;
+        self.set_max_packet_size(max_packet_size);
     }
 
     pub(crate) const fn set_max_packet_size(&mut self, bytes: u32) {
         self.max_packet_size = bytes;
+        self.settle_whole_size();
+    }
+
+    /// Settles [`whole_size`](Self::whole_size), once a limit has changed.
+    pub(super) const fn settle_whole_size(&mut self) {
+        let mut size = self.max_packet_size;
+        if self.takes_pieces() {
+            if self.pieces_above < size {
+                size = self.pieces_above;
+            }
+            if self.max_head_size < size {
+                size = self.max_head_size;
+            }
+        }
+        self.whole_size = size;
     }
 
     /// Limits the size of CONNECT on a [`server`](Self::server), as
@@ -147,9 +174,9 @@ impl FrameDecoder {
         matches!(self.state, State::Failed(_))
     }
 
-    /// Returns whether bytes of a packet that is skipped are still to come.
-    pub(crate) const fn is_skipping(&self) -> bool {
-        matches!(self.state, State::Skip(_))
+    /// Returns whether the bytes handled last are not the end of a packet.
+    pub(crate) const fn is_within_packet(&self) -> bool {
+        matches!(self.state, State::Skip(_)) || self.is_in_pieces()
     }
 
     /// Discards a packet that has begun, and an error: the next byte is the first of a packet. The
@@ -270,7 +297,7 @@ impl FrameDecoder {
             return None;
         };
         let header = Header::parse_short(&self.expected, input)?;
-        if header.packet_len() > self.max_packet_size as usize {
+        if header.packet_len() > self.whole_size as usize {
             return None;
         }
         let (frame, rest) = header.split(input)?;
@@ -319,14 +346,14 @@ impl FrameDecoder {
     }
 
     /// The fixed header of a complete packet. No byte is looked at twice.
-    fn header(&mut self, input: &[u8]) -> Result<Option<Header>, DecodeError> {
+    pub(super) fn header(&mut self, input: &[u8]) -> Result<Option<Header>, DecodeError> {
         loop {
             self.state = match self.state {
                 State::Failed(error) => return Err(error),
-                State::Skip(_) => return Ok(None),
+                State::Skip(_) | State::Head(_) | State::Payload(_) => return Ok(None),
                 State::TooLarge(header) => match self.read_delivery(header, input) {
                     Ok(delivery) => {
-                        self.state = State::Skip(header.packet_len());
+                        self.skip_bytes(header.packet_len());
                         self.note(Rule::PacketTooLarge);
                         return Err(self.too_large(header).skipped(delivery));
                     }

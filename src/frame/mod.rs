@@ -6,9 +6,11 @@ use crate::version::Version;
 
 mod decoder;
 mod lenient;
+mod pieces;
 mod too_large;
 
 pub use decoder::FrameDecoder;
+pub use pieces::Part;
 
 /// The bytes of one whole packet, checked once and held by one reference count.
 ///

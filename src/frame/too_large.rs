@@ -19,9 +19,22 @@ impl FrameDecoder {
     }
 
     pub(super) fn check_size(&mut self, header: Header) -> Result<State, DecodeError> {
-        if header.packet_len() <= self.limit() {
+        let (len, publish) = (header.packet_len(), header.packet == PacketType::Publish);
+        if len > self.limit() {
+            return self.reject(header);
+        }
+        if !self.takes_pieces() {
             return Ok(State::Body(header));
         }
+        match publish {
+            true if len > self.pieces_above as usize => Ok(State::Head(header)),
+            false if len > self.max_head_size as usize => self.reject(header),
+            _ => Ok(State::Body(header)),
+        }
+    }
+
+    /// What becomes of a packet that is too large.
+    pub(super) fn reject(&mut self, header: Header) -> Result<State, DecodeError> {
         match self.get_rules().lets_go(Rule::PacketTooLarge) && header.packet == PacketType::Publish
         {
             true => Ok(State::TooLarge(header)),
@@ -69,6 +82,14 @@ impl FrameDecoder {
             Some(QoS::ExactlyOnce) => Delivery::ExactlyOnce(id),
             _ => Delivery::AtLeastOnce(id),
         }))
+    }
+
+    /// Passes over the next bytes.
+    pub(super) const fn skip_bytes(&mut self, bytes: usize) {
+        self.reset();
+        if bytes > 0 {
+            (self.state, self.missing) = (State::Skip(bytes), bytes);
+        }
     }
 
     /// The number of bytes, of those available, that belong to a packet that is skipped.

@@ -49,6 +49,15 @@ impl Token {
         self.packet_id
     }
 
+    /// The QoS and the packet identifier of the delivery.
+    pub const fn delivery(self) -> Delivery {
+        match (self.qos, self.packet_id) {
+            (QoS::AtLeastOnce, Some(id)) => Delivery::AtLeastOnce(id),
+            (QoS::ExactlyOnce, Some(id)) => Delivery::ExactlyOnce(id),
+            _ => Delivery::AtMostOnce,
+        }
+    }
+
     pub(crate) const fn number(self) -> u64 {
         self.number
     }

@@ -11,6 +11,7 @@ mod encode;
 mod errors;
 mod exhaustive;
 mod framed;
+mod pieces;
 mod properties;
 mod rules;
 #[cfg(feature = "serde")]

@@ -3,7 +3,7 @@
 use mqtt_sansio::{FrameDecoder, Version};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::check;
+use support::{check, pieces};
 
 /// Bytes that look like a packet: a first byte, a true length, a body of small numbers and text.
 fn packet_like() -> impl Strategy<Value = Vec<u8>> {
@@ -44,6 +44,16 @@ proptest! {
         for version in [Version::V311, Version::V5] {
             check::splits(&FrameDecoder::new(version), &stream, &cuts);
         }
+    }
+
+    #[test]
+    fn any_bytes_are_the_same_in_pieces(
+        above in 0..60u8,
+        cuts in vec(any::<u8>(), 0..5),
+        packets in vec(packet_like(), 0..6),
+    ) {
+        let cuts = [&[u8::try_from(cuts.len()).unwrap()], &cuts[..]].concat();
+        pieces::pieces(&[&[above], &cuts[..], &packets.concat()].concat());
     }
 
     #[test]

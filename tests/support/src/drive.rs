@@ -304,7 +304,8 @@ fn drive_client(u: &mut Unstructured<'_>) -> Result<()> {
 pub fn doors(bytes: &[u8]) {
     for version in [Version::V311, Version::V5] {
         for rules in [Rules::STRICT, Rules::LENIENT] {
-            let shared = from_server(version, rules, |client| {
+            let client = || client::Connection::new().rules(rules);
+            let shared = from_server(version, client(), |client| {
                 let mut input = BytesMut::from(bytes);
                 core::iter::from_fn(|| {
                     let incoming = client.handle_bytes(Duration::ZERO, &mut input)?;
@@ -313,7 +314,7 @@ pub fn doors(bytes: &[u8]) {
                 .take(bytes.len() + 1)
                 .collect()
             });
-            let borrowed = from_server(version, rules, |client| {
+            let borrowed = from_server(version, client(), |client| {
                 let mut unread = bytes;
                 core::iter::from_fn(|| {
                     let incoming = client.handle_slice(Duration::ZERO, &mut unread)?;
@@ -329,12 +330,11 @@ pub fn doors(bytes: &[u8]) {
 }
 
 /// What a client that is accepted gives its caller, and its events.
-fn from_server(
+pub(crate) fn from_server(
     version: Version,
-    rules: Rules,
+    mut client: client::Connection,
     read: impl FnOnce(&mut client::Connection) -> Vec<String>,
 ) -> (Vec<String>, Vec<String>) {
-    let mut client = client::Connection::new().rules(rules);
     let connect = Connect::new("c".parse().expect("it is text"));
     client.connect(version, connect).expect("it is idle");
     let mut sent = BytesMut::new();

@@ -2,7 +2,7 @@
 
 use mqtt_sansio::Version;
 
-use crate::{broker, check, drive, history, topic};
+use crate::{broker, check, drive, history, pieces, topic};
 
 /// Any bytes decode or are refused, in every form and role.
 pub fn decode(bytes: &[u8]) {
@@ -19,6 +19,11 @@ pub fn round_trip(bytes: &[u8]) {
 /// A stream gives the same packets however it is cut.
 pub fn stream(bytes: &[u8]) {
     check::stream(bytes);
+}
+
+/// A message is the same in pieces, at any threshold and any split.
+pub fn pieces(bytes: &[u8]) {
+    pieces::pieces(bytes);
 }
 
 /// Topics are valid, match and cover each other as the rules say in plain words.
@@ -53,6 +58,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("decode", decode),
     ("round_trip", round_trip),
     ("stream", stream),
+    ("pieces", pieces),
     ("matching", matching),
     ("trees", trees),
     ("connection", connection),

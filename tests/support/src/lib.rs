@@ -13,6 +13,7 @@ pub mod hex;
 pub mod history;
 pub mod link;
 pub mod notation;
+pub mod pieces;
 pub mod random;
 pub mod script;
 pub mod topic;

@@ -1,0 +1,107 @@
+use super::event::{Head, Incoming};
+use super::receive::Verdict;
+use super::{Connection, Role};
+use crate::error::DecodeError;
+use crate::frame::Part;
+use crate::message::Publishable;
+use crate::packet::Packet;
+
+/// A part of a message, handled.
+pub(super) enum Taken<B> {
+    /// The caller has nothing to do.
+    Nothing,
+    /// A piece, or the end.
+    Part(Incoming<B>),
+    /// The head of a message to deliver, and the length of its payload.
+    Head(Packet<B>, u32),
+    /// As `Head`, for one that the decoder keeps as it was mended.
+    MendedHead(u32),
+}
+
+/// Messages that arrive in pieces.
+impl<R: Role, M: Publishable> Connection<R, M> {
+    /// Handles a part of a message. `None` if more bytes are needed.
+    ///
+    /// The exchange begins with the head, and ends as if it had not begun if the end does not come.
+    pub(super) fn take_part<B: AsRef<[u8]>>(
+        &mut self,
+        part: Result<Option<Part<B>>, DecodeError>,
+    ) -> Option<Taken<B>> {
+        Some(match part {
+            Ok(None) => return None,
+            Ok(Some(Part::Begin(publish, len))) => {
+                let packet = Packet::Publish(publish);
+                match self.begin(&packet) {
+                    true => Taken::Head(packet, len),
+                    false => Taken::Nothing,
+                }
+            }
+            Ok(Some(Part::Piece(bytes))) => Taken::Part(Incoming::Piece(bytes)),
+            Ok(Some(Part::End)) => {
+                self.arrival.complete();
+                let (delivery, dup) = self.arriving.take()?;
+                let mut token = self.session.latest_token(delivery);
+                token.dup = dup;
+                Taken::Part(Incoming::End(token))
+            }
+            Err(_) if self.decoder.mended().is_some() => {
+                let packet = self.decoder.take_mended()?;
+                let begun = self.begin(&packet);
+                self.decoder.keep(Some(packet));
+                match u32::try_from(self.decoder.missing()) {
+                    Ok(len) if begun => Taken::MendedHead(len),
+                    _ => Taken::Nothing,
+                }
+            }
+            Err(error) if error.is_skipped() => {
+                self.arrival.complete();
+                match self.skip(error) {
+                    Some(Verdict::Skipped(error, token)) => {
+                        Taken::Part(Incoming::Skipped(error, token))
+                    }
+                    _ => Taken::Nothing,
+                }
+            }
+            Err(error) => {
+                self.fail(error);
+                Taken::Nothing
+            }
+        })
+    }
+
+    /// Judges the head of a message, and passes over the payload unless it is to be delivered.
+    fn begin<B: AsRef<[u8]>>(&mut self, packet: &Packet<B>) -> bool {
+        match (self.judge(self.agreement.version, packet), packet) {
+            (Ok(Verdict::Deliver), Packet::Publish(publish)) => {
+                self.arriving = Some((publish.delivery, publish.dup));
+                true
+            }
+            _ => {
+                self.decoder.skip_payload();
+                false
+            }
+        }
+    }
+
+    /// Forgets the message that is arriving, whose end does not come any more.
+    pub(super) fn drop_arriving(&mut self) {
+        let arriving = self.arriving.take();
+        if let Some(id) = arriving.and_then(|(delivery, _)| delivery.packet_id()) {
+            self.session.forget(id);
+        }
+    }
+}
+
+/// The beginning of a message, made of one without its payload.
+pub(super) fn headed<B>(message: Option<Incoming<B>>, len: u32) -> Option<Incoming<B>> {
+    let Some(Incoming::Message(message, token)) = message else {
+        return None;
+    };
+    let (delivery, dup) = (token.delivery(), token.dup());
+    let head = Head {
+        message,
+        delivery,
+        dup,
+    };
+    Some(Incoming::Begin(head, len))
+}
