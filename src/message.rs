@@ -198,6 +198,47 @@ pub trait Publishable {
         &[]
     }
 
+    /// The length in bytes of a payload that is not part of [`message`](Self::message), whose payload
+    /// is then empty: the caller keeps it, for example in a file or in flash, and writes it when
+    /// [`poll_payload`](crate::connection::Connection::poll_payload) asks for it. `None` if the
+    /// payload is that of the message.
+    ///
+    /// ```
+    /// use std::{fs::File, io::{self, Read, Seek, SeekFrom, Write}, path::PathBuf, time::Duration};
+    /// use mqtt_sansio::connection::client::Connection;
+    /// use mqtt_sansio::{Message, Publishable, Version};
+    ///
+    /// struct Upload { head: Message, file: Option<(PathBuf, u32)> }
+    ///
+    /// impl Publishable for Upload {
+    ///     fn message(&self, _: Version) -> Message<&[u8]> { self.head.as_borrowed() }
+    ///     fn payload_len(&self) -> Option<u32> { Some(self.file.as_ref()?.1) }
+    /// }
+    ///
+    /// /// Called after each `poll_bytes`, whose bytes are written by then.
+    /// fn write_payload(mqtt: &mut Connection<Upload>, now: Duration, socket: &mut impl Write) -> io::Result<()> {
+    ///     let mut chunk = [0; 4096];
+    ///     while let Some(part) = mqtt.poll_payload() {
+    ///         let Some((path, _)) = &part.message.file else { break };
+    ///         let mut file = File::open(path)?;
+    ///         file.seek(SeekFrom::Start(part.position.into()))?;
+    ///         let read = file.take(part.len.into()).read(&mut chunk)?;
+    ///         match u32::try_from(read) {
+    ///             Ok(1..) => socket.write_all(&chunk[..read])?,
+    ///             _ => return Ok(mqtt.payload_lost()), // the file is shorter now
+    ///         }
+    ///         mqtt.payload_written(now, read as u32).map_err(io::Error::other)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # let mut mqtt = Connection::with_session(mqtt_sansio::session::Session::new());
+    /// # write_payload(&mut mqtt, Duration::ZERO, &mut Vec::new())?;
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    fn payload_len(&self) -> Option<u32> {
+        None
+    }
+
     /// The time at which the message expires, on the clock of the connection. It replaces the
     /// Message Expiry Interval, which would begin when the message is published.
     ///
@@ -221,6 +262,10 @@ impl<T: Publishable + ?Sized> Publishable for Arc<T> {
 
     fn subscription_ids(&self) -> &[SubscriptionId] {
         (**self).subscription_ids()
+    }
+
+    fn payload_len(&self) -> Option<u32> {
+        (**self).payload_len()
     }
 
     fn expires(&self) -> Option<Duration> {

@@ -105,7 +105,11 @@ impl Agreement {
             publish.properties.put_delivery(block, None, None, ids);
             publish.properties = PublishProperties::of_block(block);
         }
-        self.check_len(publish.encoded_len(self.version)?)
+        let len = match message.payload_len() {
+            None => publish.encoded_len(self.version)?,
+            Some(len) => publish.encoded_len_with(self.version, len as usize)?,
+        };
+        self.check_len(len)
     }
 
     /// Succeeds if the peer supports a packet of this length.

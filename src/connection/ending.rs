@@ -39,8 +39,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     pub fn take_session(&mut self) -> Option<Session<M>> {
         if let State::Closing { calls, .. } = &mut self.state {
             *calls = false;
+            let cut = self.outbox.payload.is_some();
             self.session_is_over();
-            if !self.has_something_to_send() {
+            if cut || !self.has_something_to_send() {
                 self.finish();
             }
         }
@@ -61,6 +62,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         // A client that has not sent CONNECT sends nothing. A refusal is the last word.
         let unsaid = R::SIDE == Side::Client && self.outbox.greeting.is_some();
         let silent = unsaid || matches!(why, Closed::Lost | Closed::Refused(_));
+        // No farewell can be said in the middle of a packet.
+        let silent = silent || self.outbox.payload.is_some() && !calls;
         self.events.push_back(Event::Closed(why.clone()));
         self.state = State::Closing {
             why,
@@ -96,6 +99,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 self.events.push_back(unanswered(call, request));
             }
         }
+        self.cut_payload();
         for call in self.outbox.take_calls() {
             match call.what {
                 What::Publish(message) => {

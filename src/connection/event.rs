@@ -221,6 +221,9 @@ pub enum GivenUp {
     /// the session ended with the connection.
     #[error("the connection ended before the message was sent")]
     ConnectionLost,
+    /// The caller could not have the [payload](super::Connection::payload_lost) any more.
+    #[error("the payload is lost")]
+    PayloadLost,
     /// The peer of the new connection does not support the message [MQTT-3.1.2-25].
     #[error(transparent)]
     NotSupported(ConnectionError),
@@ -262,6 +265,10 @@ pub enum Closed {
     /// The peer was silent for too long.
     #[error("the peer was silent for too long")]
     TimedOut,
+    /// This side ended the connection within a PUBLISH, whose
+    /// [payload](super::Connection::payload_lost) could not be had any more.
+    #[error("the payload of a message is lost")]
+    PayloadLost,
     /// The network connection ended without DISCONNECT.
     #[error("the network connection was lost")]
     Lost,

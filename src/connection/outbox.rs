@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use super::answers::Answers;
 use super::call::{Call, Request, What};
 use super::outgoing::plain;
+use super::payload::{Payload, Source};
 use crate::packet::{Ack, Packet};
 use crate::packet_id::PacketId;
 use crate::property::AckProperties;
@@ -41,6 +42,8 @@ pub(super) struct Outbox<M> {
     /// calls and the session: the connection is accepted, nothing else is to be sent, and no
     /// message is unchecked or expires. What changes that sets it, and polling clears it.
     pub(super) attention: bool,
+    /// The payload that is being written by the caller: nothing else is sent before its end.
+    pub(super) payload: Option<Box<Payload<M>>>,
     /// The packet that was returned last, while the caller may borrow it.
     pub(super) handed: Option<Box<Packet>>,
     /// The properties of a message that is being sent.
@@ -103,6 +106,7 @@ impl<M> Outbox<M> {
             rare: None,
             unchecked: false,
             attention: true,
+            payload: None,
             handed: None,
             block: Vec::new(),
             owed_in_a_row: 0,
@@ -204,7 +208,28 @@ impl<M> Outbox<M> {
     #[inline(never)]
     fn pop_handed_call(&mut self) {
         self.has_handed_call = false;
-        self.calls.pop_front();
+        let sent = self.calls.pop_front();
+        if let (Some(payload), Some(What::Publish(sent))) =
+            (&mut self.payload, sent.map(|s| s.what))
+        {
+            // It was the last thing that was handed out.
+            if let Source::Call(_, message @ None) = &mut payload.source {
+                *message = sent;
+            }
+        }
+    }
+
+    /// Begins a payload, of at least one byte, that the caller writes behind the next packet.
+    #[cold]
+    pub(super) fn begin_payload(&mut self, source: Source<M>, len: u32) {
+        self.payload = Some(Box::new(Payload::new(source, len)));
+        self.attention = true;
+    }
+
+    /// Ends the payload, whether or not it is complete.
+    pub(super) fn end_payload(&mut self) -> Option<Box<Payload<M>>> {
+        self.drop_handed_call();
+        self.payload.take()
     }
 
     /// The calls that wait.
@@ -244,17 +269,17 @@ impl<M> Outbox<M> {
 
     /// Hands out the first of the calls, a message of QoS 0, with a buffer for its properties.
     #[inline]
-    pub(super) fn hand_out(&mut self) -> Option<(CallId, &M, Expiry, &mut Vec<u8>)> {
+    pub(super) fn hand_out(&mut self) -> Option<(&M, Expiry, &mut Vec<u8>)> {
         let Call {
-            id,
             expiry,
             what: What::Publish(message),
+            ..
         } = self.calls.front()?
         else {
             return None;
         };
         self.has_handed_call = true;
-        Some((*id, message.as_ref()?, *expiry, &mut self.block))
+        Some((message.as_ref()?, *expiry, &mut self.block))
     }
 
     /// Queues a call.

@@ -53,10 +53,12 @@ pub(super) fn outgoing<'a, M: Publishable>(
             ..publish
         };
         // The alias makes some packets longer, and perhaps too long.
-        if aliased
-            .encoded_len(Version::V5)
-            .is_ok_and(|len| limits.fit(len))
-        {
+        let payload_len = match message.payload_len() {
+            None => publish.payload.len(),
+            Some(len) => len as usize,
+        };
+        let len = aliased.encoded_len_with(Version::V5, payload_len);
+        if len.is_ok_and(|len| limits.fit(len)) {
             aliases.sent(&topic);
             publish.topic = topic_to_send;
             publish.properties = PublishProperties::of_block(block);

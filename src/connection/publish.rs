@@ -204,7 +204,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Its outcome follows: [`GivenUp::Abandoned`] immediately if the message was never sent, or
     /// else the outcome of its exchange, which goes on as
     /// [`Session::abandon`](crate::session::Session::abandon) describes. Returns `None` if the
-    /// message is not kept any more. Costs a walk over all messages.
+    /// message is not kept any more, or while its [payload](Self::poll_payload) is written. Costs a walk over all messages.
     pub fn abandon(&mut self, call: CallId) -> Option<M> {
         if let Some(message) = self.outbox.take_message(call) {
             self.give_up(call, GivenUp::Abandoned, None);
@@ -212,6 +212,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
         let stored = self.session.messages().find(|stored| stored.call == call)?;
         let id = stored.delivery.packet_id()?;
+        if self.is_writing(id) {
+            return None;
+        }
         let message = self.session.abandon(id).ok();
         if !self.session.is_open(id, call) {
             self.give_up(call, GivenUp::Abandoned, None);

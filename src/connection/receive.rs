@@ -89,6 +89,11 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
                 self.check_problem_information(&ack.properties)?;
                 let (packet, reason) = (packet.packet_type(), ack.reason);
+                if self.is_writing(ack.packet_id) {
+                    // The peer cannot have it yet.
+                    self.report_unknown(packet, ack.packet_id);
+                    return Ok(Verdict::Done);
+                }
                 let events = &mut self.events;
                 let completed = |call, fate, message: &mut Option<M>| {
                     let published = |outcome| Event::Published(call, outcome);

@@ -7,12 +7,14 @@ use super::call::{Request, What};
 use super::event::{Event, Outcome};
 use super::outbox::{Next, push_made};
 use super::outgoing::{How, outgoing, plain};
+use super::payload::Source;
 use super::{Connection, Role, State};
 use crate::error::EncodeError;
 use crate::message::Publishable;
 use crate::packet::Packet;
 use crate::qos::Delivery;
 use crate::session::{Owed, Transmit};
+use crate::version::Version;
 
 /// The number of required answers that may be sent in a row while a call waits. The kinds of
 /// answers take turns, so that none waits behind more than three of others.
@@ -21,15 +23,28 @@ const MOST_OWED_IN_A_ROW: u8 = 16;
 impl<R: Role, M: Publishable> Connection<R, M> {
     /// The next packet to send, if any, to be encoded in [`version`](Self::version).
     ///
-    /// This is the packet door; [`poll_bytes`](Self::poll_bytes) is the bytes door.
+    /// This is the packet door; [`poll_bytes`](Self::poll_bytes) is the bytes door. If
+    /// [`poll_payload`](Self::poll_payload) returns something behind a PUBLISH, encode that with
+    /// [`encode_head`](crate::packet::Publish::encode_head).
     #[must_use]
     pub fn poll_transmit(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
         let now = self.advance(now);
+        let next = self.prepare()?;
+        self.transmit(now, next)
+    }
+
+    /// Chooses the next packet.
+    #[inline]
+    fn prepare(&mut self) -> Option<Next> {
         self.outbox.drop_handed_call();
         if self.outbox.attention {
             self.attend();
         }
-        let next = self.next()?;
+        self.next()
+    }
+
+    #[inline]
+    fn transmit(&mut self, now: Duration, next: Next) -> Option<Packet<&[u8]>> {
         let outbox = &mut self.outbox;
         outbox.take_turns(next);
         match next {
@@ -73,20 +88,37 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 return written;
             }
             let version = self.agreement.version;
-            let Some(packet) = self.poll_transmit(now) else {
+            let Some(next) = self.prepare() else {
                 return written;
             };
-            match packet.encode(version, out) {
+            let apart = self.payload_len(next);
+            let Some(packet) = self.transmit(now, next) else {
+                return written;
+            };
+            match encode(&packet, version, apart, out) {
                 Ok(()) => written = true,
                 Err(EncodeError::BufferTooSmall { .. }) => {
                     let mut rest = BytesMut::new();
                     // It was encodable but for its length.
-                    let _ = packet.encode(version, &mut rest);
+                    let _ = encode(&packet, version, apart, &mut rest);
                     self.outbox.rare().rest = rest;
                 }
                 // What is polled was checked when it was queued.
                 Err(_) => {}
             }
+        }
+    }
+
+    /// The length of the payload that the caller writes behind the next packet, if it does.
+    #[inline]
+    fn payload_len(&self, next: Next) -> Option<u32> {
+        match next {
+            Next::Message => self.session.next_message()?.message.payload_len(),
+            Next::Call => match &self.outbox.first()?.what {
+                What::Publish(message) => message.as_ref()?.payload_len(),
+                What::Request(_) => None,
+            },
+            _ => None,
         }
     }
 
@@ -102,6 +134,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     fn needs_attention(&self) -> bool {
         let rare = self.outbox.owes_something() || self.outbox.handed.is_some();
+        let rare = rare || self.outbox.payload.is_some();
         rare || self.may_be_unsendable() || !self.is_connected()
     }
 
@@ -113,6 +146,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     pub(super) fn has_something_to_send(&self) -> bool {
         match (self.next(), &self.state) {
+            _ if self.outbox.payload.is_some() => true,
             (None, _) | (Some(Next::Last), State::Closing { last: None, .. }) => false,
             (Some(_), _) => true,
         }
@@ -133,6 +167,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     #[inline(never)]
     fn next_of_many(&self) -> Option<Next> {
+        if self.outbox.payload.is_some() {
+            return None;
+        }
         if self.outbox.greeting.is_some() {
             return Some(Next::Greeting);
         }
@@ -220,6 +257,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         else {
             return None;
         };
+        if let (Some(len @ 1..), Some(id)) = (message.payload_len(), delivery.packet_id()) {
+            self.outbox.begin_payload(Source::Session(id), len);
+        }
         let how = How {
             version: self.agreement.version,
             delivery,
@@ -236,8 +276,12 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if !matches!(self.outbox.first()?.what, What::Publish(..)) {
             return self.poll_request();
         }
-        let (id, message, expiry, block) = self.outbox.hand_out()?;
-        push_made(&mut self.events, || Event::Published(id, Outcome::Sent));
+        let call = self.outbox.first()?.id;
+        match self.payload_len(Next::Call) {
+            Some(len @ 1..) => self.outbox.begin_payload(Source::Call(call, None), len),
+            _ => push_made(&mut self.events, || Event::Published(call, Outcome::Sent)),
+        }
+        let (message, expiry, block) = self.outbox.hand_out()?;
         let how = How {
             version: self.agreement.version,
             delivery: Delivery::AtMostOnce,
@@ -299,5 +343,19 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
         self.role.sent(now, false);
         Some(self.outbox.handed.insert(packet).as_borrowed())
+    }
+}
+
+/// Appends a packet, without the payload that the caller writes.
+#[inline]
+fn encode(
+    packet: &Packet<&[u8]>,
+    version: Version,
+    apart: Option<u32>,
+    out: &mut impl BufMut,
+) -> Result<(), EncodeError> {
+    match (packet, apart) {
+        (Packet::Publish(publish), Some(len)) => publish.encode_head(version, len as usize, out),
+        _ => packet.encode(version, out),
     }
 }

@@ -221,16 +221,32 @@ impl<B: AsRef<[u8]>> Publish<B> {
         encode::put(self.first(), self, version, out)
     }
 
-    /// Appends everything but the payload, which the caller sends right behind it.
+    /// Appends everything but the payload. The caller sends that right behind it: `payload_len`
+    /// bytes, whatever the payload here is.
     ///
     /// # Errors
     ///
     /// As [`encode`](Self::encode).
-    pub fn encode_head(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
-        let apart = self.payload.as_ref().len();
-        let header = FixedHeader::new(self.first(), self.body_len(version)?, apart, out)?;
+    pub fn encode_head(
+        &self,
+        version: Version,
+        payload_len: usize,
+        out: &mut impl BufMut,
+    ) -> Result<(), EncodeError> {
+        let body_len = self.head_len(version)?.saturating_add(payload_len);
+        let header = FixedHeader::new(self.first(), body_len, payload_len, out)?;
         self.put_head(header, version, out);
         Ok(())
+    }
+
+    /// The length of the whole packet with a payload of this length, whatever the payload here is.
+    #[inline]
+    pub(crate) fn encoded_len_with(
+        &self,
+        version: Version,
+        payload_len: usize,
+    ) -> Result<usize, EncodeError> {
+        encode::packet_len(self.head_len(version)?.saturating_add(payload_len))
     }
 
     /// Returns the length of the whole packet.
@@ -253,8 +269,9 @@ impl<B: AsRef<[u8]>> Publish<B> {
     }
 }
 
-impl<B: AsRef<[u8]>> Body for Publish<B> {
-    fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
+impl<B: AsRef<[u8]>> Publish<B> {
+    /// The length of the body without the payload.
+    fn head_len(&self, version: Version) -> Result<usize, EncodeError> {
         if self.dup && self.qos() == QoS::AtMostOnce {
             return Err(EncodeError::DupAtQoS0);
         }
@@ -265,7 +282,14 @@ impl<B: AsRef<[u8]>> Body for Publish<B> {
         };
         let id = if self.packet_id().is_some() { 2 } else { 0 };
         let properties = self.properties.encoded_len(version)?;
-        Ok(2 + topic + id + properties + self.payload.as_ref().len())
+        Ok(2 + topic + id + properties)
+    }
+}
+
+impl<B: AsRef<[u8]>> Body for Publish<B> {
+    #[inline]
+    fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
+        Ok(self.head_len(version)? + self.payload.as_ref().len())
     }
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {

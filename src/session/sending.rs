@@ -170,6 +170,24 @@ impl<M> Session<M> {
         Ok(message)
     }
 
+    /// Takes back a message of which only a part was sent on this network connection, which ends. The
+    /// exchange is over, unless the whole message was sent on an earlier one: then `None`, and it
+    /// goes on as after [`abandon`](Self::abandon).
+    pub(crate) fn withdraw(&mut self, id: PacketId) -> Option<(CallId, M)> {
+        let sent = self.outbound.get_mut(id)?;
+        let call = sent.call?;
+        if !sent.dup {
+            self.sending -= u16::from(core::mem::take(&mut sent.counted));
+        }
+        let message = self.abandon(id).ok()?;
+        (!self.is_open(id, call)).then_some((call, message))
+    }
+
+    /// The message that has this packet identifier.
+    pub(crate) fn message(&self, id: PacketId) -> Option<StoredMessage<&M>> {
+        self.outbound.get(id)?.stored(id)
+    }
+
     /// The messages that this side may still send, in the order in which they are sent.
     pub fn messages(&self) -> impl Iterator<Item = StoredMessage<&M>> {
         let messages = self.outbound.iter(Lane::Message);

@@ -25,7 +25,10 @@ fn refused(version: Version, packet: impl Into<Packet>, expected: EncodeError) {
     assert_eq!(packet.encode(version, &mut out), Err(expected));
     if let Packet::Publish(publish) = &packet {
         assert_eq!(publish.encoded_len(version), Err(expected));
-        assert_eq!(publish.encode_head(version, &mut out), Err(expected));
+        assert_eq!(
+            publish.encode_head(version, publish.payload.len(), &mut out),
+            Err(expected)
+        );
     }
     assert!(out.is_empty());
 }
@@ -281,12 +284,14 @@ fn sizes_end_where_the_remaining_length_does() {
         panic!("a PUBLISH");
     };
     let mut head = &mut room[..];
-    largest.encode_head(Version::V311, &mut head).unwrap();
+    largest
+        .encode_head(Version::V311, largest.payload.len(), &mut head)
+        .unwrap();
     assert_eq!(head.len(), 0);
     assert_eq!(room, *b"\x30\xFF\xFF\xFF\x7F\x00\x01a");
     let (needed, available) = (8, 7);
     let too_small = Err(EncodeError::BufferTooSmall { needed, available });
-    let head = largest.encode_head(Version::V311, &mut &mut room[..7]);
+    let head = largest.encode_head(Version::V311, largest.payload.len(), &mut &mut room[..7]);
     assert_eq!(head, too_small);
 }
 

@@ -14,4 +14,5 @@ mod keep_alive;
 mod life_cycle;
 mod limits;
 mod model;
+mod pieces;
 mod wrong_time;

@@ -63,7 +63,9 @@ pub fn encodes<B: AsRef<[u8]>>(version: Version, packet: &Packet<B>) -> Vec<u8> 
     assert_eq!(again, packet.as_borrowed());
     if let Packet::Publish(publish) = packet {
         let mut head = Vec::new();
-        publish.encode_head(version, &mut head).unwrap();
+        publish
+            .encode_head(version, publish.payload.as_ref().len(), &mut head)
+            .unwrap();
         head.extend_from_slice(publish.payload.as_ref());
         assert_eq!(head, encoded);
         assert_eq!(publish.encoded_len(version), Ok(encoded.len()));
