@@ -41,7 +41,7 @@ pub struct FrameDecoder {
     pub(super) max_head_size: u32,
     /// A packet that is not larger is taken whole, whatever it is.
     whole_size: u32,
-    pub(super) missing: usize,
+    pub(super) missing: u32,
     /// The state for rules that are let go. A decoder without such rules does not link its code.
     pub(super) lenient: Option<Box<Lenient>>,
 }
@@ -165,7 +165,7 @@ impl FrameDecoder {
     /// The number of bytes that the next packet still needs, at least; exact once its fixed header
     /// is known.
     pub const fn missing(&self) -> usize {
-        self.missing
+        self.missing as usize
     }
 
     /// Returns whether the packet boundary is lost: every call returns the same error until
@@ -358,7 +358,7 @@ impl FrameDecoder {
                         return Err(self.too_large(header).skipped(delivery));
                     }
                     Err(missing) => {
-                        self.missing = missing;
+                        self.need(missing);
                         return Ok(None);
                     }
                 },
@@ -368,7 +368,7 @@ impl FrameDecoder {
                         self.reset();
                         return Ok(Some(header));
                     }
-                    self.missing = missing;
+                    self.need(missing);
                     return Ok(None);
                 }
                 State::Start | State::LenientStart => {
@@ -403,6 +403,11 @@ impl FrameDecoder {
         if self.expected.version == Some(Version::V5) && !header.is_shortest() {
             self.note(Rule::ShortestLength);
         }
+    }
+
+    /// Notes how many bytes are missing, which are at most those of the largest packet.
+    pub(super) fn need(&mut self, bytes: usize) {
+        self.missing = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
     #[cold]

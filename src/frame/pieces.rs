@@ -114,7 +114,7 @@ impl FrameDecoder {
     }
 
     /// Passes over the rest of a PUBLISH in pieces.
-    pub(crate) const fn skip_payload(&mut self) {
+    pub(crate) fn skip_payload(&mut self) {
         if let State::Payload(left) = self.state {
             self.skip_bytes(left);
         }
@@ -187,7 +187,7 @@ impl FrameDecoder {
                     self.state = self.reject(header)?;
                     return self.header(input).map(|_| None);
                 };
-                self.missing = head.saturating_sub(input.len());
+                self.need(head.saturating_sub(input.len()));
                 Ok((self.missing == 0).then_some(Next::Head(header, head)))
             }
             State::Payload(0) => {
@@ -196,7 +196,8 @@ impl FrameDecoder {
             }
             State::Payload(left) => {
                 let here = left.min(input.len());
-                (self.state, self.missing) = (State::Payload(left - here), left - here);
+                self.state = State::Payload(left - here);
+                self.need(left - here);
                 Ok((here > 0).then_some(Next::Piece(here)))
             }
             _ => Ok(None),
@@ -248,12 +249,10 @@ impl FrameDecoder {
         parsed: Result<Option<Packet<B>>, DecodeError>,
     ) -> Result<Option<Part<B>>, DecodeError> {
         let left = header.packet_len() - head;
-        (self.state, self.missing) = (State::Payload(left), left);
+        self.state = State::Payload(left);
+        self.need(left);
         match parsed {
-            Ok(Some(Packet::Publish(publish))) => {
-                let left = u32::try_from(left).unwrap_or(u32::MAX);
-                Ok(Some(Part::Begin(publish, left)))
-            }
+            Ok(Some(Packet::Publish(publish))) => Ok(Some(Part::Begin(publish, self.missing))),
             Ok(_) => Ok(None),
             Err(error) => {
                 if self.mended().is_none() {

@@ -85,10 +85,11 @@ impl FrameDecoder {
     }
 
     /// Passes over the next bytes.
-    pub(super) const fn skip_bytes(&mut self, bytes: usize) {
+    pub(super) fn skip_bytes(&mut self, bytes: usize) {
         self.reset();
         if bytes > 0 {
-            (self.state, self.missing) = (State::Skip(bytes), bytes);
+            self.state = State::Skip(bytes);
+            self.need(bytes);
         }
     }
 
@@ -99,8 +100,9 @@ impl FrameDecoder {
         };
         let skipped = available.min(*left);
         *left -= skipped;
-        self.missing = *left;
-        if *left == 0 {
+        let left = *left;
+        self.need(left);
+        if left == 0 {
             self.reset();
         }
         skipped

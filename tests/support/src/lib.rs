@@ -15,6 +15,7 @@ pub mod link;
 pub mod notation;
 pub mod pieces;
 pub mod random;
+pub mod relay;
 pub mod script;
 pub mod topic;
 pub mod vectors;
