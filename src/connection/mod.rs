@@ -52,6 +52,7 @@
 //! | of | set by | default | when it is reached |
 //! |---|---|---|---|
 //! | bytes of a packet from the peer, and so bytes held of it | [`max_packet_size`](Connection::max_packet_size), announced in 5.0 | 1 MiB; 128 KiB for a CONNECT | the connection ends with code 0x95, or the packet is skipped: [`Rule::PacketTooLarge`](crate::Rule::PacketTooLarge) |
+//! | bytes held of a packet while messages arrive in pieces | [`max_head_size`](Connection::max_head_size) | 1 MiB | as for `max_packet_size` |
 //! | calls without an outcome, and outcomes not polled yet | [`max_queued`](Connection::max_queued) | 1,024 | the call fails with [`QueueFull`](ConnectionError::QueueFull) |
 //! | messages of QoS 1 and 2 in flight to the peer | [`max_in_flight`](Connection::max_in_flight), or the peer's Receive Maximum if that is lower | 20 in 3.1.1, 100 in 5.0 | messages wait |
 //! | messages of QoS 1 and 2 in flight from the peer, at up to 48 bytes each | [`max_received`](Connection::max_received), or Receive Maximum in CONNECT or CONNACK; announced in 5.0 | 65,535 (3 MB) | the connection ends with code 0x93; [`Rule::ReceiveMaximum`](crate::Rule::ReceiveMaximum) |
@@ -65,6 +66,16 @@
 //! | time for one packet to arrive | [`packet_timeout`](Connection::packet_timeout) | 2 minutes | the connection ends as [`TimedOut`](Closed::TimedOut) |
 //!
 //! PINGRESP that wait are counted and take no memory. In 3.1.1 the connection ends without a code.
+//!
+//! # Payloads in pieces
+//!
+//! A message that does not fit into memory arrives in pieces above a size that the caller chooses
+//! with [`pieces_above`](Connection::pieces_above): [`Incoming::Begin`], [`Incoming::Piece`] and
+//! [`Incoming::End`]. One whose payload the caller keeps, as
+//! [`Publishable::payload_len`] says, is sent in pieces: when
+//! [`poll_bytes`](Connection::poll_bytes) has written its head,
+//! [`poll_payload`](Connection::poll_payload) asks for the payload. Both belong into the loop above,
+//! the latter behind step 2. Nothing else is sent in the middle of a payload.
 //!
 //! # Peers that break rules
 //!
