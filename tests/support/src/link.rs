@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use mqtt_sansio::connection::{Connection, Incoming, Role, Violation};
+use mqtt_sansio::connection::{Connection, Head, Incoming, Role, Violation};
 use mqtt_sansio::{FrameDecoder, Packet, Side, Version};
 
 /// The way in and out of a connection that an end uses.
@@ -28,6 +28,8 @@ pub struct End<R> {
     unread: BytesMut,
     /// The packet that came too early, for the door for packets.
     early: Option<Packet>,
+    /// The message that is arriving in pieces.
+    arriving: Option<(Head, Vec<u8>)>,
     /// Whether the connection was handed something the last time.
     pub handed: bool,
 }
@@ -41,6 +43,7 @@ impl<R: Role> End<R> {
             decoder,
             unread: BytesMut::new(),
             early: None,
+            arriving: None,
             handed: false,
         }
     }
@@ -51,6 +54,7 @@ impl<R: Role> End<R> {
         self.decoder = decoder;
         self.unread.clear();
         self.early = None;
+        self.arriving = None;
     }
 
     /// Sends something: the next packet, or as many bytes as have room. `false` if there is nothing.
@@ -88,7 +92,7 @@ impl<R: Role> End<R> {
         self.unread.extend_from_slice(&input.receive(now, piece));
         self.handed = self.door == Door::Bytes && !self.unread.is_empty();
         match self.door {
-            Door::Bytes => Ok(self.connection.handle_bytes(now, &mut self.unread)),
+            Door::Bytes => Ok(self.receive_bytes(now)),
             Door::Packets => {
                 let packet = match self.early.take() {
                     Some(packet) => packet,
@@ -110,6 +114,30 @@ impl<R: Role> End<R> {
                     return Ok(None);
                 }
                 Ok(incoming)
+            }
+        }
+    }
+
+    /// The next thing to act on. A message in pieces is joined.
+    fn receive_bytes(&mut self, now: Duration) -> Option<Incoming> {
+        loop {
+            match (
+                self.connection.handle_bytes(now, &mut self.unread)?,
+                self.arriving.take(),
+            ) {
+                (Incoming::Begin(head, _), None) => self.arriving = Some((head, Vec::new())),
+                (Incoming::Piece(bytes), Some((head, mut payload))) => {
+                    payload.extend_from_slice(&bytes);
+                    self.arriving = Some((head, payload));
+                }
+                (Incoming::End(token), Some((head, payload))) => {
+                    assert_eq!(token.delivery(), head.delivery);
+                    let mut message = head.message;
+                    message.payload = payload.into();
+                    return Some(Incoming::Message(message, token));
+                }
+                (incoming, None) => return Some(incoming),
+                (incoming, Some(_)) => panic!("{incoming:?} within a message"),
             }
         }
     }

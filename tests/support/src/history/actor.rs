@@ -139,7 +139,13 @@ impl<R: Role + Clone + Debug> Actor<R> {
     pub(super) fn set_up(&mut self, connection: Connection<R>, choices: &mut Choices<'_>) {
         let aliases = choices.pick([0, 0, 2]);
         self.max_in_flight = NonZeroU16::new(choices.pick([1, 2, 100])).unwrap();
+        let in_pieces = match self.max_in_flight.get() {
+            1 => 0,
+            2 => 30,
+            _ => u32::MAX,
+        };
         let connection = connection
+            .pieces_above(in_pieces)
             .automatic_aliases(aliases)
             .max_in_flight(self.max_in_flight)
             .max_queued(choices.pick([6, 1_000]));
