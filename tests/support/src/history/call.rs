@@ -10,7 +10,7 @@ use mqtt_sansio::{Message, QoS, ReasonCode, Version};
 
 use super::actor::{Actor, Asked, Record};
 use super::choices::Choices;
-use super::{OK, same, topic_of};
+use super::{OK, payload_of, same, topic_of};
 
 impl<R: Role + Clone + Debug> Actor<R> {
     pub(super) fn accepted(&mut self, call: CallId, number: u32, asked: Asked) {
@@ -121,7 +121,7 @@ impl<R: Role + Clone + Debug> Actor<R> {
     /// Publishes a message of this number, of any QoS.
     pub(super) fn publish_any(&mut self, number: u32, choices: &mut Choices<'_>, version: Version) {
         let qos = choices.pick([QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]);
-        let mut message = Message::new(topic_of(number), number.to_be_bytes().to_vec());
+        let mut message = Message::new(topic_of(number), payload_of(number));
         if version == Version::V5 && choices.one_in(3) {
             let seconds = choices.pick([1, 2, 30]);
             let builder = MessageProperties::builder();

@@ -61,7 +61,14 @@ pub fn follow(bytes: &[u8]) {
 }
 
 fn number_of<B: AsRef<[u8]>>(payload: &B) -> u32 {
-    u32::from_be_bytes(payload.as_ref().try_into().unwrap())
+    u32::from_be_bytes(*payload.as_ref().first_chunk().unwrap())
+}
+
+/// The payload of the message with this number: of some it is longer.
+fn payload_of(number: u32) -> Vec<u8> {
+    let mut payload = number.to_be_bytes().to_vec();
+    payload.resize(4 + number as usize % 3 * 150, 0);
+    payload
 }
 
 /// Both are in the same state.

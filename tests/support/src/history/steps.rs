@@ -9,7 +9,7 @@ use mqtt_sansio::{Message, Packet, QoS, Version};
 
 use super::actor::{Actor, Asked, Held};
 use super::world::{Act, World};
-use super::{OK, code_of, same, topic_of};
+use super::{OK, code_of, payload_of, same, topic_of};
 
 impl World<'_> {
     /// What clients or servers alone do.
@@ -75,7 +75,7 @@ impl World<'_> {
     fn publish_offline(&mut self) {
         if let Some(session) = &mut self.stored {
             let qos = self.choices.pick([QoS::AtLeastOnce, QoS::ExactlyOnce]);
-            let message = Message::new(topic_of(self.next), self.next.to_be_bytes().to_vec());
+            let message = Message::new(topic_of(self.next), payload_of(self.next));
             let call = session.publish(qos, message.clone()).unwrap();
             self.server
                 .accepted(call, self.next, Asked::Publish(qos, message));
