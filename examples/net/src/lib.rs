@@ -1,0 +1,1 @@
+//! Clients and servers on tokio, for programs to begin with.
