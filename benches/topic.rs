@@ -182,6 +182,14 @@ fn look_up(c: &mut Criterion) {
                     .fold(0, |sum, value| sum ^ value)
             });
         });
+        let mut buffer = [0; 64];
+        group.bench_function(BenchmarkId::new("128 filters", size), |b| {
+            b.iter(|| {
+                for (filter, value) in tree.matches(black_box(&name)).with_filters() {
+                    black_box((filter.copy_to(&mut buffer), value));
+                }
+            });
+        });
     }
 }
 
@@ -236,17 +244,14 @@ fn reverse(c: &mut Criterion) {
             b.iter(|| {
                 let name = next.next().expect("a cycle").as_bytes();
                 let filter = TopicFilter::try_from(name).expect("a filter");
-                tree.matching_values(&filter).count()
+                tree.matching(&filter).count()
             });
         });
         let mut bench = |shape, text: String, matches| {
             let filter = TopicFilter::try_from(text).expect("a filter");
-            assert_eq!(tree.matching_values(&filter).count(), matches);
+            assert_eq!(tree.matching(&filter).count(), matches);
             group.bench_function(BenchmarkId::new(shape, size), |b| {
-                b.iter(|| {
-                    tree.matching_values(&filter)
-                        .fold(0, |sum, value| sum ^ value)
-                });
+                b.iter(|| tree.matching(&filter).fold(0, |sum, value| sum ^ value));
             });
         };
         let one = topic(17);

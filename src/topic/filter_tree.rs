@@ -5,7 +5,7 @@ use super::fit::{Detours, Fit, fit, unfit};
 use super::levels::{Blocks, equal_bytes};
 use super::look_up::{BEHIND, LookUp, Position, take_step};
 use super::radix::{Node, ROOT, Radix};
-use super::{TextMap, TopicFilter, TopicName};
+use super::{TextMap, TopicFilter, TopicName, WithKeys};
 
 /// Values under topic filters, found by topic name: the subscriptions of a server.
 ///
@@ -57,7 +57,7 @@ pub type FilterTree<V> = TextMap<TopicFilter, V>;
 
 impl<V> FilterTree<V> {
     /// Iterates over the values whose filter [matches](TopicFilter::matches) `name`, in no
-    /// particular order.
+    /// particular order. [`Matches::with_filters`] gives the filters, too.
     pub fn matches<'a, B: AsRef<[u8]>>(&'a self, name: &'a TopicName<B>) -> Matches<'a, V> {
         Matches {
             tree: &self.tree,
@@ -94,7 +94,7 @@ impl<V> FilterTree<V> {
 /// Walks depth first. Where a node has both a child `+` and the child that the name spells out, the
 /// walk enters the first, and the second later.
 pub struct Matches<'a, V> {
-    tree: &'a Radix<V>,
+    pub(super) tree: &'a Radix<V>,
     name: &'a [u8],
     blocks: Blocks,
     /// The node of the walk. All text down to the end of this node matches ...
@@ -154,12 +154,18 @@ impl<'a, V> Matches<'a, V> {
     /// # Ok::<(), mqtt_sansio::InvalidText>(())
     /// ```
     pub fn next_within(&mut self, steps: &mut usize) -> LookUp<&'a V> {
-        self.walk(|| take_step(steps))
+        self.walk(|| take_step(steps)).map(|(_, value)| value)
+    }
+
+    /// Gives the filter of each value with it, from here on. Its text is put together only when it
+    /// is read.
+    pub const fn with_filters(self) -> WithKeys<Self> {
+        WithKeys(self)
     }
 
     /// Returns where the look-up stands, for [`FilterTree::matches_from`]. Allocates.
     pub fn position(&self) -> Position {
-        let mut bound = self.tree.key(self.node);
+        let mut bound = self.tree.key(self.node).to_vec();
         match self.step {
             Step::Value => {}
             Step::Hash => bound.push(b'#'),
@@ -232,10 +238,10 @@ impl<'a, V> Matches<'a, V> {
         }
     }
 
-    /// Goes down to `child` if its text matches and there is more below. Returns its value if the
-    /// name ends there, or the text in `#`.
+    /// Goes down to `child` if its text matches and there is more below. Returns it with its value
+    /// if the name ends there, or the text in `#`.
     #[inline]
-    fn enter(&mut self, child: u32) -> Option<&'a V> {
+    fn enter(&mut self, child: u32) -> Option<(u32, &'a V)> {
         let node = self.tree.nodes.get(child as usize)?;
         match fit(node.text(), self.name, self.at, &mut self.blocks) {
             Fit::To(at) if node.count() > 0 => {
@@ -245,14 +251,18 @@ impl<'a, V> Matches<'a, V> {
                 None
             }
             Fit::To(at) if at != self.name.len() => None,
-            Fit::To(_) | Fit::Hash => self.tree.value(child),
+            Fit::To(_) | Fit::Hash => Some((child, self.tree.value(child)?)),
             Fit::None => None,
         }
     }
 
     /// Goes down from `node`, where the walk is, as long as the name alone says where.
     #[inline]
-    fn descend(&mut self, node: &'a Node, may_step: &mut impl FnMut() -> bool) -> Option<&'a V> {
+    fn descend(
+        &mut self,
+        node: &'a Node,
+        may_step: &mut impl FnMut() -> bool,
+    ) -> Option<(u32, &'a V)> {
         let mut node = node;
         loop {
             self.step = Step::Up;
@@ -269,7 +279,7 @@ impl<'a, V> Matches<'a, V> {
     }
 
     /// Goes to where the latest detour began, or on the way up to there, and enters it.
-    fn leave(&mut self, node: &Node) -> Option<&'a V> {
+    fn leave(&mut self, node: &Node) -> Option<(u32, &'a V)> {
         if let Some((child, at)) = self.detours.pop() {
             self.node = self.tree.parent(child);
             self.at = at;
@@ -285,9 +295,9 @@ impl<'a, V> Matches<'a, V> {
         self.enter(child)
     }
 
-    /// Walks to the next value, as long as `may_step`.
+    /// Walks to the next value, as long as `may_step`. Returns it with the node of its filter.
     #[inline]
-    fn walk(&mut self, mut may_step: impl FnMut() -> bool) -> LookUp<&'a V> {
+    pub(super) fn walk(&mut self, mut may_step: impl FnMut() -> bool) -> LookUp<(u32, &'a V)> {
         loop {
             // Only an empty tree has no root.
             let Some(node) = self.tree.nodes.get(self.node as usize) else {
@@ -303,15 +313,16 @@ impl<'a, V> Matches<'a, V> {
                 };
                 if self.at == self.name.len() {
                     if let Some(value) = self.tree.value(self.node) {
-                        return LookUp::Found(value);
+                        return LookUp::Found((self.node, value));
                     }
                 }
             }
             if let Step::Hash = self.step {
                 self.step = Step::Plus;
-                let child = self.tree.child_of(node, b'#');
-                if let Some(value) = child.and_then(|child| self.tree.value(child)) {
-                    return LookUp::Found(value);
+                if let Some(child) = self.tree.child_of(node, b'#') {
+                    if let Some(value) = self.tree.value(child) {
+                        return LookUp::Found((child, value));
+                    }
                 }
             }
             let found = match self.step {
@@ -320,15 +331,15 @@ impl<'a, V> Matches<'a, V> {
                 _ if self.detours.open == 0 => return LookUp::End,
                 _ => self.leave(node),
             };
-            if let Some(value) = found {
-                return LookUp::Found(value);
+            if let Some(found) = found {
+                return LookUp::Found(found);
             }
         }
     }
 
     /// Enters the child `+` of `node`, where the walk is. What the name spells out comes later.
     #[inline]
-    fn plus(&mut self, node: &Node) -> Option<&'a V> {
+    fn plus(&mut self, node: &Node) -> Option<(u32, &'a V)> {
         self.step = Step::Literal;
         let child = self.tree.child_of(node, b'+')?;
         let (literal, at) = (self.literal(node), self.at);
@@ -345,10 +356,7 @@ impl<'a, V> Iterator for Matches<'a, V> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a V> {
-        match self.walk(|| true) {
-            LookUp::Found(value) => Some(value),
-            LookUp::NotYet | LookUp::End => None,
-        }
+        self.walk(|| true).found().map(|(_, value)| value)
     }
 }
 
@@ -394,12 +402,20 @@ mod tests {
         TopicName::new(text).unwrap()
     }
 
-    /// The values that the tree finds, sorted, and those that a scan finds.
+    /// The values that the tree finds, sorted, and those that a scan finds. Filters come with their
+    /// own value.
     fn both(tree: &FilterTree<usize>, topic: &str) -> (Vec<usize>, Vec<usize>) {
         let topic = name(topic);
         let mut found: Vec<_> = tree.matches(&topic).copied().collect();
+        let with_filters = tree.matches(&topic).with_filters();
+        let values = with_filters.map(|(filter, value)| {
+            assert_eq!(tree.get(&filter.to_owned()), Some(value), "{filter}");
+            *value
+        });
+        assert!(values.eq(found.iter().copied()), "{topic}");
         found.sort();
-        let entries = tree.iter().filter(|(filter, _)| filter.matches(&topic));
+        let entries = tree.iter();
+        let entries = entries.filter(|(filter, _)| filter.to_owned().matches(&topic));
         let mut expected: Vec<_> = entries.map(|(_, &value)| value).collect();
         expected.sort();
         (found, expected)
@@ -592,7 +608,7 @@ mod tests {
         let nodes = (0_u32..).zip(&tree.tree.nodes);
         let above = nodes.filter(|(_, node)| node.count() > 0);
         above
-            .filter(|&(node, _)| matches(&tree.tree.key(node)))
+            .filter(|&(node, _)| matches(&tree.tree.key(node).to_vec()))
             .count()
     }
 
@@ -749,9 +765,12 @@ mod tests {
                 let (mut found, mut position) = (Vec::new(), Position::default());
                 let mut rounds = 0;
                 loop {
-                    let mut matches = tree.matches_from(&name, &position);
+                    let mut matches = tree.matches_from(&name, &position).with_filters();
                     match matches.next_within(&mut 1) {
-                        LookUp::Found(&value) => found.push(value),
+                        LookUp::Found((filter, value)) => {
+                            assert_eq!(tree.get(&filter.to_owned()), Some(value));
+                            found.push(*value);
+                        }
                         LookUp::NotYet => {}
                         LookUp::End => break,
                     }

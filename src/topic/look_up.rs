@@ -19,6 +19,25 @@ pub enum LookUp<T> {
     End,
 }
 
+impl<T> LookUp<T> {
+    #[inline]
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> LookUp<U> {
+        match self {
+            Self::Found(found) => LookUp::Found(f(found)),
+            Self::NotYet => LookUp::NotYet,
+            Self::End => LookUp::End,
+        }
+    }
+
+    #[inline]
+    pub(super) fn found(self) -> Option<T> {
+        match self {
+            Self::Found(found) => Some(found),
+            Self::NotYet | Self::End => None,
+        }
+    }
+}
+
 /// Where a look-up in a tree has paused, so that it can go on after the tree has changed.
 ///
 /// The default is the start. Holds a part of a filter or a name, 65,536 bytes at most, and no

@@ -10,8 +10,10 @@ mod look_up;
 mod name;
 mod radix;
 mod share;
+mod stored_key;
 mod text_map;
 mod topic_tree;
+mod with_keys;
 
 pub use filter::TopicFilter;
 pub(crate) use filter::check_filter;
@@ -21,5 +23,7 @@ pub use look_up::{LookUp, Position};
 pub use name::TopicName;
 pub(crate) use name::check_name;
 pub use share::SharedFilter;
+pub use stored_key::StoredKey;
 pub use text_map::{TextKey, TextMap};
 pub use topic_tree::{Matching, TopicTree};
+pub use with_keys::WithKeys;

@@ -1,9 +1,8 @@
-use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
 use super::radix::Radix;
-use super::{TopicFilter, TopicName};
+use super::{StoredKey, TopicFilter, TopicName};
 
 /// A map from topic filters or topic names, `K`, to values: the common part of
 /// [`FilterTree`](super::FilterTree) and [`TopicTree`](super::TopicTree). Their pages state its
@@ -17,7 +16,7 @@ pub struct TextMap<K, V> {
 /// The keys of a [`TextMap`]: [`TopicFilter`] and [`TopicName`]. Sealed.
 pub trait TextKey: Sealed {
     /// The same type of key, held by `B`.
-    type In<B: AsRef<[u8]>>: AsRef<[u8]>;
+    type In<B: AsRef<[u8]>>: AsRef<[u8]> + fmt::Debug + fmt::Display;
 }
 
 impl TextKey for TopicFilter {
@@ -88,11 +87,9 @@ impl<K: TextKey, V> TextMap<K, V> {
     }
 
     /// Iterates over all keys and their values, in the order of the keys' bytes.
-    ///
-    /// The tree stores keys in pieces. Each key is assembled when it is returned, which allocates.
-    pub fn iter(&self) -> impl Iterator<Item = (K, &V)> {
+    pub fn iter(&self) -> impl Iterator<Item = (StoredKey<'_, K>, &V)> {
         let entries = self.tree.entries();
-        entries.map(|(key, value)| (K::from_key(key), value))
+        entries.map(|(key, value)| (StoredKey::new(key), value))
     }
 }
 
@@ -102,14 +99,14 @@ impl<K, V> Default for TextMap<K, V> {
     }
 }
 
-impl<K: TextKey + fmt::Debug, V: fmt::Debug> fmt::Debug for TextMap<K, V> {
+impl<K: TextKey, V: fmt::Debug> fmt::Debug for TextMap<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
     }
 }
 
 mod sealed {
-    use alloc::vec::Vec;
+    use super::TextKey;
 
     #[expect(
         unnameable_types,
@@ -117,20 +114,22 @@ mod sealed {
     )]
     pub trait Sealed {
         /// Takes the bytes back out of the tree: they were such a key when they were inserted.
-        fn from_key(key: Vec<u8>) -> Self;
+        fn from_tree<B: AsRef<[u8]>>(key: B) -> Self::In<B>
+        where
+            Self: TextKey;
     }
 }
 use sealed::Sealed;
 
 impl Sealed for TopicFilter {
-    fn from_key(key: Vec<u8>) -> Self {
-        Self(key.into())
+    fn from_tree<B: AsRef<[u8]>>(key: B) -> TopicFilter<B> {
+        TopicFilter(key)
     }
 }
 
 impl Sealed for TopicName {
-    fn from_key(key: Vec<u8>) -> Self {
-        Self(key.into())
+    fn from_tree<B: AsRef<[u8]>>(key: B) -> TopicName<B> {
+        TopicName(key)
     }
 }
 

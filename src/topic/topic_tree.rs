@@ -1,10 +1,10 @@
 use core::fmt;
-use core::iter::{self, FusedIterator};
+use core::iter::FusedIterator;
 
 use super::cost;
 use super::look_up::{BEHIND, LookUp, Position, take_step};
 use super::radix::{ROOT, Radix};
-use super::{TextMap, TopicFilter, TopicName};
+use super::{TextMap, TopicFilter, TopicName, WithKeys};
 
 /// Values under topic names, found by topic filter: the retained messages of a server.
 ///
@@ -16,53 +16,35 @@ use super::{TextMap, TopicFilter, TopicName};
 ///     tree.insert(&TopicName::new(name)?, message);
 /// }
 /// let filter = TopicFilter::new("home/hall/#")?;
-/// let messages: Vec<_> = tree.matching_values(&filter).collect();
+/// let messages: Vec<_> = tree.matching(&filter).collect();
 /// assert_eq!(messages, [&"2", &"on"]);
 ///
 /// let filter = TopicFilter::new("+/+/light")?;
-/// let (name, message) = tree.matching(&filter).next().unwrap();
-/// assert_eq!((name.to_str(), *message), ("home/hall/light", "on"));
+/// for (name, message) in tree.matching(&filter).with_names() {
+///     assert_eq!((name.to_string(), *message), ("home/hall/light".into(), "on"));
+/// }
 /// # Ok::<(), mqtt_sansio::InvalidText>(())
 /// ```
 ///
 /// # Cost
 ///
-/// A look-up by filter does not recurse. Up to the first wildcard its cost depends on the bytes of
-/// the filter. A `+` makes it visit all names that continue in that level, whether or not the rest
-/// matches; a `#` visits all names below, which do match.
+/// A look-up by filter neither allocates nor recurses. Up to the first wildcard its cost depends on
+/// the bytes of the filter. A `+` makes it visit all names that continue in that level, whether or
+/// not the rest matches; a `#` visits all names below, which do match.
 ///
 /// At worst, in a tree of `n` nodes of which `m` values are found, a look-up takes 2 × `n` + `m` + 1
 /// steps, each of which compares at most 58 bytes. Among a million names, `fleet/+/+/+/humidity` may
 /// take millions of steps and find nothing. [`Matching::next_within`] therefore does as many as it
-/// is given, and [`matching_values_from`](TextMap::matching_values_from) goes on after other work,
-/// which may change the tree.
+/// is given, and [`matching_from`](TextMap::matching_from) goes on after other work, which may
+/// change the tree.
 ///
 /// Memory, the nodes of a name, and the panic are those of [`FilterTree`](super::FilterTree).
 pub type TopicTree<V> = TextMap<TopicName, V>;
 
 impl<V> TopicTree<V> {
-    /// Iterates over the names that `filter` [matches](TopicFilter::matches) with their values, in
-    /// the order of the names' bytes.
-    ///
-    /// The tree holds the names in pieces: each is put together when its turn comes, which
-    /// allocates. [`matching_values`](Self::matching_values) does not.
-    pub fn matching<'a, B: AsRef<[u8]>>(
-        &'a self,
-        filter: &'a TopicFilter<B>,
-    ) -> impl Iterator<Item = (TopicName, &'a V)> {
-        let mut matching = self.matching_values(filter);
-        iter::from_fn(move || {
-            let value = matching.next()?;
-            Some((matching.name()?, value))
-        })
-    }
-
     /// Iterates over the values whose name `filter` [matches](TopicFilter::matches), in the order
-    /// of the names' bytes. Does not allocate.
-    pub fn matching_values<'a, B: AsRef<[u8]>>(
-        &'a self,
-        filter: &'a TopicFilter<B>,
-    ) -> Matching<'a, V> {
+    /// of the names' bytes. [`Matching::with_names`] gives the names, too.
+    pub fn matching<'a, B: AsRef<[u8]>>(&'a self, filter: &'a TopicFilter<B>) -> Matching<'a, V> {
         Matching {
             tree: &self.tree,
             filter: filter.as_bytes(),
@@ -70,33 +52,31 @@ impl<V> TopicTree<V> {
             at: 0,
             top: ROOT,
             step: Step::Down(0),
-            found: ROOT,
         }
     }
 
-    /// Goes on with [`matching_values`](Self::matching_values) from a
-    /// [position](Matching::position) that it had for the same filter, also if the tree has changed
-    /// since.
+    /// Goes on with [`matching`](Self::matching) from a [position](Matching::position) that it had
+    /// for the same filter, also if the tree has changed since.
     ///
     /// The values of names that have been in the tree since the look-up began are found exactly
     /// once. A name that was inserted or removed meanwhile may be found or not.
     ///
     /// Before its first step it visits the nodes down to the position, as
     /// [`get`](TextMap::get) does: fewer than there are bytes in the position.
-    pub fn matching_values_from<'a, B: AsRef<[u8]>>(
+    pub fn matching_from<'a, B: AsRef<[u8]>>(
         &'a self,
         filter: &'a TopicFilter<B>,
         position: &Position,
     ) -> Matching<'a, V> {
-        let mut matching = self.matching_values(filter);
+        let mut matching = self.matching(filter);
         matching.seek(&position.bound);
         matching
     }
 }
 
-/// Iterator over the values whose name a filter matches, from [`TopicTree::matching_values`].
+/// Iterator over the values whose name a filter matches, from [`TopicTree::matching`].
 pub struct Matching<'a, V> {
-    tree: &'a Radix<V>,
+    pub(super) tree: &'a Radix<V>,
     filter: &'a [u8],
     /// The node of the walk. All text down to the end of this node matches ...
     node: u32,
@@ -105,8 +85,6 @@ pub struct Matching<'a, V> {
     /// The node from which on down a `#` matches all, if the walk is there, or the root.
     top: u32,
     step: Step,
-    /// The node of the value that was found last, or the root.
-    found: u32,
 }
 
 /// The next step of the walk.
@@ -145,7 +123,7 @@ impl<'a, V> Matching<'a, V> {
     /// let filter = TopicFilter::new("+/light")?;
     /// let (mut found, mut position) = (Vec::new(), Position::default());
     /// 'slices: loop {
-    ///     let mut matching = tree.matching_values_from(&filter, &position);
+    ///     let mut matching = tree.matching_from(&filter, &position);
     ///     let mut steps = 2;
     ///     loop {
     ///         match matching.next_within(&mut steps) {
@@ -162,23 +140,23 @@ impl<'a, V> Matching<'a, V> {
     /// # Ok::<(), mqtt_sansio::InvalidText>(())
     /// ```
     pub fn next_within(&mut self, steps: &mut usize) -> LookUp<&'a V> {
-        self.walk(|| take_step(steps))
+        self.walk(|| take_step(steps)).map(|(_, value)| value)
     }
 
-    /// Returns where the look-up stands, for [`TopicTree::matching_values_from`]. Allocates.
+    /// Gives the name of each value with it, from here on. Its text is put together only when it is
+    /// read.
+    pub const fn with_names(self) -> WithKeys<Self> {
+        WithKeys(self)
+    }
+
+    /// Returns where the look-up stands, for [`TopicTree::matching_from`]. Allocates.
     pub fn position(&self) -> Position {
-        let mut bound = self.tree.key(self.node);
+        let mut bound = self.tree.key(self.node).to_vec();
         match self.step {
             Step::Value => {}
             Step::Down(from) => bound.push(u8::try_from(from).unwrap_or(BEHIND)),
         }
         Position { bound }
-    }
-
-    /// Returns the name of the value that was found last, or `None` before the first one. Allocates,
-    /// as the tree holds the names in pieces.
-    pub fn name(&self) -> Option<TopicName> {
-        (self.found != ROOT).then(|| TopicName(self.tree.key(self.found).into()))
     }
 
     /// Goes down to where the walk, when it stood at `bound`, would stand in this tree.
@@ -206,9 +184,9 @@ impl<'a, V> Matching<'a, V> {
         }
     }
 
-    /// Walks to the next value, as long as `may_step`.
+    /// Walks to the next value, as long as `may_step`. Returns it with the node of its name.
     #[inline]
-    fn walk(&mut self, mut may_step: impl FnMut() -> bool) -> LookUp<&'a V> {
+    pub(super) fn walk(&mut self, mut may_step: impl FnMut() -> bool) -> LookUp<(u32, &'a V)> {
         loop {
             if !may_step() {
                 return LookUp::NotYet;
@@ -219,8 +197,7 @@ impl<'a, V> Matching<'a, V> {
                     let rest = self.filter.get(self.at..).unwrap_or_default();
                     if self.top != ROOT || matches!(rest, b"" | b"+" | b"/#" | b"+/#") {
                         if let Some(value) = self.tree.value(self.node) {
-                            self.found = self.node;
-                            return LookUp::Found(value);
+                            return LookUp::Found((self.node, value));
                         }
                     }
                     0
@@ -229,7 +206,7 @@ impl<'a, V> Matching<'a, V> {
             };
             if self.top != ROOT {
                 match self.next_below(from, &mut may_step) {
-                    Some(value) => return LookUp::Found(value),
+                    Some(value) => return LookUp::Found((self.node, value)),
                     None => continue,
                 }
             }
@@ -260,9 +237,6 @@ impl<'a, V> Matching<'a, V> {
             if found.is_some() || self.top == ROOT || !may_step() {
                 break;
             }
-        }
-        if found.is_some() {
-            self.found = node;
         }
         (self.node, self.step) = (node, Step::Down(from));
         found
@@ -315,10 +289,7 @@ impl<'a, V> Iterator for Matching<'a, V> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a V> {
-        match self.walk(|| true) {
-            LookUp::Found(value) => Some(value),
-            LookUp::NotYet | LookUp::End => None,
-        }
+        self.walk(|| true).found().map(|(_, value)| value)
     }
 }
 
@@ -382,6 +353,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
+    use crate::topic::StoredKey;
 
     fn filter(text: &str) -> TopicFilter<&[u8]> {
         TopicFilter::new(text).unwrap()
@@ -394,10 +366,12 @@ mod tests {
     /// What the tree finds, in order, equals what a scan finds.
     fn check(tree: &TopicTree<usize>, text: &str) {
         let filter = filter(text);
-        let found: Vec<_> = tree.matching(&filter).collect();
-        let expected = tree.iter().filter(|(name, _)| filter.matches(name));
+        let owned = |(name, value): (StoredKey<'_, TopicName>, _)| (name.to_owned(), value);
+        let found: Vec<_> = tree.matching(&filter).with_names().map(owned).collect();
+        let expected = tree.iter().map(owned);
+        let expected = expected.filter(|(name, _)| filter.matches(name));
         assert_eq!(found, expected.collect::<Vec<_>>(), "{text}");
-        let values = tree.matching_values(&filter);
+        let values = tree.matching(&filter);
         assert!(values.eq(found.iter().map(|(_, value)| *value)), "{text}");
     }
 
@@ -487,7 +461,7 @@ mod tests {
     fn within_its_bound(tree: &TopicTree<usize>, text: &str, slice: usize) -> usize {
         let filter = filter(text);
         let (mut found, mut used) = (0, 0);
-        let mut matching = tree.matching_values(&filter);
+        let mut matching = tree.matching(&filter);
         loop {
             let mut steps = slice;
             let (next, nodes, bytes) = cost::measure(|| matching.next_within(&mut steps));
@@ -507,7 +481,7 @@ mod tests {
             used <= 2 * tree.tree.nodes.len() + found + 1,
             "{text:.30}: {used}"
         );
-        assert_eq!(found, tree.matching_values(&filter).count());
+        assert_eq!(found, tree.matching(&filter).count());
         used
     }
 
@@ -572,10 +546,9 @@ mod tests {
                 let (mut found, mut position) = (Vec::new(), Position::default());
                 let mut rounds = 0;
                 loop {
-                    let mut matching = tree.matching_values_from(&filter, &position);
-                    assert_eq!(matching.name(), None);
+                    let mut matching = tree.matching_from(&filter, &position).with_names();
                     match matching.next_within(&mut 1) {
-                        LookUp::Found(&value) => found.push((matching.name().unwrap(), value)),
+                        LookUp::Found((name, &value)) => found.push((name.to_owned(), value)),
                         LookUp::NotYet => {}
                         LookUp::End => break,
                     }
@@ -583,7 +556,8 @@ mod tests {
                     rounds += 1;
                     assert!(rounds < 10_000, "{text} does not go on");
                 }
-                let expected = tree.matching(&filter).map(|(name, &value)| (name, value));
+                let expected = tree.matching(&filter).with_names();
+                let expected = expected.map(|(name, &value)| (name.to_owned(), value));
                 assert!(expected.eq(found), "{text}");
             }
         }

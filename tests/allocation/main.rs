@@ -7,6 +7,7 @@ mod hostile;
 mod pieces;
 
 use std::alloc::System;
+use std::io::Write;
 use std::time::Duration;
 
 use mqtt_sansio::connection::{Connection, Incoming, Role, client, server};
@@ -181,8 +182,22 @@ fn topics() {
     let matching = Region::new(ALLOCATOR);
     assert!(filters.iter().all(|filter| filter.matches(&name)));
     assert_eq!(tree.matches(&name).count(), FILTERS.len());
+    let mut buffer = [0; 16];
+    for (filter, &value) in tree.matches(&name).with_filters() {
+        let inserted = filters.get(value).unwrap();
+        assert_eq!(filter, *inserted);
+        assert_eq!(filter.copy_to(&mut buffer).unwrap(), *inserted);
+        write!(&mut buffer[..], "{filter}").unwrap();
+        assert!(buffer.starts_with(inserted.as_bytes()));
+    }
     for filter in &filters {
-        assert_eq!(names.matching_values(filter).count(), 1);
+        assert_eq!(names.matching(filter).count(), 1);
+        assert!(
+            names
+                .matching(filter)
+                .with_names()
+                .all(|(found, ())| found == name)
+        );
     }
     assert_eq!(matching.change().allocations, 0, "matching");
     assert_eq!(matching.change().reallocations, 0, "matching");

@@ -19,8 +19,10 @@ use node::Table;
 use super::cost;
 
 mod grow;
+mod key;
 mod node;
 
+pub(super) use key::Key;
 pub(super) use node::{Node, ROOT};
 
 /// A map from keys, which are not empty, to values.
@@ -156,23 +158,13 @@ impl<V> Radix<V> {
     }
 
     /// The key that ends at `node`.
-    pub(super) fn key(&self, node: u32) -> Vec<u8> {
-        let path = |&node: &u32| Some(self.parent(node));
-        let path = iter::successors(Some(node), path).take_while(|&node| node != ROOT);
-        let mut key = alloc::vec![0; path.clone().map(|node| self.text(node).len()).sum()];
-        let mut end = key.len();
-        for node in path {
-            let text = self.text(node);
-            if let Some(part) = key.get_mut(end - text.len()..end) {
-                part.copy_from_slice(text);
-            }
-            end -= text.len();
-        }
-        key
+    #[inline]
+    pub(super) fn key(&self, node: u32) -> Key<'_> {
+        Key::new(&self.nodes, node)
     }
 
     /// All keys and values in the order of the keys' bytes.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (Vec<u8>, &V)> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Key<'_>, &V)> {
         let nodes = iter::successors(Some(ROOT), |&node| self.next(ROOT, node));
         nodes
             .filter_map(|node| Some((self.value(node)?, node)))
@@ -346,7 +338,8 @@ mod tests {
                     }
                     check(&tree);
                     let copied = map.iter().map(|(key, value)| (key.clone(), value));
-                    assert!(tree.entries().eq(copied));
+                    let entries = tree.entries().map(|(key, value)| (key.to_vec(), value));
+                    assert!(entries.eq(copied));
                 }
             }
             for key in map.keys() {
@@ -366,14 +359,9 @@ mod tests {
         assert_eq!(*tree.get_or_insert_with(b"abc", || unreachable!()), 1);
         *tree.get_or_insert_with(b"ab", || 2) += 1;
         *tree.get_or_insert_with(b"x", || 5) += 1;
-        let entries: Vec<_> = tree.entries().map(|(key, value)| (key, *value)).collect();
+        let entries = tree.entries().map(|(key, value)| (key.to_vec(), *value));
         let expected: [(&[u8], _); 3] = [(b"ab", 3), (b"abc", 1), (b"x", 6)];
-        assert!(
-            entries
-                .iter()
-                .map(|(key, value)| (&key[..], *value))
-                .eq(expected)
-        );
+        assert!(entries.eq(expected.map(|(key, value)| (key.to_vec(), value))));
         check(&tree);
     }
 

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mqtt_sansio::topic::{FilterTree, LookUp, Position, TopicFilter, TopicName, TopicTree};
+use mqtt_sansio::topic::{
+    FilterTree, LookUp, Position, StoredKey, TextKey, TopicFilter, TopicName, TopicTree,
+};
 use mqtt_sansio::{InvalidText, InvalidTextKind};
 
 /// Bytes as a filter, another filter and a name, with line feeds between them.
@@ -244,16 +246,23 @@ impl Slices {
             return;
         };
         let name = TopicName::new(&topic).expect("a name");
-        let mut matches = tree.matches_from(&name, &self.position);
-        let mut steps = slice;
+        let mut values = tree.matches_from(&name, &self.position);
+        let mut matches = values.clone().with_filters();
+        let (mut steps, mut same_steps) = (slice, slice);
         loop {
-            match matches.next_within(&mut steps) {
-                LookUp::Found(value) => {
-                    let filter = model.iter().find(|(_, other)| value == *other);
-                    let (filter, _) = filter.expect("in the tree");
-                    self.find(filter, is_match(filter, &topic));
+            let value = values.next_within(&mut same_steps);
+            let found = matches.next_within(&mut steps);
+            assert_eq!((value, same_steps), (value_of(found), steps));
+            match found {
+                LookUp::Found((filter, value)) => {
+                    let filter = text(filter);
+                    assert_eq!(model.get(&filter), Some(value));
+                    self.find(&filter, is_match(&filter, &topic));
                 }
-                LookUp::NotYet => return self.position = matches.position(),
+                LookUp::NotYet => {
+                    assert_eq!(values.position(), matches.position());
+                    return self.position = matches.position();
+                }
                 LookUp::End => return self.end(|filter| is_match(filter, &topic)),
             }
         }
@@ -261,21 +270,28 @@ impl Slices {
 
     fn look_up_names(&mut self, tree: &TopicTree<usize>, model: &Model, slice: usize) {
         self.stayed.retain(|text| model.contains_key(text));
-        let Some(text) = self.topic.clone() else {
+        let Some(topic) = self.topic.clone() else {
             return;
         };
-        let filter = TopicFilter::new(&text).expect("a filter");
-        let mut matching = tree.matching_values_from(&filter, &self.position);
-        let mut steps = slice;
+        let filter = TopicFilter::new(&topic).expect("a filter");
+        let mut values = tree.matching_from(&filter, &self.position);
+        let mut matching = values.clone().with_names();
+        let (mut steps, mut same_steps) = (slice, slice);
         loop {
-            match matching.next_within(&mut steps) {
-                LookUp::Found(value) => {
-                    let name = matching.name().expect("of the one found");
-                    assert_eq!(model.get(name.to_str()), Some(value));
-                    self.find(name.to_str(), is_match(&text, name.to_str()));
+            let value = values.next_within(&mut same_steps);
+            let found = matching.next_within(&mut steps);
+            assert_eq!((value, same_steps), (value_of(found), steps));
+            match found {
+                LookUp::Found((name, value)) => {
+                    let name = text(name);
+                    assert_eq!(model.get(&name), Some(value));
+                    self.find(&name, is_match(&topic, &name));
                 }
-                LookUp::NotYet => return self.position = matching.position(),
-                LookUp::End => return self.end(|name| is_match(&text, name)),
+                LookUp::NotYet => {
+                    assert_eq!(values.position(), matching.position());
+                    return self.position = matching.position();
+                }
+                LookUp::End => return self.end(|name| is_match(&topic, name)),
             }
         }
     }
@@ -360,16 +376,13 @@ impl Trees {
 
     /// Both trees hold what the models do, in their order, and nothing once that is removed.
     fn empty(mut self) {
-        let entries: Vec<_> = self.filters.iter().collect();
-        let entries = entries
-            .iter()
-            .map(|(filter, value)| (filter.to_str(), *value));
+        let entries = self.filters.iter();
+        let entries = entries.map(|(filter, value)| (text(filter), value));
         let expected = self.filter_model.iter();
-        assert!(entries.eq(expected.map(|(filter, value)| (filter.as_str(), value))));
-        let entries: Vec<_> = self.names.iter().collect();
-        let entries = entries.iter().map(|(name, value)| (name.to_str(), *value));
+        assert!(entries.eq(expected.map(|(filter, value)| (filter.clone(), value))));
+        let entries = self.names.iter().map(|(name, value)| (text(name), value));
         let expected = self.name_model.iter();
-        assert!(entries.eq(expected.map(|(name, value)| (name.as_str(), value))));
+        assert!(entries.eq(expected.map(|(name, value)| (name.clone(), value))));
         for (text, value) in &self.filter_model {
             let filter = TopicFilter::new(text).unwrap();
             assert_eq!(self.filters.remove(&filter), Some(*value));
@@ -387,23 +400,46 @@ fn found_by_name(tree: &FilterTree<usize>, model: &Model, topic: &str) {
     let Ok(name) = TopicName::new(topic) else {
         return;
     };
-    let mut found: Vec<_> = tree.matches(&name).collect();
+    let found = tree.matches(&name).with_filters();
+    let mut found: Vec<_> = found.map(|(filter, value)| (text(filter), value)).collect();
+    let values = found.iter().map(|(_, value)| *value);
+    assert!(tree.matches(&name).eq(values), "{topic}");
     found.sort();
     let matching = model.iter().filter(|(filter, _)| is_match(filter, topic));
-    let mut expected: Vec<_> = matching.map(|(_, value)| value).collect();
-    expected.sort();
-    assert_eq!(found, expected, "{topic}");
+    let expected = matching.map(|(filter, value)| (filter.clone(), value));
+    assert!(found.into_iter().eq(expected), "{topic}");
 }
 
-fn found_by_filter(tree: &TopicTree<usize>, model: &Model, text: &str) {
-    let Ok(filter) = TopicFilter::new(text) else {
+fn found_by_filter(tree: &TopicTree<usize>, model: &Model, wanted: &str) {
+    let Ok(filter) = TopicFilter::new(wanted) else {
         return;
     };
-    let found: Vec<_> = tree.matching(&filter).collect();
-    let found = found.iter().map(|(name, value)| (name.to_str(), *value));
-    let matching = model.iter().filter(|(name, _)| is_match(text, name));
-    let expected = matching.map(|(name, value)| (name.as_str(), value));
-    assert!(found.eq(expected.clone()), "{text}");
-    let values = tree.matching_values(&filter);
-    assert!(values.eq(expected.map(|(_, value)| value)), "{text}");
+    let found = tree.matching(&filter).with_names();
+    let found = found.map(|(name, value)| (text(name), value));
+    let matching = model.iter().filter(|(name, _)| is_match(wanted, name));
+    let expected = matching.map(|(name, value)| (name.clone(), value));
+    assert!(found.eq(expected.clone()), "{wanted}");
+    let values = tree.matching(&filter);
+    assert!(values.eq(expected.map(|(_, value)| value)), "{wanted}");
+}
+
+/// All ways to read a key say the same.
+fn text<K: TextKey>(key: StoredKey<'_, K>) -> String {
+    let text = key.to_string();
+    assert_eq!(key, text);
+    assert_eq!(key.to_owned().as_ref(), text.as_bytes());
+    let mut buffer = vec![0; text.len()];
+    assert!(key.copy_to(&mut buffer[1..]).is_none());
+    let copy = key.copy_to(&mut buffer).expect("it has room");
+    assert_eq!(copy.as_ref(), text.as_bytes());
+    text
+}
+
+/// The same without the key.
+fn value_of<K, V>(found: LookUp<(K, V)>) -> LookUp<V> {
+    match found {
+        LookUp::Found((_, value)) => LookUp::Found(value),
+        LookUp::NotYet => LookUp::NotYet,
+        LookUp::End => LookUp::End,
+    }
 }
