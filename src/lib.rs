@@ -70,7 +70,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`connection`] documents the whole loop around a socket.
+//! [`connection`] documents the whole loop around a socket. The [`guide`] has a page for each task, and one
+//! for those who come [from another crate](guide::coming_from).
 //!
 //! # Features
 //!
@@ -111,6 +112,8 @@ mod codec;
 pub mod connection;
 mod error;
 mod frame;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod header;
 mod message;
 mod number;

@@ -237,6 +237,8 @@ fn an_acknowledgement_within_the_payload_has_no_effect() {
             let begun = poll(&mut client, 10);
             assert_eq!(handle(&mut client, early), []);
             assert_eq!(events(&mut client), [Event::Unknown(packet, id(1))]);
+            // Nor can it be taken back.
+            assert!(client.abandon(call).is_none());
             let found = handle(&mut server, &[begun, poll_all(&mut client)].concat());
             acknowledge_all(&mut server, &found);
             for _ in 0..2 {
