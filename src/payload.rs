@@ -80,22 +80,21 @@ mod tests {
 
     use super::*;
 
-    /// All bytes of interest at up to four places, at every split.
+    /// All bytes of interest at four places, a plain one behind them, at every split.
     #[test]
     fn pieces_are_what_the_whole_is() {
         const BYTES: [u8; 15] = [
             0, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xE0, 0xED, 0xF0, 0xF4, 0xFF,
         ];
         for number in 0..BYTES.len().pow(4) {
-            let text: Vec<u8> = (0..4u32)
-                .map(|place| BYTES[number / BYTES.len().pow(place) % BYTES.len()])
-                .collect();
+            let text = (0..4u32).map(|place| BYTES[number / BYTES.len().pow(place) % BYTES.len()]);
+            let text: Vec<u8> = text.chain([b'a']).collect();
             let valid = core::str::from_utf8(&text).is_ok();
-            for splits in 0..8 {
+            for splits in 0..16 {
                 let mut check = PayloadCheck::new(PayloadFormat::Utf8);
                 let mut from = 0;
-                for at in 1..=4 {
-                    if at == 4 || splits >> (at - 1) & 1 != 0 {
+                for at in 1..=5 {
+                    if at == 5 || splits >> (at - 1) & 1 != 0 {
                         check.add(&text[from..at]);
                         from = at;
                     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mqtt_sansio::{DecodeErrorKind, FrameDecoder, Part, Rule, Rules, Version};
+use mqtt_sansio::{DecodeErrorKind, Field, FrameDecoder, Part, Rule, Rules, Version};
 use support::{check, pieces, vectors};
 
 const CUTS: [&[u8]; 3] = [&[1], &[2, 3, 7], &[]];
@@ -107,6 +107,22 @@ fn a_head_that_breaks_a_rule_fails_at_once_and_alone() {
     input = &bytes[3 + 2 + 20 + 2..];
     let packet = decoder.decode(&mut input);
     assert_eq!(packet, Ok(Some(mqtt_sansio::Packet::PingResp)));
+}
+
+/// The bytes that say that they are too many.
+#[test]
+fn a_length_that_is_wrong_fails_at_once() {
+    let mut decoder = FrameDecoder::client(Version::V5).pieces_above(100);
+    for wrong in [
+        &b"\x30\xFF\x7F\0\x01t\xFF\xFF\x7F"[..],
+        b"\x30\xFF\x7F\0\x01t\x80\x80\x80\x80",
+    ] {
+        let mut input = wrong;
+        decoder.reset();
+        assert_eq!(decoder.decode(&mut input), Ok(None));
+        let error = decoder.decode_part(&mut input).unwrap_err();
+        assert_eq!(error.field(), Field::PropertyLength);
+    }
 }
 
 #[test]
