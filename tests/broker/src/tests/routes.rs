@@ -203,3 +203,18 @@ fn many_get_a_message_in_parts() {
     assert_eq!(got, 5_000);
     assert_eq!(net.broker.usage().messages, 0);
 }
+
+#[test]
+fn a_message_does_not_pass_one_of_its_topic() {
+    let mut net = slow(quiet());
+    let mut reader = net.join(Version::V5, "reader");
+    net.subscribe(&mut reader, TOPIC, QoS::AtMostOnce);
+    let [one, two] = ["one", "two"].map(|name| net.join(Version::V5, name));
+    net.send(&one, message(QoS::AtMostOnce, 0, TOPIC, "1"));
+    // A clean session, and the search is short from now on.
+    net.join(Version::V5, "hostile");
+    net.send(&two, message(QoS::AtMostOnce, 0, TOPIC, "2"));
+    settle(&mut net, &two);
+    let all = ["1", "2"].map(|payload| format!("{TOPIC}={payload} q0"));
+    assert_eq!(net.messages(&mut reader), all);
+}
