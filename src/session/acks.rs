@@ -188,7 +188,8 @@ impl<M> Session<M> {
         reason: ReasonCode,
     ) -> Result<Effect, Violation> {
         match ack {
-            PacketType::PubComp => self.unawaited = self.unawaited.saturating_sub(1),
+            // It may be one of those that are unawaited, or one that answers nothing.
+            PacketType::PubComp => {}
             PacketType::PubRec if reason.is_error() => {}
             PacketType::PubRec => self.release_stray(id)?,
             _ => return Ok(Effect::Unknown),

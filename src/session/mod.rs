@@ -85,7 +85,8 @@ pub struct Session<M> {
     /// Answers to packets for packet identifiers that are not in use.
     strays: Strays,
     /// The number of PUBCOMP that may arrive on this network connection without an exchange that
-    /// awaits one: each answers PUBREL for an unknown identifier, or a repeated PUBREL.
+    /// awaits one: each answers PUBREL for an unknown identifier, or a repeated PUBREL. Those for an
+    /// identifier that is not in use are not counted, as they may answer nothing.
     unawaited: u32,
     /// The number of the next delivery.
     deliveries: u64,

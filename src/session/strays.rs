@@ -126,6 +126,19 @@ mod tests {
         session
     }
 
+    /// PUBCOMP that answers nothing does not take the place of one that is allowed.
+    #[test]
+    fn a_stray_pub_comp_makes_no_other_one_a_violation() {
+        for version in [Version::V311, Version::V5] {
+            let mut session = used_again(version, QoS::AtLeastOnce);
+            for other in [id(9), id(1)] {
+                let stray = session.handle_pub_comp(other, OK);
+                assert_eq!(stray, Ok(Progress::Unchanged));
+            }
+            assert!(accepted(session.handle_pub_ack(id(1), OK)));
+        }
+    }
+
     #[test]
     fn pub_comp_for_a_stray_ends_no_message() {
         for version in [Version::V311, Version::V5] {

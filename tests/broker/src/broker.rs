@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::message::Outgoing;
 use crate::policy::{Anyone, Policy};
 use crate::retained::Retained;
+use crate::route::{self, Route};
 use crate::subscriptions::Subscriptions;
 use crate::sys::{Stats, count};
 use crate::timers::{Timer, Timers};
@@ -45,9 +46,13 @@ pub struct Broker {
     pub(crate) worked: Option<SessionKey>,
     /// How much may still be looked at for them in this call.
     pub(crate) steps_left: usize,
-    /// Of what has an order: subscriptions and retained messages.
+    /// Messages that are not with all their subscribers yet, the oldest first: the others wait for it.
+    pub(crate) routes: VecDeque<Route>,
+    /// How much may still be looked at for messages in this call.
+    pub(crate) route_steps: usize,
+    /// Of what has an order: messages and subscriptions.
     pub(crate) turn: u64,
-    /// Held for packets that are not whole.
+    /// Held for packets that are not whole, and for `routes`.
     pub(crate) input_bytes: usize,
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
@@ -58,13 +63,15 @@ pub struct Broker {
 pub(crate) struct Link {
     /// `None` once it is over.
     pub(crate) connection: Option<Box<Connection<Outgoing>>>,
-    /// The beginning of a packet.
+    /// The beginning of a packet; all that comes while it is busy.
     pub(crate) input: Vec<u8>,
     /// What is still to be sent once it is over, as its session goes on without it.
     pub(crate) tail: BytesMut,
     /// CONNECT, during enhanced authentication.
     pub(crate) connect: Option<Box<Connect>>,
     pub(crate) client: Option<SessionKey>,
+    /// Whether the last message from there is not with all its subscribers yet.
+    pub(crate) busy: bool,
     /// When a timer looks at it.
     timer: Option<Duration>,
     /// Of SUBACK and UNSUBACK that have not been sent.
@@ -102,6 +109,8 @@ impl Broker {
             waiting: BTreeSet::new(),
             worked: None,
             steps_left: STEPS,
+            routes: VecDeque::new(),
+            route_steps: route::STEPS,
             turn: 0,
             input_bytes: 0,
             timers,
@@ -131,6 +140,7 @@ impl Broker {
             tail: BytesMut::new(),
             connect: None,
             client: None,
+            busy: false,
             timer: None,
             answer_bytes: 0,
         };
@@ -165,7 +175,8 @@ impl Broker {
     /// The time has come. Without effect before [`next_timeout`](Self::next_timeout).
     ///
     /// This is also where new subscriptions get their retained messages if there are too many to
-    /// find at once: some with each call, while `next_timeout` names a time that has come.
+    /// find at once, and where messages go on that have too many subscribers, or whose subscribers
+    /// are too hard to find: some with each call, while `next_timeout` names a time that has come.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.advance(now);
         while let Some(timer) = self.timers.due(now) {
@@ -173,6 +184,13 @@ impl Broker {
                 Timer::Connection(id) => {
                     if let Some(link) = self.links.get_mut(&id) {
                         link.timer = None;
+                        if link.busy {
+                            // There may be input that shows that the client is there.
+                            let later = self.now.saturating_add(Duration::from_secs(1));
+                            link.timer = Some(later);
+                            self.timers.set(later, timer);
+                            continue;
+                        }
                         if let Some(connection) = &mut link.connection {
                             connection.handle_timeout(now);
                         }
@@ -183,15 +201,19 @@ impl Broker {
                 Timer::Sys => self.publish_sys(),
             }
         }
-        self.steps_left = STEPS;
+        self.go_on_routing();
+        let gone = self.retained.purge(self.now, STEPS / 2);
+        self.steps_left = STEPS - gone;
         self.work();
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        let work = (!self.waiting.is_empty()).then_some(self.now);
-        [self.timers.next(), work].into_iter().flatten().min()
+        let work = !self.waiting.is_empty() || !self.routes.is_empty();
+        let work = work.then_some(self.now);
+        let times = [self.timers.next(), self.retained.next_expiry(), work];
+        times.into_iter().flatten().min()
     }
 
     /// A connection that may have something to send, or is to be closed. Each is named once until
@@ -237,8 +259,16 @@ impl Broker {
         link.is_none_or(|link| link.connection.is_none())
     }
 
+    /// Whether the last message of a connection is not with all its subscribers yet. What comes on it
+    /// is kept until then; it is better not read. Handle the end of the connection later, too, as what
+    /// is kept is lost with it.
+    pub fn is_busy(&self, id: ConnectionId) -> bool {
+        self.links.get(&id).is_some_and(|link| link.busy)
+    }
+
     pub(crate) fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
+        self.route_steps = route::STEPS;
     }
 
     /// Takes note of what has happened on a connection.

@@ -18,6 +18,11 @@ impl Broker {
         self.advance(now);
         self.stats.bytes_received += count(bytes.len());
         self.steps_left = STEPS;
+        self.handle_more(id, bytes);
+    }
+
+    /// Handles what was kept and what has come, as far as the connection is not busy.
+    pub(crate) fn handle_more(&mut self, id: ConnectionId, bytes: &[u8]) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -42,13 +47,14 @@ impl Broker {
             link.input = kept;
         }
         self.settle(id);
-        while self.input_bytes > self.config.max_input_bytes {
-            self.drop_largest_input();
-        }
+        while self.input_bytes > self.config.max_input_bytes && self.drop_largest_input() {}
     }
 
     fn handle_input(&mut self, id: ConnectionId, input: &mut &[u8]) {
-        while let Some(incoming) = self.next_incoming(id, input) {
+        while !self.is_busy(id) {
+            let Some(incoming) = self.next_incoming(id, input) else {
+                return;
+            };
             match incoming {
                 Incoming::Connect(connect) => self.handle_connect(id, &connect),
                 Incoming::Auth(auth) => self.handle_auth(id, &auth),
@@ -80,12 +86,16 @@ impl Broker {
         })
     }
 
-    fn drop_largest_input(&mut self) {
+    /// `false` if there is none.
+    fn drop_largest_input(&mut self) -> bool {
         let links = self.links.iter_mut();
         let largest = links.max_by_key(|(id, link)| (link.input.capacity(), **id));
-        if let Some((&id, link)) = largest {
-            self.input_bytes -= mem::take(&mut link.input).capacity();
-            self.close(id, ReasonCode::ServerBusy);
-        }
+        let largest = largest.filter(|(_, link)| link.input.capacity() > 0);
+        let Some((&id, link)) = largest else {
+            return false;
+        };
+        self.input_bytes -= mem::take(&mut link.input).capacity();
+        self.close(id, ReasonCode::ServerBusy);
+        true
     }
 }

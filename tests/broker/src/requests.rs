@@ -74,7 +74,12 @@ impl Broker {
             if let Some(shared) = known {
                 let place = Place::new(&filter, shared);
                 let removed = self.subscriptions.remove(&place, key);
-                removed.and_then(|removed| client.backlog.remove(&removed.turn));
+                if let Some(removed) = removed {
+                    client.backlog.remove(&removed.turn);
+                    if let Some(route) = self.routes.front_mut() {
+                        route.forget(key, &removed);
+                    }
+                }
                 client.filter_bytes -= Place::size(filter.len(), shared);
             }
             codes.push(match known {
@@ -139,7 +144,8 @@ impl Broker {
         let before = known.map_or(0, size);
         let bytes = client.filter_bytes - before + size(place.is_shared());
         let full = client.filters.len() >= self.config.max_subscriptions && known.is_none();
-        if full || bytes > self.config.max_subscription_bytes {
+        let room = !full && self.subscriptions.has_room(&place);
+        if !room || bytes > self.config.max_subscription_bytes {
             return Err(ReasonCode::QuotaExceeded);
         }
         client.filter_bytes = bytes;
@@ -166,7 +172,12 @@ impl Broker {
         };
         self.turn += 1;
         let turn = self.turn;
-        let mut subscription = Subscription { turn, options, id };
+        let mut subscription = Subscription {
+            turn,
+            since: old.map_or(turn, |old| old.since),
+            options,
+            id,
+        };
         let replaced = self.subscriptions.insert(&place, key, subscription);
         let old_turn = replaced.or(old).map_or(turn, |old| old.turn);
         let backlog = client.backlog.remove(&old_turn);

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +14,11 @@ use crate::message::Message;
 pub(crate) struct Retained {
     /// A topic shares the buffer of its message.
     topics: BTreeMap<TopicName, Stored>,
+    /// When which of them expires.
+    expiries: BTreeSet<(Duration, TopicName)>,
     bytes: usize,
-    /// When to look for expired messages again, as that is a walk over all.
-    purge_at: Duration,
+    /// Messages that were removed as they had expired.
+    pub(crate) purged: u64,
 }
 
 /// A message, and when it came, in the order of all turns of the broker.
@@ -37,8 +39,9 @@ pub(crate) struct Walk {
     pub(crate) steps: usize,
 }
 
-/// What a message takes in the map, of which half may be empty.
+/// What a message takes in the map, of which half may be empty, and in that of expiries.
 const ENTRY: usize = 2 * size_of::<(TopicName, Stored)>();
+const EXPIRY: usize = 2 * size_of::<(Duration, TopicName)>();
 
 impl Retained {
     /// Keeps a message in place of the one before; an empty one removes it [MQTT-3.3.1-6].
@@ -55,15 +58,19 @@ impl Retained {
             self.remove(topic);
             return true;
         }
-        if now >= self.purge_at && !self.has_room(message, config) {
-            self.purge(now);
-        }
-        if !self.has_room(message, config) {
-            return false;
+        // As many are removed as have its size, at most: no more than it has bytes to pay for.
+        let fits = size(message) <= config.max_retained_bytes;
+        while !self.has_room(message, config) {
+            if !fits || self.purge(now, 1) == 0 {
+                return false;
+            }
         }
         // The key goes with the old message, whose buffer it shares.
         self.remove(topic);
         self.bytes += size(message);
+        if let Some(at) = message.expires_at {
+            self.expiries.insert((at, topic.clone()));
+        }
         let message = Arc::clone(message);
         self.topics.insert(topic.clone(), Stored { message, turn });
         true
@@ -122,6 +129,9 @@ impl Retained {
     pub(crate) fn remove(&mut self, topic: &TopicName) {
         if let Some(old) = self.topics.remove(topic) {
             self.bytes -= size(&old.message);
+            if let Some(at) = old.message.expires_at {
+                self.expiries.remove(&(at, topic.clone()));
+            }
         }
     }
 
@@ -134,21 +144,27 @@ impl Retained {
         count < config.max_retained && bytes <= config.max_retained_bytes
     }
 
-    /// Removes what has expired.
-    pub(crate) fn purge(&mut self, now: Duration) {
-        self.purge_at = now.saturating_add(Duration::from_secs(1));
+    /// When the next message expires.
+    pub(crate) fn next_expiry(&self) -> Option<Duration> {
+        self.expiries.first().map(|(at, _)| *at)
+    }
+
+    /// Removes messages that have expired, this many at most. Returns how many.
+    pub(crate) fn purge(&mut self, now: Duration, most: usize) -> usize {
         let mut gone = 0;
-        self.topics.retain(|_, stored| {
-            let expired = stored.message.is_expired(now);
-            gone += if expired { size(&stored.message) } else { 0 };
-            !expired
-        });
-        self.bytes -= gone;
+        while gone < most && self.next_expiry().is_some_and(|at| at <= now) {
+            if let Some((_, topic)) = self.expiries.pop_first() {
+                self.remove(&topic);
+            }
+            gone += 1;
+            self.purged += 1;
+        }
+        gone
     }
 }
 
 fn size(message: &Message) -> usize {
-    message.size() + ENTRY
+    message.size() + ENTRY + message.expires_at.map_or(0, |_| EXPIRY)
 }
 
 /// How every topic begins that a filter matches.

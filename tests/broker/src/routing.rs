@@ -7,13 +7,14 @@ use mqtt_sansio::{Message as Content, QoS, ReasonCode, Text, Version};
 
 use crate::client::{Dropped, SessionKey};
 use crate::message::{Message, Outgoing};
-use crate::subscriptions::{Matches, Share};
+use crate::route::TooMuch;
+use crate::subscriptions::Share;
 use crate::{Broker, ConnectionId};
 
 impl Broker {
     /// A client published a message that is not here already.
     pub(crate) fn handle_publish(&mut self, id: ConnectionId, content: &Content, token: Token) {
-        let Some((name, version)) = self.sender(id) else {
+        let Some(name) = self.sender(id) else {
             return;
         };
         self.stats.messages_received += 1;
@@ -26,28 +27,33 @@ impl Broker {
             true => Err(ReasonCode::NotAuthorized),
             false => self.policy.publish(&name, topic),
         };
-        let reason = match allowed {
-            // In 3.1.1 the publisher is told by the end of the connection (3.1.1 [MQTT-4.8.0-2]).
-            Ok(()) => self.take_over(
-                Message::new(self.now, name, qos, content),
-                qos > QoS::AtMostOnce,
-            ),
-            Err(reason) => reason,
+        match allowed {
+            Ok(()) => {
+                let message = Message::new(self.now, name, qos, content);
+                self.take_over(message, Some((id, token)));
+            }
+            Err(reason) => self.answer_message(id, token, reason),
+        }
+    }
+
+    /// Tells the publisher of a message what has become of it.
+    pub(crate) fn answer_message(&mut self, id: ConnectionId, token: Token, reason: ReasonCode) {
+        let link = self.links.get_mut(&id);
+        let Some(connection) = link.and_then(|link| link.connection.as_mut()) else {
+            return;
         };
-        let reason = match version {
+        let reason = match connection.version() {
+            // In 3.1.1 the publisher is told by the end of the connection (3.1.1 [MQTT-4.8.0-2]).
             // An answer would say that all is well.
             Version::V311 if reason == ReasonCode::QuotaExceeded => return self.close(id, reason),
             // Nothing can be refused [MQTT-3.3.5-2].
             Version::V311 => ReasonCode::Success,
             Version::V5 => reason,
         };
-        let link = self.links.get_mut(&id);
-        if let Some(connection) = link.and_then(|link| link.connection.as_mut()) {
-            let mut answer =
-                |reason| connection.acknowledge_with(token, reason, AckProperties::default());
-            // A code that does not fit, of a policy's, is none that says why.
-            let _ = answer(reason).or_else(|_| answer(ReasonCode::UnspecifiedError));
-        }
+        let mut answer =
+            |reason| connection.acknowledge_with(token, reason, AckProperties::default());
+        // A code that does not fit, of a policy's, is none that says why.
+        let _ = answer(reason).or_else(|_| answer(ReasonCode::UnspecifiedError));
     }
 
     /// Whether clients may not exchange messages on a topic (section 4.7.2).
@@ -62,30 +68,32 @@ impl Broker {
         self.turn
     }
 
-    fn sender(&self, id: ConnectionId) -> Option<(Text, Version)> {
-        let link = self.links.get(&id)?;
-        let client = self.clients.get(&link.client?)?;
-        Some((client.name.clone(), link.connection.as_ref()?.version()))
+    fn sender(&self, id: ConnectionId) -> Option<Text> {
+        let client = self.links.get(&id)?.client?;
+        Some(self.clients.get(&client)?.name.clone())
     }
 
-    /// Retains a message if it is to be, and routes it. Returns the code for its publisher.
+    /// Retains a message if it is to be, and gives it to its subscribers. Answers its publisher, if
+    /// there is one.
     ///
     /// What there is no room to retain is refused if its publisher can be told, and else is for those
     /// who subscribe already.
-    pub(crate) fn take_over(&mut self, mut message: Message, told: bool) -> ReasonCode {
+    pub(crate) fn take_over(&mut self, mut message: Message, from: Option<(ConnectionId, Token)>) {
         message.content.retain &= self.config.retain;
         let message = Arc::new(message);
         if message.content.retain && !self.retain(&message) {
-            if told {
-                return ReasonCode::QuotaExceeded;
+            if let Some((id, token)) = from.filter(|(_, token)| token.qos() > QoS::AtMostOnce) {
+                return self.answer_message(id, token, ReasonCode::QuotaExceeded);
             }
             // Better none than an old one.
             self.retained.remove(&message.content.topic);
             self.stats.messages_dropped += 1;
         }
-        match self.route(&message) {
-            true => ReasonCode::Success,
-            false => ReasonCode::NoMatchingSubscribers,
+        let connection = from.map(|(id, _)| id);
+        match (self.route(message, connection), from) {
+            (Ok(reason), Some((id, token))) => self.answer_message(id, token, reason),
+            (Err(TooMuch), Some((id, _))) => self.close(id, ReasonCode::ServerBusy),
+            (_, None) => {}
         }
     }
 
@@ -95,30 +103,9 @@ impl Broker {
         self.retained.set(self.now, turn, message, &self.config)
     }
 
-    /// Gives a message to all who subscribe to its topic. `false` if there is nobody.
-    pub(crate) fn route(&mut self, message: &Arc<Message>) -> bool {
-        let (clients, subscriptions) = (&self.clients, &self.subscriptions);
-        // There is no No Local in 3.1.1, even if the subscription is of 5.0.
-        let name_of = |key| {
-            let client = clients.get(&key);
-            let client = client.filter(|client| client.version == Version::V5);
-            client.map(|client| &client.name)
-        };
-        let Matches { own, shares } = subscriptions.matches(message, name_of);
-        let anyone = !own.is_empty() || !shares.is_empty();
-        for (key, subscriptions) in own {
-            self.catch_up(key, &subscriptions, &message.content.topic);
-            self.deliver(key, Outgoing::new(message, &subscriptions, None));
-        }
-        for share in shares {
-            self.deliver_shared(message, &share, None);
-        }
-        anyone
-    }
-
     /// Gives a message to the member of a share whose turn it is: one that is connected if there is
     /// any, and else, at QoS 1 and 2, one that will be; but `not` this one.
-    fn deliver_shared(
+    pub(crate) fn deliver_shared(
         &mut self,
         message: &Arc<Message>,
         share: &Arc<Share>,

@@ -210,6 +210,9 @@ impl Server {
                 return;
             };
             socket.queued = false;
+            if self.broker.is_busy(id) {
+                break;
+            }
             match socket.read(&mut self.chunk) {
                 Ok(Some(0)) | Err(_) => {
                     // It may have closed its side alone.

@@ -1,14 +1,15 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use mqtt_sansio::Text;
 use mqtt_sansio::packet::SubscriptionOptions;
 use mqtt_sansio::property::SubscriptionId;
-use mqtt_sansio::topic::{FilterTree, TopicFilter};
+use mqtt_sansio::topic::{FilterTree, LookUp, Position, TopicFilter};
 
 use crate::client::SessionKey;
 use crate::message::{BUFFER, Message};
+use crate::route::SERVED;
 
 /// How one session wants what matches one filter.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Subscription {
     /// When it was made, in the order of all turns of the broker. Retained messages that came later
     /// are messages like others to it.
     pub(crate) turn: u64,
+    /// When there was first one of this session with this filter, which it replaces.
+    pub(crate) since: u64,
     pub(crate) options: SubscriptionOptions,
     pub(crate) id: Option<SubscriptionId>,
 }
@@ -111,13 +114,39 @@ pub(crate) struct Subscriptions {
     pub(crate) steps: u64,
 }
 
+/// The most shares of one filter, as a message looks at all of them at once.
+const SHARES: usize = 1_000;
+
 /// Who gets a message.
 #[derive(Debug, Default)]
 pub(crate) struct Matches {
     /// For each session all its subscriptions that match: it gets one copy [MQTT-3.3.4-2].
     pub(crate) own: BTreeMap<SessionKey, Vec<Subscription>>,
     /// The shares, each of which gets a copy.
-    pub(crate) shares: Vec<Arc<Share>>,
+    pub(crate) shares: VecDeque<Arc<Share>>,
+    /// How many subscriptions and shares these are.
+    pub(crate) count: usize,
+}
+
+impl Matches {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.shares.is_empty()
+    }
+
+    /// How many steps it takes to give a message to all of them.
+    pub(crate) fn cost(&self) -> usize {
+        self.count + SERVED * (self.own.len() + self.shares.len())
+    }
+
+    /// Leaves out a subscription that has ended.
+    pub(crate) fn forget(&mut self, key: SessionKey, ended: &Subscription) {
+        if let Some(subscriptions) = self.own.get_mut(&key) {
+            subscriptions.retain(|subscription| subscription.since != ended.since);
+            if subscriptions.is_empty() {
+                self.own.remove(&key);
+            }
+        }
+    }
 }
 
 impl Subscriptions {
@@ -126,7 +155,7 @@ impl Subscriptions {
         &mut self,
         place: &Place<'_>,
         key: SessionKey,
-        new: Subscription,
+        mut new: Subscription,
     ) -> Option<Subscription> {
         let entry = self.filters.get_or_insert_with(&place.filter, Box::default);
         let members = match place.share {
@@ -138,7 +167,21 @@ impl Subscriptions {
             }
             None => &mut entry.own,
         };
+        if let Some(old) = members.get(&key) {
+            new.since = old.since;
+        }
         members.insert(key, new)
+    }
+
+    /// Whether there may be one more subscription at this place.
+    pub(crate) fn has_room(&self, place: &Place<'_>) -> bool {
+        let entry = place.share.and_then(|_| self.filters.get(&place.filter));
+        entry.is_none_or(|entry| {
+            let known = place
+                .share
+                .is_some_and(|name| entry.shares.contains_key(name));
+            known || entry.shares.len() < SHARES
+        })
     }
 
     pub(crate) fn remove(&mut self, place: &Place<'_>, key: SessionKey) -> Option<Subscription> {
@@ -173,21 +216,35 @@ impl Subscriptions {
         }
     }
 
-    /// Who gets this message. `name_of` says which client a session belongs to, if No Local counts
-    /// for it.
-    pub(crate) fn matches<'a>(
+    /// Goes on to find who gets a message that came at `turn`, for about so many `steps`, and takes
+    /// these. Returns where to go on, if that is not all. `name_of` says which client a session
+    /// belongs to, if No Local counts for it.
+    pub(crate) fn find<'a>(
         &self,
-        message: &Message,
+        (message, turn): (&Message, u64),
+        position: &Position,
+        steps: &mut usize,
         name_of: impl Fn(SessionKey) -> Option<&'a Text>,
-    ) -> Matches {
-        let mut found = Matches::default();
-        for entry in self.filters.matches(&message.content.topic) {
+        found: &mut Matches,
+    ) -> Option<Position> {
+        let topic = &message.content.topic;
+        let mut matches = self.filters.matches_from(topic, position);
+        loop {
+            let entry = match matches.next_within(steps) {
+                LookUp::Found(entry) => entry,
+                LookUp::NotYet => return Some(matches.position()),
+                LookUp::End => return None,
+            };
+            let count = entry.own.len() + entry.shares.len();
+            *steps = steps.saturating_sub(count);
+            found.count += count;
             for (&key, subscription) in &entry.own {
                 // It is the client identifier that counts, not the connection [MQTT-3.8.3-3].
                 let local = message.publisher.is_some()
                     && subscription.options.no_local
                     && name_of(key) == message.publisher.as_ref();
-                if !local {
+                // Who subscribed later gets the retained message.
+                if !local && subscription.since <= turn {
                     found.own.entry(key).or_default().push(*subscription);
                 }
             }
@@ -196,7 +253,6 @@ impl Subscriptions {
                 .shares
                 .extend(shares.map(|group| Arc::clone(&group.share)));
         }
-        found
     }
 
     /// Whether a member of a share is connected.

@@ -19,7 +19,7 @@ pub(crate) struct Stats {
     pub(crate) messages_sent: u64,
     /// Messages for which there was no room, or which a client does not take.
     pub(crate) messages_dropped: u64,
-    /// Topics of retained messages that were looked at.
+    /// Topics of retained messages that were looked at, and what was looked at for messages.
     pub(crate) steps: u64,
 }
 
@@ -61,7 +61,6 @@ impl Broker {
             .now
             .saturating_add(interval.max(Duration::from_secs(1)));
         self.timers.set(next, Timer::Sys);
-        self.retained.purge(self.now);
         let connections = self.clients.values().map(|client| client.connection);
         let connected = connections.flatten().count();
         let (stats, usage) = (self.stats, self.usage());
@@ -112,7 +111,7 @@ impl Broker {
             qos: QoS::AtMostOnce,
             expires_at: None,
         };
-        self.take_over(message, false);
+        self.take_over(message, None);
     }
 }
 

@@ -1,6 +1,7 @@
 use crate::Broker;
 use crate::broker::Link;
 use crate::client::Client;
+use crate::route::Route;
 
 /// What a broker holds: for all clients, or for one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -10,7 +11,8 @@ pub struct Usage {
     pub connections: usize,
     /// Those that have not finished CONNECT.
     pub pending: usize,
-    /// Bytes of the beginnings of packets.
+    /// Bytes of the beginnings of packets, and of messages that are not with all their subscribers
+    /// yet.
     pub input_bytes: usize,
     /// Bytes of SUBACK and UNSUBACK that wait to be sent.
     pub answer_bytes: usize,
@@ -46,6 +48,7 @@ impl Broker {
             pending: self.pending.len(),
             retained: self.retained.len(),
             retained_bytes: self.retained.bytes(),
+            input_bytes: self.routes.iter().map(Route::size).sum(),
             ..Usage::default()
         };
         for link in self.links.values() {
@@ -68,10 +71,10 @@ impl Broker {
         Some(usage)
     }
 
-    /// How many members of shares and topics of retained messages it has looked at so far, which is
-    /// what most of its work goes by that is not for a packet or a message of its own.
+    /// How much it has looked at so far that is not for a packet of its own: members of shares, topics
+    /// of retained messages, those that expired, steps of the search for those who get a message, and each of these.
     pub const fn steps(&self) -> u64 {
-        self.stats.steps + self.subscriptions.steps
+        self.stats.steps + self.subscriptions.steps + self.retained.purged
     }
 }
 

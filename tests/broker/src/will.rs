@@ -67,6 +67,6 @@ impl Broker {
             self.stats.messages_dropped += 1;
             return;
         }
-        self.take_over(Message::from_will(self.now, name, will), false);
+        self.take_over(Message::from_will(self.now, name, will), None);
     }
 }

@@ -192,6 +192,21 @@ impl Pipe {
 
     fn send(&mut self, at: Duration, bytes: &[u8]) {
         self.sent.extend_from_slice(bytes);
+        self.fly(at, bytes);
+    }
+
+    /// Adds a packet that the sender's connection has not sent. `false` if it is in the middle of one.
+    pub fn add(&mut self, at: Duration, version: Version, packet: &Packet) -> bool {
+        let mut bytes = Vec::new();
+        packet.encode(version, &mut bytes).unwrap();
+        let whole = self.sent.is_empty();
+        if whole {
+            self.fly(at, &bytes);
+        }
+        whole
+    }
+
+    fn fly(&mut self, at: Duration, bytes: &[u8]) {
         // Never before what was sent before.
         let at = self.flying.back().map_or(at, |last| at.max(last.0));
         self.flying.extend(bytes.iter().map(|&byte| (at, byte)));

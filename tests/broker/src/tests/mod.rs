@@ -24,6 +24,7 @@ mod limits;
 mod offers;
 mod policies;
 mod retained;
+mod routes;
 mod sessions;
 mod shares;
 mod subscriptions;

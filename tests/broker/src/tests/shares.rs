@@ -162,3 +162,17 @@ fn what_a_clean_session_never_got_goes_to_another_member() {
     net.cut(&a);
     assert_eq!(net.messages(&mut b), ["t=2 q2", "t=1 q2"]);
 }
+
+#[test]
+fn a_filter_has_room_for_so_many() {
+    let mut net = Net::new(quiet());
+    let [mut a, mut b] = ["a", "b"].map(|name| net.join(Version::V5, name));
+    for number in 0..1_000 {
+        net.subscribe(&mut a, &format!("$share/{number}/t"), QoS::AtMostOnce);
+    }
+    let mut ask = |filter| net.subscribe_with(&mut b, filter, options(QoS::AtMostOnce), None);
+    assert_eq!(ask("$share/other/t"), [ReasonCode::QuotaExceeded]);
+    for filter in ["$share/999/t", "$share/other/u", "t"] {
+        assert_eq!(ask(filter), [ReasonCode::Success]);
+    }
+}

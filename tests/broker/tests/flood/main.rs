@@ -1,6 +1,10 @@
 //! Clients that send without end: what the broker holds for them stays within its limits, as the
 //! allocator counts it, they are told what the specification has for it, and others are served.
 //!
+//! Those with a number are the hostile histories E1 to E10 that were found in the field. Of E10, a
+//! flood of silent connections, what the broker holds is counted here, and descriptors, threads and
+//! memory of the process in the test `tcp`.
+//!
 //! Without the test harness, whose threads would be counted too.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
@@ -47,6 +51,9 @@ fn main() {
         subscription_identifiers,
         aliases,
         e1_answers_to_what_was_never_sent,
+        cases::e2_explained_answers,
+        cases::e4_filters_that_nearly_match,
+        cases::e4_filters_that_match,
         cases::e6_subscribe_with_one_filter_many_times,
         cases::e6_subscribes_by_the_thousand,
         cases::e7_shares_whose_members_are_away,
@@ -55,6 +62,8 @@ fn main() {
         cases::e9_retained_messages,
         cases::e9_messages_that_wait,
         cases::e9_subscriptions,
+        cases::e9_retained_messages_that_expire,
+        cases::e10_silent_connections,
     }
 }
 

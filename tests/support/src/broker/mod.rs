@@ -320,6 +320,8 @@ impl World {
         let mut nothing = Usage::default();
         (nothing.retained, nothing.retained_bytes) = (usage.retained, usage.retained_bytes);
         assert_eq!(usage, nothing);
-        assert_eq!(self.net.broker.next_timeout(), None);
+        // What is retained may expire.
+        let next = self.net.broker.next_timeout();
+        assert!(next.is_none() || usage.retained > 0, "{next:?}");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mqtt_sansio::connection::{Closed, Connection, RequestToken, Role};
 use mqtt_sansio::packet::{Subscriptions, TopicFilters};
 use mqtt_sansio::session::{CallId, Token};
-use mqtt_sansio::{Message, Packet, PacketId, QoS, ReasonCode, Side as Sender};
+use mqtt_sansio::{Message, Packet, PacketId, PacketType, QoS, ReasonCode, Side as Sender};
 
 use super::choices::{Choices, some_time};
 use super::journal::Journal;
@@ -79,6 +79,8 @@ pub(super) struct Actor<R> {
     pub(super) numbers: BTreeMap<PacketId, u32>,
     /// The messages of QoS 2 that the user was handed in this session, and has not refused.
     pub(super) handed: BTreeSet<u32>,
+    /// The acknowledgements that came for identifiers that are not in use.
+    pub(super) strays: BTreeSet<(PacketType, PacketId)>,
     pub(super) sent: Sent,
     pub(super) last_arrival: Duration,
     pub(super) told: Duration,
@@ -120,6 +122,7 @@ impl<R: Role + Clone + Debug> Actor<R> {
             codes: BTreeMap::new(),
             numbers: BTreeMap::new(),
             handed: BTreeSet::new(),
+            strays: BTreeSet::new(),
             sent: Sent::new(side),
             last_arrival: Duration::ZERO,
             told: Duration::ZERO,

@@ -130,7 +130,8 @@ impl<R: Role + Clone + Debug> Actor<R> {
     /// Nothing leaves once it has expired, and what leaves says what is left of its interval (f).
     fn check_expiry(&self, record: &Record, publish: &Publish, quota: Option<u16>) {
         let (now, deadline) = (self.told, record.deadline);
-        if !record.left && !record.restored && quota.is_some() {
+        // With DUP, its first bytes left before, on a link that was cut.
+        if !record.left && !publish.dup && !record.restored && quota.is_some() {
             assert!(
                 deadline.is_none_or(|at| at > now),
                 "(f) sent after it expired"

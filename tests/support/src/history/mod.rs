@@ -24,6 +24,7 @@ mod flood;
 mod journal;
 mod outcome;
 mod steps;
+mod stray;
 mod world;
 
 use std::fmt::Debug;

@@ -46,6 +46,7 @@ impl<R: Role + Clone + Debug> Actor<R> {
                 },
                 Event::Closed(why) => self.has_closed(why, now),
                 Event::Connected(_) => self.established = true,
+                Event::Unknown(packet, id) => self.check_unknown(packet, id),
                 other => panic!("{other:?}"),
             }
         }

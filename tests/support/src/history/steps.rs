@@ -85,7 +85,7 @@ impl World<'_> {
 
     pub(super) fn step(&mut self) {
         let side = self.choices.below(2);
-        match self.choices.below(if self.settling { 22 } else { 36 }) {
+        match self.choices.below(if self.settling { 22 } else { 38 }) {
             0..=6 => self.act(side, Act::Send),
             7..=13 => self.act(side, Act::Receive),
             14..=16 => self.act(side, Act::Acknowledge),
@@ -108,6 +108,7 @@ impl World<'_> {
             32 => self.publish_offline(),
             33 if self.choices.one_in(8) => self.act(side, Act::Disconnect),
             34 if self.choices.one_in(6) => self.cut(),
+            35 | 36 => self.act(side, Act::Stray),
             _ => {}
         }
         self.check();

@@ -28,6 +28,7 @@ pub(super) enum Act {
     Disconnect,
     Timeout,
     Journal,
+    Stray,
 }
 
 pub(super) struct World<'a> {
@@ -301,6 +302,7 @@ fn common<R: Role + Clone + Debug, P: Role + Clone + Debug>(
             let told = own.tell(now, choices);
             own.end.connection.handle_timeout(told);
         }
+        Act::Stray => own.hears_stray(input, choices, now, version),
         Act::Journal => {
             let rebase = choices.one_in(3);
             own.check_journal(rebase);
