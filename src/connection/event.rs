@@ -29,7 +29,7 @@ pub enum Incoming<B = Bytes> {
     Message(Message<B>, Token),
     /// The beginning of a message that arrives [in pieces](super::Connection::pieces_above), and the
     /// length of its payload in bytes.
-    Begin(Head<B>, u32),
+    Begin(Box<Head<B>>, u32),
     /// The next bytes of the payload of that message, at least one.
     Piece(B),
     /// That message is complete. Acknowledge it with its token.

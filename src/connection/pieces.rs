@@ -1,3 +1,5 @@
+use alloc::boxed::Box;
+
 use super::event::{Head, Incoming};
 use super::receive::Verdict;
 use super::{Connection, Role};
@@ -103,5 +105,5 @@ pub(super) fn headed<B>(message: Option<Incoming<B>>, len: u32) -> Option<Incomi
         delivery,
         dup,
     };
-    Some(Incoming::Begin(head, len))
+    Some(Incoming::Begin(Box::new(head), len))
 }

@@ -125,7 +125,7 @@ impl<R: Role> End<R> {
                 self.connection.handle_bytes(now, &mut self.unread)?,
                 self.arriving.take(),
             ) {
-                (Incoming::Begin(head, _), None) => self.arriving = Some((head, Vec::new())),
+                (Incoming::Begin(head, _), None) => self.arriving = Some((*head, Vec::new())),
                 (Incoming::Piece(bytes), Some((head, mut payload))) => {
                     payload.extend_from_slice(&bytes);
                     self.arriving = Some((head, payload));

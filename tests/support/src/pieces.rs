@@ -224,7 +224,7 @@ fn deliver(open: &mut Option<(Head, Vec<u8>, u32)>, incoming: Incoming) -> Optio
     match incoming {
         Incoming::Begin(head, len) => {
             assert!(head.message.payload.is_empty() && open.is_none());
-            *open = Some((head, Vec::new(), len));
+            *open = Some((*head, Vec::new(), len));
             None
         }
         Incoming::Piece(bytes) => {
@@ -254,7 +254,7 @@ fn deliver(open: &mut Option<(Head, Vec<u8>, u32)>, incoming: Incoming) -> Optio
 fn owned(incoming: Incoming<&[u8]>) -> Incoming {
     match incoming {
         Incoming::Message(message, token) => Incoming::Message(message.to_owned(), token),
-        Incoming::Begin(head, len) => Incoming::Begin(head.to_owned(), len),
+        Incoming::Begin(head, len) => Incoming::Begin(Box::new((*head).to_owned()), len),
         Incoming::Piece(bytes) => Incoming::Piece(Bytes::copy_from_slice(bytes)),
         Incoming::End(token) => Incoming::End(token),
         Incoming::Skipped(error, token) => Incoming::Skipped(error, token),
