@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -6,8 +6,9 @@ use mqtt_sansio::Version;
 use mqtt_sansio::topic::{TopicFilter, TopicName};
 
 use crate::Broker;
+use crate::changes::SessionChange;
 use crate::client::{Client, SessionKey};
-use crate::message::{BUFFER, Held, Message, Outgoing};
+use crate::message::{Account, BUFFER, Held, Message, Outgoing};
 use crate::retained::Walk;
 use crate::subscriptions::Subscription;
 
@@ -35,6 +36,26 @@ impl Backlog {
         }
     }
 
+    /// The topic up to which it has got them, and those behind that one.
+    pub(crate) fn progress(&self) -> (Option<TopicName>, BTreeSet<TopicName>) {
+        (self.after.clone(), self.ahead.keys().cloned().collect())
+    }
+
+    /// Goes on from there.
+    pub(crate) fn restore(
+        &mut self,
+        account: &Arc<Account>,
+        after: Option<TopicName>,
+        ahead: BTreeSet<TopicName>,
+    ) {
+        self.after = after;
+        let held = |topic: TopicName| {
+            let held = Held::new(account, ahead_bytes(&topic), 0);
+            (topic, held)
+        };
+        self.ahead = ahead.into_iter().map(held).collect();
+    }
+
     /// Whether the retained message of this topic is still to come.
     fn lacks(&self, topic: &TopicName) -> bool {
         self.after.as_ref().is_none_or(|after| after < topic) && !self.ahead.contains_key(topic)
@@ -45,6 +66,11 @@ impl Backlog {
         let local = no_local && message.publisher.as_ref() == Some(&client.name);
         !local && !self.ahead.contains_key(&message.content.topic)
     }
+}
+
+/// What a topic takes that came before its turn.
+fn ahead_bytes(topic: &TopicName) -> usize {
+    topic.len() + BUFFER + 2 * size_of::<(TopicName, Held)>()
 }
 
 impl Broker {
@@ -89,7 +115,8 @@ impl Broker {
         self.stats.steps += crate::sys::count(steps);
         let over = next.is_none();
         backlog.after = next;
-        let subscription = backlog.subscription;
+        let (subscription, filter) = (backlog.subscription, backlog.filter.clone());
+        let reached = backlog.after.clone();
         if let Some(backlog) = client.backlog.get(&turn) {
             found.retain(|message| backlog.wants(client, message));
         }
@@ -97,7 +124,11 @@ impl Broker {
             .iter()
             .all(|message| self.deliver(key, Outgoing::retained(message, subscription)));
         // Who has no room for one has none for the others.
-        if !over && room {
+        let goes_on = !over && room;
+        self.journal.push(key, || {
+            SessionChange::Walked(filter, reached.filter(|_| room))
+        });
+        if goes_on {
             return;
         }
         if let Some(client) = self.clients.get_mut(&key) {
@@ -137,14 +168,20 @@ impl Broker {
                 continue;
             }
             let wanted = backlog.wants(client, &message);
-            let bytes = topic.len() + BUFFER + 2 * size_of::<(TopicName, Held)>();
+            let bytes = ahead_bytes(topic);
             if client.account.bytes().saturating_add(bytes) > most {
+                let filter = backlog.filter.clone();
                 client.backlog.remove(&turn);
+                self.journal
+                    .push(key, || SessionChange::Walked(filter, None));
                 continue;
             }
             let held = Held::new(&client.account, bytes, 0);
             if let Some(backlog) = client.backlog.get_mut(&turn) {
-                backlog.ahead.insert(message.content.topic.clone(), held);
+                let (filter, topic) = (&backlog.filter, &message.content.topic);
+                self.journal
+                    .push(key, || SessionChange::Ahead(filter.clone(), topic.clone()));
+                backlog.ahead.insert(topic.clone(), held);
             }
             if wanted {
                 missed.push(*subscription);

@@ -9,6 +9,7 @@ use mqtt_sansio::packet::{Connect, Disconnect};
 use mqtt_sansio::{ReasonCode, Text};
 
 use crate::backlog::STEPS;
+use crate::changes::Journal;
 use crate::client::{Client, SessionKey};
 use crate::config::Config;
 use crate::message::Outgoing;
@@ -55,6 +56,7 @@ pub struct Broker {
     /// Held for packets that are not whole, and for `routes`.
     pub(crate) input_bytes: usize,
     pub(crate) timers: Timers,
+    pub(crate) journal: Journal,
     pub(crate) stats: Stats,
 }
 
@@ -114,6 +116,7 @@ impl Broker {
             turn: 0,
             input_bytes: 0,
             timers,
+            journal: Journal::default(),
             stats: Stats::default(),
         }
     }
@@ -133,6 +136,10 @@ impl Broker {
             .max_packet_size(config.maximum_packet_size.get())
             .rules(config.rules)
             .automatic_aliases(config.aliases_to_clients);
+        let connection = match self.journal.is_on {
+            true => connection.changes(),
+            false => connection,
+        };
         let room = self.links.len() < config.max_connections;
         let link = Link {
             connection: room.then(|| Box::new(connection)),
@@ -230,6 +237,10 @@ impl Broker {
         let Some(link) = self.links.get_mut(&id) else {
             return false;
         };
+        if let Some(key) = link.client {
+            // What has expired is discarded.
+            self.journal.touch(key);
+        }
         match &mut link.connection {
             Some(connection) => {
                 connection.poll_bytes(self.now, &mut (&mut *out).limit(CHUNK));
@@ -268,12 +279,18 @@ impl Broker {
 
     pub(crate) fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
-        self.route_steps = route::STEPS;
+        self.route_steps = match self.journal.is_on {
+            true => usize::MAX,
+            false => route::STEPS,
+        };
     }
 
     /// Takes note of what has happened on a connection.
     pub(crate) fn settle(&mut self, id: ConnectionId) {
-        if self.links.contains_key(&id) {
+        if let Some(link) = self.links.get(&id) {
+            if let Some(key) = link.client {
+                self.journal.touch(key);
+            }
             self.ready.insert(id);
             self.look_at_connection(id);
         }

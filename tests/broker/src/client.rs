@@ -46,6 +46,8 @@ pub(crate) struct Client {
     pub(crate) ends_at: Option<Duration>,
     /// The will that waits, and until when.
     pub(crate) will: Option<(Duration, Box<Will>)>,
+    /// The will of the connection, where changes are recorded.
+    pub(crate) last_will: Option<Box<Will>>,
     /// Of the messages in the session and its connection.
     pub(crate) account: Arc<Account>,
 }
@@ -62,6 +64,7 @@ impl Client {
             backlog: BTreeMap::new(),
             ends_at: None,
             will: None,
+            last_will: None,
             account: Arc::default(),
         }
     }

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mqtt_sansio::connection::server::Connection;
 use mqtt_sansio::packet::{Auth, ConnAck, Connect, KeepAlive};
@@ -9,6 +8,7 @@ use mqtt_sansio::property::{ConnAckProperties, MaximumQoS, PropertiesBuilder};
 use mqtt_sansio::session::Session;
 use mqtt_sansio::{Binary, Packet, PacketType, QoS, ReasonCode, Side, Text, Version};
 
+use crate::changes::SessionChange;
 use crate::client::{Client, SessionKey};
 use crate::message::Outgoing;
 use crate::policy::AuthStep;
@@ -166,6 +166,11 @@ impl Broker {
             .as_mut()
             .map(|c| c.accept(now, connack, &mut session));
         debug_assert!(matches!(accepted, Some(Ok(()))), "{accepted:?}");
+        if let Some(client) = self.clients.get_mut(&key).filter(|_| self.journal.is_on) {
+            let will = connect.will.as_ref();
+            client.last_will = will.map(|will| Box::new(will.to_owned()));
+        }
+        self.record_presence(key);
         self.settle(id);
     }
 
@@ -241,6 +246,8 @@ impl Broker {
         self.next_key += 1;
         self.clients.insert(key, Client::new(name.clone()));
         self.names.insert(name.clone(), key);
+        self.journal
+            .push(key, || SessionChange::Opened(name.clone()));
         key
     }
 
@@ -325,36 +332,16 @@ impl Broker {
         session: Option<Session<Outgoing>>,
     ) {
         let expiry = connection.session_expiry_interval();
-        let expiry = expiry.min(self.config.max_session_expiry);
         self.set_present(key, false);
-        let Some(client) = self.clients.get_mut(&key) else {
-            return;
-        };
-        client.connection = None;
-        client.session = session;
-        let kept = client.session.is_some() && expiry > 0;
-        if kept && expiry < u32::MAX {
-            let at = self.now.saturating_add(Duration::from_secs(expiry.into()));
-            client.ends_at = Some(at);
-            self.timers.set(at, Timer::Session(key));
-        }
-        if let Some(will) = connection.take_will() {
-            self.keep_will(key, will);
-        }
-        match kept {
-            true => {
-                self.look_at_session(key);
-                self.hand_over_shares(key);
-            }
-            false => self.end_session(key),
-        }
+        let will = connection.take_will();
+        self.leave(key, expiry, session, will);
         let lost = std::iter::from_fn(|| connection.poll_event());
         let lost: Vec<_> = lost.filter_map(|event| self.stats.count(event)).collect();
         self.hand_on(key, lost);
     }
 
     /// Gives what a member of a share cannot get now to another one that can.
-    fn hand_over_shares(&mut self, key: SessionKey) {
+    pub(crate) fn hand_over_shares(&mut self, key: SessionKey) {
         let Some(client) = self.clients.get(&key) else {
             return;
         };

@@ -4,9 +4,9 @@
 //! It exists to drive tests: correct and readable before fast. The same calls give the same bytes.
 //! Both versions are served at once, and a session may be resumed in the other one.
 //!
-//! After each `handle_*`, take the connections from [`Broker::poll_connection`]: send what
-//! [`Broker::poll_transmit`] gives, and close those of which [`Broker::is_closing`] says so. Then
-//! read [`Broker::next_timeout`].
+//! After each `handle_*`, store the changes of [`Broker::poll_change`], if there are any. Then take
+//! the connections from [`Broker::poll_connection`]: send what [`Broker::poll_transmit`] gives, and
+//! close those of which [`Broker::is_closing`] says so. Then read [`Broker::next_timeout`].
 //!
 //! ```
 //! use std::time::Duration;
@@ -42,6 +42,8 @@
 //! * Topics that begin with `$` are not for messages between clients (section 4.7.2), unless
 //!   [`Config::dollar_topics`] allows those that do not begin with `$SYS/`: PUBLISH is refused, and a
 //!   will is accepted and dropped when it is due, as a mosquitto bridge asks for one on `$SYS/`.
+//! * All of it survives a crash, if the changes of [`Broker::poll_change`] are stored: sessions with
+//!   their messages, subscriptions and wills, and retained messages. [`Broker::restore`] goes on.
 //! * A [`Policy`] for who may connect, subscribe and publish.
 //!
 //! # Limits
@@ -89,6 +91,8 @@
 //!   message, but none with 0x10. Its connection [is busy](Broker::is_busy) until all have the message,
 //!   and so is each one that publishes to the same topic meanwhile. Messages of other topics go on if
 //!   their own search is short, and else in their turn.
+//! * A broker that records changes has no such limit for messages: in a crash between two calls, the
+//!   clients that are served in the later one would not get a message that is answered.
 //! * The other members of a share cost nothing. To connect or disconnect costs something for each
 //!   share of the client.
 //!
@@ -112,6 +116,7 @@
 
 mod backlog;
 mod broker;
+mod changes;
 mod client;
 mod config;
 mod connect;
@@ -119,6 +124,7 @@ mod input;
 mod message;
 mod policy;
 mod requests;
+mod restore;
 mod retained;
 mod route;
 mod routing;
@@ -130,6 +136,7 @@ mod usage;
 mod will;
 
 pub use broker::{Broker, ConnectionId};
+pub use changes::{Change, State};
 pub use config::Config;
 pub use policy::{Access, Anyone, AuthStep, Policy};
 pub use serve::serve;

@@ -79,7 +79,7 @@ pub(crate) struct Outgoing {
     held: Option<Held>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Ids {
     /// None or one, as nearly all have.
     Few(Option<SubscriptionId>),
@@ -161,6 +161,19 @@ impl Publishable for Outgoing {
 
     fn expires(&self) -> Option<Duration> {
         self.message.expires_at
+    }
+}
+
+/// A copy is not counted in what is held for a client.
+impl Clone for Outgoing {
+    fn clone(&self) -> Self {
+        Self {
+            message: Arc::clone(&self.message),
+            ids: self.ids.clone(),
+            share: self.share.clone(),
+            held: None,
+            ..*self
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use mqtt_sansio::property::SubscriptionId;
 use mqtt_sansio::{PacketType, QoS, ReasonCode, Side, Version};
 
 use crate::backlog::Backlog;
+use crate::changes::{Kept, SessionChange};
 use crate::client::SessionKey;
 use crate::message::Outgoing;
 use crate::subscriptions::{Place, Subscription};
@@ -81,6 +82,8 @@ impl Broker {
                     }
                 }
                 client.filter_bytes -= Place::size(filter.len(), shared);
+                self.journal
+                    .push(key, || SessionChange::Unsubscribed(filter.to_owned()));
             }
             codes.push(match known {
                 Some(_) => ReasonCode::Success,
@@ -191,6 +194,16 @@ impl Broker {
             backlog.subscription = subscription;
             self.subscriptions.insert(&place, key, subscription);
             client.backlog.insert(old_turn, backlog);
+        }
+        if let Some(&subscription) = self.subscriptions.get(&place, key) {
+            self.journal.push(key, || {
+                let kept = Kept {
+                    shared: place.is_shared(),
+                    subscription,
+                    waiting: None,
+                };
+                SessionChange::Subscribed(request.filter.to_owned(), kept, wanted)
+            });
         }
         Ok(options.maximum_qos)
     }

@@ -19,10 +19,12 @@ pub(crate) struct Retained {
     bytes: usize,
     /// Messages that were removed as they had expired.
     pub(crate) purged: u64,
+    /// Topics whose message has changed since the change was polled, where changes are recorded.
+    changed: Option<BTreeSet<TopicName>>,
 }
 
 /// A message, and when it came, in the order of all turns of the broker.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) message: Arc<Message>,
     pub(crate) turn: u64,
@@ -67,13 +69,43 @@ impl Retained {
         }
         // The key goes with the old message, whose buffer it shares.
         self.remove(topic);
-        self.bytes += size(message);
-        if let Some(at) = message.expires_at {
+        self.put(Stored {
+            message: Arc::clone(message),
+            turn,
+        });
+        true
+    }
+
+    /// Keeps a message where there is none.
+    pub(crate) fn put(&mut self, stored: Stored) {
+        self.bytes += size(&stored.message);
+        let topic = stored.message.content.topic.clone();
+        self.note(&topic);
+        if let Some(at) = stored.message.expires_at {
             self.expiries.insert((at, topic.clone()));
         }
-        let message = Arc::clone(message);
-        self.topics.insert(topic.clone(), Stored { message, turn });
-        true
+        self.topics.insert(topic, stored);
+    }
+
+    pub(crate) fn record_changes(&mut self) {
+        self.changed = Some(BTreeSet::new());
+    }
+
+    fn note(&mut self, topic: &TopicName) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(topic.clone());
+        }
+    }
+
+    /// A topic whose message has changed, and the message that it has now.
+    pub(crate) fn poll_change(&mut self) -> Option<(TopicName, Option<Stored>)> {
+        let topic = self.changed.as_mut()?.pop_first()?;
+        let stored = self.topics.get(&topic).cloned();
+        Some((topic, stored))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicName, &Stored)> {
+        self.topics.iter()
     }
 
     pub(crate) fn get(&self, topic: &TopicName) -> Option<&Stored> {
@@ -132,6 +164,7 @@ impl Retained {
             if let Some(at) = old.message.expires_at {
                 self.expiries.remove(&(at, topic.clone()));
             }
+            self.note(topic);
         }
     }
 

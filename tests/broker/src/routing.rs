@@ -137,6 +137,7 @@ impl Broker {
         if connection.is_none() && outgoing.qos == QoS::AtMostOnce {
             return false;
         }
+        self.journal.touch(key);
         let dropped = client.push(self.now, &self.config, connection, outgoing);
         self.stats.messages_dropped += u64::from(dropped.is_err());
         if let Some(id) = client.connection {

@@ -184,6 +184,14 @@ impl Subscriptions {
         })
     }
 
+    pub(crate) fn get(&self, place: &Place<'_>, key: SessionKey) -> Option<&Subscription> {
+        let entry = self.filters.get(&place.filter)?;
+        match place.share {
+            Some(name) => entry.shares.get(name)?.members.get(&key),
+            None => entry.own.get(&key),
+        }
+    }
+
     pub(crate) fn remove(&mut self, place: &Place<'_>, key: SessionKey) -> Option<Subscription> {
         let entry = self.filters.get_mut(&place.filter)?;
         let removed = match place.share {

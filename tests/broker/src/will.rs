@@ -2,10 +2,12 @@ use std::time::Duration;
 
 use mqtt_sansio::Text;
 use mqtt_sansio::packet::Will;
+use mqtt_sansio::session::Session;
 
 use crate::Broker;
+use crate::changes::SessionChange;
 use crate::client::SessionKey;
-use crate::message::Message;
+use crate::message::{Message, Outgoing};
 use crate::subscriptions::Place;
 use crate::timers::Timer;
 
@@ -29,10 +31,44 @@ impl Broker {
         let ended = client.ends_at.is_some_and(|at| at <= now);
         if let Some((_, will)) = client.will.take_if(|(at, _)| *at <= now) {
             let name = client.name.clone();
+            self.record_presence(key);
             self.publish_will(name, &will);
         }
         if ended {
             self.end_session(key);
+        }
+    }
+
+    /// A session has no connection any more: it waits for the next one, or ends.
+    pub(crate) fn leave(
+        &mut self,
+        key: SessionKey,
+        expiry: u32,
+        session: Option<Session<Outgoing>>,
+        will: Option<Will>,
+    ) {
+        let expiry = expiry.min(self.config.max_session_expiry);
+        let Some(client) = self.clients.get_mut(&key) else {
+            return;
+        };
+        (client.connection, client.last_will) = (None, None);
+        client.session = session;
+        let kept = client.session.is_some() && expiry > 0;
+        if kept && expiry < u32::MAX {
+            let at = self.now.saturating_add(Duration::from_secs(expiry.into()));
+            client.ends_at = Some(at);
+            self.timers.set(at, Timer::Session(key));
+        }
+        if let Some(will) = will {
+            self.keep_will(key, will);
+        }
+        self.record_presence(key);
+        match kept {
+            true => {
+                self.look_at_session(key);
+                self.hand_over_shares(key);
+            }
+            false => self.end_session(key),
         }
     }
 
@@ -43,6 +79,7 @@ impl Broker {
             return;
         };
         self.names.remove(client.name.as_bytes());
+        self.journal.push(key, || SessionChange::Ended);
         self.waiting.remove(&key);
         for (filter, shared) in &client.filters {
             let filter = filter.as_borrowed();

@@ -45,9 +45,11 @@ pub fn connection(bytes: &[u8]) {
     history::flood(bytes);
 }
 
-/// The reference broker serves well-behaved clients as the rules say, whatever strangers send.
+/// The reference broker serves well-behaved clients as the rules say, whatever strangers send, and
+/// whenever it crashes.
 pub fn broker(bytes: &[u8]) {
     broker::drive(bytes);
+    broker::crash(bytes);
 }
 
 /// What a fuzzer calls.

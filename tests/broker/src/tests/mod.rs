@@ -18,6 +18,7 @@ use mqtt_sansio::{
 use crate::{Broker, Config, ConnectionId, Policy};
 
 mod chaos;
+mod crashes;
 mod exchanges;
 mod faults;
 mod limits;

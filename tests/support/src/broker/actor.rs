@@ -152,7 +152,7 @@ impl Actor {
     }
 
     /// The network connection is over for the client; the broker may not know.
-    fn hang_up(&mut self) {
+    pub(super) fn hang_up(&mut self) {
         if let Some(line) = self.line.take() {
             // The one case in which a session cannot be told from the one before: the server had none
             // any more, and its answer is lost. The next CONNECT would find a new one there.
@@ -316,8 +316,8 @@ impl Actor {
         };
         let id = line.id;
         let takes = !net.broker.is_closing(id);
-        net.bytes(id, &rest, true);
-        if takes {
+        let stored = net.bytes(id, &rest, true);
+        if takes && stored {
             line.taken(self.index, net, &packet);
         }
         true

@@ -20,6 +20,24 @@ use net::{FILTERS, Net, SHARED, TOPICS};
 use oracle::{ACTORS, Oracle};
 use stranger::Stranger;
 
+/// Drives a broker that crashes from time to time, and goes on from the changes that were stored.
+pub fn crash(bytes: &[u8]) {
+    let mut u = Unstructured::new(bytes);
+    let Ok(mut world) = World::new(&mut u, true) else {
+        return;
+    };
+    while !u.is_empty() && world.step_or_crash(&mut u).is_ok() {
+        world.settle();
+        world.net.check_usage();
+        world.net.store();
+        // What was missed is still missing a few steps later, and to look costs more than a step.
+        if u.len() & 3 == 0 {
+            world.net.check_state();
+        }
+    }
+    world.finish();
+}
+
 /// Drives a broker.
 pub fn drive(bytes: &[u8]) {
     let mut u = Unstructured::new(bytes);
@@ -39,7 +57,7 @@ pub fn drive(bytes: &[u8]) {
         world.leave();
         return;
     }
-    let Ok(mut world) = World::new(&mut u) else {
+    let Ok(mut world) = World::new(&mut u, false) else {
         return;
     };
     while !u.is_empty() && world.step(&mut u).is_ok() {
@@ -56,7 +74,7 @@ struct World {
 }
 
 impl World {
-    fn new(u: &mut Unstructured<'_>) -> Result<Self> {
+    fn new(u: &mut Unstructured<'_>, crashes: bool) -> Result<Self> {
         let mut config = Config::default();
         config.sys_interval = None;
         config.connect_timeout = Duration::from_secs(5);
@@ -73,6 +91,9 @@ impl World {
             config.max_in_flight = 2;
         }
         let mut world = Self::over(Net::new(config, roomy));
+        if crashes {
+            world.net.record();
+        }
         for index in 0..ACTORS {
             world.actors.push(Actor::new(index, u)?);
         }
@@ -157,6 +178,24 @@ impl World {
             26..=31 => self.disturb(u)?,
             _ => {}
         }
+        Ok(())
+    }
+
+    fn step_or_crash(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        if !u.ratio(1, 24)? {
+            return self.step(u);
+        }
+        if u.arbitrary()? {
+            // What this does is not stored, or not all of it.
+            let which = u.choose_index(ACTORS)?;
+            self.net.stored = Some(u.int_in_range(0..=9)?);
+            self.actors[which].send(&mut self.net, false);
+        }
+        self.strangers.clear();
+        for actor in &mut self.actors {
+            actor.hang_up();
+        }
+        self.net.crash();
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use arbitrary::{Result, Unstructured};
 use bytes::BytesMut;
 use mqtt_sansio::topic::{TopicFilter, TopicName};
 use mqtt_sansio::{QoS, ReasonCode, Text, Version};
-use reference_broker::{AuthStep, Broker, Config, ConnectionId, Policy};
+use reference_broker::{AuthStep, Broker, Config, ConnectionId, Policy, State};
 
 use super::due::Message;
 use super::oracle::{ACTORS, Oracle};
@@ -35,6 +35,10 @@ pub(super) struct Net {
     pub(super) messages: Vec<Message>,
     /// Connections that their clients have left without a word.
     pub(super) forsaken: Vec<ConnectionId>,
+    /// What is stored, if changes are.
+    state: Option<State>,
+    /// How many of the next changes are stored before a crash.
+    pub(super) stored: Option<usize>,
 }
 
 /// Keeps strangers away from the names, topics and shares of well-behaved clients.
@@ -96,6 +100,8 @@ impl Net {
             known,
             messages: Vec::new(),
             forsaken: Vec::new(),
+            state: None,
+            stored: None,
         }
     }
 
@@ -130,17 +136,73 @@ impl Net {
         Ok(Self::new(config, false))
     }
 
+    /// Stores changes from now on.
+    pub(super) fn record(&mut self) {
+        self.state = Some(State::default());
+        self.restart();
+    }
+
+    /// Begins with what is stored, and nothing else.
+    fn restart(&mut self) {
+        let state = self.state.clone().unwrap_or_default();
+        let (config, policy) = (self.config.clone(), Fence(Arc::clone(&self.known)));
+        let restored = Broker::restore(config, policy, self.oracle.now, state);
+        self.broker = restored.unwrap();
+        self.news.clear();
+        self.forsaken.clear();
+    }
+
+    /// The broker crashes, and another one goes on.
+    pub(super) fn crash(&mut self) {
+        self.store();
+        self.stored = None;
+        self.restart();
+        let live = (0..ACTORS).filter(|&actor| self.oracle.line(actor).is_some());
+        let live: Vec<_> = live.collect();
+        for &actor in &live {
+            // Of several wills one may come behind the end of another session.
+            self.oracle.suspend(actor, live.len() == 1);
+        }
+    }
+
+    /// Stores the changes, as long as it goes. Returns whether they are complete.
+    pub(super) fn store(&mut self) -> bool {
+        let Some(state) = &mut self.state else {
+            return true;
+        };
+        while let Some(change) = self.broker.poll_change() {
+            if let Some(left) = &mut self.stored {
+                let Some(less) = left.checked_sub(1) else {
+                    return false;
+                };
+                *left = less;
+            }
+            state.apply(change).unwrap();
+        }
+        true
+    }
+
+    /// What is stored is what the broker has.
+    pub(super) fn check_state(&self) {
+        if let Some(state) = &self.state {
+            let (stored, held) = (format!("{state:?}"), format!("{:?}", self.broker.state()));
+            assert_eq!(stored, held);
+        }
+    }
+
     pub(super) fn accept(&mut self) -> ConnectionId {
         let id = self.broker.accept(self.oracle.now);
         self.collect();
         id
     }
 
-    pub(super) fn bytes(&mut self, id: ConnectionId, bytes: &[u8], known: bool) {
+    /// Returns whether what they do is stored.
+    pub(super) fn bytes(&mut self, id: ConnectionId, bytes: &[u8], known: bool) -> bool {
         self.known.store(known, Ordering::Relaxed);
         self.broker.handle_bytes(self.oracle.now, id, bytes);
         self.known.store(false, Ordering::Relaxed);
         self.collect();
+        self.store()
     }
 
     /// The network connection ends.
@@ -163,6 +225,7 @@ impl Net {
 
     /// All that is to be sent, which is nothing where the broker has named no connection.
     pub(super) fn take_output(&mut self, id: ConnectionId) -> BytesMut {
+        self.store();
         let bytes = self.broker.take_output(id);
         let over = self.broker.is_closing(id);
         let news = if over {
