@@ -77,11 +77,17 @@ impl Agreement {
                 _ => {}
             }
         }
-        asked.session_expiry = asked.asked_expiry;
         let limits = Limits::new(version, &connect.properties);
         match side {
-            Side::Client => asked.own = limits,
-            Side::Server => asked.peer = limits,
+            Side::Client => {
+                asked.own = limits;
+                // As long as the server has not accepted it, the session does not end with it.
+                asked.session_expiry = u32::MAX;
+            }
+            Side::Server => {
+                asked.peer = limits;
+                asked.session_expiry = asked.asked_expiry;
+            }
         }
         asked
     }
@@ -153,6 +159,7 @@ impl Agreement {
             Side::Client => self.peer = limits,
             Side::Server => self.own = limits,
         }
+        self.session_expiry = self.asked_expiry;
         for property in &connack.properties {
             match property {
                 Property::SessionExpiryInterval(seconds) => self.session_expiry = seconds,

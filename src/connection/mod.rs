@@ -350,7 +350,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     }
 
     /// The seconds for which the session is kept after the connection; `u32::MAX` means that it
-    /// does not expire.
+    /// does not expire, as it does not at a client before CONNACK.
     pub const fn session_expiry_interval(&self) -> u32 {
         self.agreement.session_expiry
     }

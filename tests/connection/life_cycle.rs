@@ -451,3 +451,41 @@ fn server_answers_requests() {
         assert_eq!(!suback.properties.is_empty(), kept);
     }
 }
+
+/// A session that is to end with its connection does not end with one that was never accepted.
+#[test]
+fn a_session_outlives_a_connect_without_an_answer() {
+    let lasting = |seconds| {
+        let properties = ConnectProperties::builder().session_expiry_interval(seconds);
+        let mut connect = connect(0, properties.build());
+        connect.clean_start = false;
+        connect
+    };
+    let mut client = connected(Version::V5, lasting(60), connack(<_>::default()));
+    client.publish(QoS::ExactlyOnce, message("t")).unwrap();
+    assert!(matches!(
+        client.poll_transmit(ZERO),
+        Some(Packet::Publish(_))
+    ));
+    client.handle_close();
+    client.connect(Version::V5, lasting(0)).unwrap();
+    assert!(matches!(
+        client.poll_transmit(ZERO),
+        Some(Packet::Connect(_))
+    ));
+    client.handle_close();
+    client.connect(Version::V5, lasting(60)).unwrap();
+    assert!(matches!(
+        client.poll_transmit(ZERO),
+        Some(Packet::Connect(_))
+    ));
+    let mut present = connack(<_>::default());
+    present.session_present = true;
+    let present = Packet::from(present);
+    let accepted = client.handle_packet(ZERO, Version::V5, &present);
+    assert_eq!(accepted, Ok(None));
+    let Some(Packet::Publish(again)) = client.poll_transmit(ZERO) else {
+        panic!();
+    };
+    assert!(again.dup);
+}
