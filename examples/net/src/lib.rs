@@ -1,1 +1,3 @@
 //! Clients and servers on tokio, for programs to begin with.
+
+pub mod websocket;
