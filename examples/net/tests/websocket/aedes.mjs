@@ -4,7 +4,8 @@ import { createRequire } from 'node:module'
 
 const require = createRequire(process.env.INTEROP_PEERS + '/')
 const { Aedes } = require('aedes')
-const { WebSocketServer, createWebSocketStream } = require('ws')
+// MQTT.js depends on it.
+const { WebSocketServer, createWebSocketStream } = createRequire(require.resolve('mqtt'))('ws')
 
 const aedes = await Aedes.createBroker()
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
