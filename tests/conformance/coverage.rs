@@ -1,6 +1,8 @@
 //! Whether every statement has a test or a reason, and a table of that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use libtest_mimic::Failed;
 use mqtt_sansio::Version;
@@ -16,6 +18,8 @@ struct Coverage {
     tests: Vec<(String, &'static [&'static str])>,
     /// What the vectors name.
     vectors: BTreeSet<String>,
+    /// What the tests of other workspaces name, which this one does not build.
+    elsewhere: BTreeSet<String>,
 }
 
 impl Coverage {
@@ -26,16 +30,24 @@ impl Coverage {
                 .iter()
                 .map(move |test| (name(test), test.proves(version)))
         });
+        let statements = statements::all(version);
+        let elsewhere = statements.iter().filter(|statement| {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+            let text = |file| fs::read_to_string(root.join(file)).unwrap_or_default();
+            let file = statement.tests_in.as_ref();
+            file.is_some_and(|file| statement.has_test_in(&text(file)))
+        });
         Self {
             version,
-            statements: statements::all(version),
+            elsewhere: elsewhere.map(|statement| statement.id.clone()).collect(),
+            statements,
             tests: tests.collect(),
             vectors: vectors::named(version),
         }
     }
 
     fn has_test(&self, id: &str) -> bool {
-        self.tests.iter().any(|(_, ids)| ids.contains(&id))
+        self.elsewhere.contains(id) || self.tests.iter().any(|(_, ids)| ids.contains(&id))
     }
 
     fn has_vectors(&self, statement: &Statement) -> bool {
@@ -50,6 +62,12 @@ impl Coverage {
             let id = &statement.id;
             if !listed.insert(&id[..]) {
                 faults.push(format!("{id} is listed twice"));
+            }
+            if let Some(file) = &statement.tests_in {
+                if !self.elsewhere.contains(id) {
+                    faults.push(format!("{id} has no test in {file}"));
+                }
+                continue;
             }
             let proved = self.has_test(id) || self.has_vectors(statement);
             match (proved, &statement.reason) {
@@ -154,6 +172,11 @@ pub(crate) fn faults_are_found() {
         id: id.into(),
         who,
         reason: reason.map(Into::into),
+        tests_in: None,
+    };
+    let in_file = |id: &str| Statement {
+        tests_in: Some("x.rs".into()),
+        ..statement(id, Who::Transport, None)
     };
     let coverage = Coverage {
         version: Version::V5,
@@ -167,12 +190,15 @@ pub(crate) fn faults_are_found() {
             statement("1.0.0-6", Who::Transport, Some("good")),
             statement("1.0.0-8", Who::Broker, Some("none")),
             statement("1.0.0-9", Who::Application, Some("good")),
+            in_file("1.0.0-10"),
+            in_file("1.0.0-11"),
         ],
         tests: vec![
             ("a".into(), &["1.0.0-1", "1.0.0-2", "1.0.0-1"]),
             ("a".into(), &["1.0.0-7"]),
         ],
         vectors: ["1.0.0-3", "1.0.0-4", "1.0.0-5"].map(Into::into).into(),
+        elsewhere: ["1.0.0-10".into()].into(),
     };
     let found = coverage.faults();
     let expected = [
@@ -181,9 +207,17 @@ pub(crate) fn faults_are_found() {
         "v5: 1.0.0-3 has no test",
         "v5: 1.0.0-4 has a test and a reason",
         "v5: 1.0.0-8 has a reason, and could be tested",
+        "v5: 1.0.0-11 has no test in x.rs",
         "v5: a names 1.0.0-1 twice",
         "v5: there are two tests a",
         "v5: a proves 1.0.0-7, which is no statement",
     ];
     assert_eq!(found, expected);
+    let text =
+        "#[tokio::test]\nasync fn mqtt_1_0_0_10_server() {}\nasync fn mqtt_1_0_0_11_server() {}";
+    let tested = |id| in_file(id).has_test_in(text);
+    assert_eq!(
+        ["1.0.0-1", "1.0.0-10", "1.0.0-11"].map(tested),
+        [false, true, false]
+    );
 }

@@ -6,13 +6,24 @@ use mqtt_sansio::Version;
 
 use crate::label;
 
-/// One line: `id | who decides it | subject | why it has no test`.
+/// One line: `id | who decides it | subject | why it has no test`, or `tests in FILE` instead of why.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
     /// Without `MQTT-`.
     pub(crate) id: String,
     pub(crate) who: Who,
     pub(crate) reason: Option<String>,
+    /// The file of another workspace that has tests of it.
+    pub(crate) tests_in: Option<String>,
+}
+
+impl Statement {
+    /// Whether that file, of which this is the text, has one: `mqtt_6_0_0_1_server`, for example.
+    pub(crate) fn has_test_in(&self, text: &str) -> bool {
+        let name = format!("async fn mqtt_{}_", self.id.replace(['.', '-'], "_"));
+        let mut tests = text.split("#[tokio::test]").skip(1);
+        tests.any(|test| test.trim_start().starts_with(&name))
+    }
 }
 
 /// Who decides whether a statement holds.
@@ -50,7 +61,7 @@ fn parse(line: &str) -> Statement {
     let fields: Vec<&str> = line.split(" | ").map(str::trim).collect();
     let (id, who, reason) = match fields[..] {
         [id, who, _] => (id, who, None),
-        [id, who, _, reason] => (id, who, Some(reason.to_owned())),
+        [id, who, _, reason] => (id, who, Some(reason)),
         _ => panic!("neither three nor four fields: {line}"),
     };
     let who = match who {
@@ -64,5 +75,11 @@ fn parse(line: &str) -> Statement {
     };
     let id = id.strip_prefix("MQTT-");
     let id = id.unwrap_or_else(|| panic!("no id: {line}")).to_owned();
-    Statement { id, who, reason }
+    let tests_in = reason.and_then(|reason| reason.strip_prefix("tests in "));
+    Statement {
+        id,
+        who,
+        reason: reason.filter(|_| tests_in.is_none()).map(str::to_owned),
+        tests_in: tests_in.map(str::to_owned),
+    }
 }
