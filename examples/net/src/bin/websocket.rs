@@ -1,6 +1,6 @@
 //! A server over WebSocket, for MQTT 3.1.1 and 5.0. Each message goes to the clients that subscribed
-//! to it. There are wills and takeover, but no retained messages and no sessions that outlive their
-//! connection.
+//! to it. There are wills and takeover, but no retained messages, no sessions that outlive their
+//! connection, and no limits but those of each connection.
 //!
 //! ```text
 //! websocket [HOST:PORT]
@@ -41,16 +41,25 @@ async fn main() -> Outcome {
     let hub = Rc::new(RefCell::new(Hub::new()));
     let serving = async {
         loop {
-            let (stream, _) = listener.accept().await?;
-            let hub = hub.clone();
-            spawn_local(async move {
-                if let Err(error) = serve(&hub, stream).await {
-                    eprintln!("{error}");
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let hub = hub.clone();
+                    spawn_local(async move {
+                        if let Err(error) = serve(&hub, stream).await {
+                            eprintln!("{error}");
+                        }
+                    });
                 }
-            });
+                // Too many files are open, for example.
+                Err(error) => {
+                    eprintln!("{error}");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
         }
     };
-    LocalSet::new().run_until(serving).await
+    LocalSet::new().run_until(serving).await;
+    Ok(())
 }
 
 /// Serves one client.

@@ -59,7 +59,7 @@ async fn mqttjs_in_chromium() {
     let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].contains("Chrome"), "{text}");
     assert_eq!(lines.last(), Some(&"all of it"), "{text}");
-    assert_eq!(lines.len(), 30, "{text}");
+    assert_eq!(lines.len(), 34, "{text}");
     let picture = std::fs::read(picture).expect("the browser takes a picture");
     assert!(picture.starts_with(b"\x89PNG"));
 }

@@ -52,6 +52,30 @@ async fn our_client_and_aedes() {
     assert_eq!(client.line().await, "a/b: hello");
 }
 
+/// A subscriber that acknowledges nothing is sent away, and the publisher is served on.
+#[tokio::test]
+async fn subscribers_that_do_not_acknowledge() {
+    let (_server, url) = server().await;
+    let (mut subscriber, _) = statements::open(&url, &["mqtt"]).await;
+    let subscribe = b"\x10\x0E\0\x04MQTT\x05\x02\0\0\0\0\x01c\x82\x07\0\x01\0\0\x01t\x01";
+    statements::write(&mut subscriber, subscribe).await;
+    statements::read(&mut subscriber, 2 + 3).await;
+    let (mut publisher, _) = statements::open(&url, &["mqtt"]).await;
+    statements::write(&mut publisher, b"\x10\x0E\0\x04MQTT\x05\x02\0\0\0\0\x01p").await;
+    statements::read(&mut publisher, 2 + 3).await;
+    for id in 1..1_300_u16 {
+        let [high, low] = id.to_be_bytes();
+        let publish = [0x32, 7, 0, 1, b't', high, low, 0, b'x'];
+        statements::write(&mut publisher, &publish).await;
+        let acknowledgement = statements::read(&mut publisher, 4).await;
+        assert_eq!(acknowledgement, [0x40, 2, high, low]);
+    }
+    let mut read = Vec::new();
+    while !read.ends_with(b"\xE0\x01\x97") {
+        read.extend(statements::read(&mut subscriber, 1).await);
+    }
+}
+
 #[tokio::test]
 async fn mqttjs_in_node() {
     let (Some(node), Some(_)) = (program("node"), node_file("mqtt/package.json")) else {
@@ -63,6 +87,6 @@ async fn mqttjs_in_node() {
     while lines.last().is_none_or(|line| line != "all of it") {
         lines.push(client.line().await);
     }
-    assert_eq!(lines.len(), 29, "{lines:#?}");
+    assert_eq!(lines.len(), 33, "{lines:#?}");
     client.succeeds().await;
 }

@@ -1,4 +1,9 @@
-// MQTT.js, in node and in a browser: a client of 3.1.1 and one of 5.0 send each other messages.
+// MQTT.js, in node and in a browser: a client of 3.1.1 and one of 5.0 send each other messages, and
+// watch a third, which is taken over.
+
+const same = (is, should) => {
+  if (is !== should) throw new Error(`${is.slice(0, 40)} instead of ${should.slice(0, 40)}`)
+}
 
 export async function run (mqtt, url, say) {
   const open = (protocolVersion) =>
@@ -17,13 +22,33 @@ export async function run (mqtt, url, say) {
           const sent = 'x'.repeat(size)
           await sender.publishAsync(`to/${to}`, sent, { qos })
           const { topic, payload, packet } = await arrived
-          if (topic !== `to/${to}` || payload.toString() !== sent || packet.qos !== qos) {
-            throw new Error(`${topic}: ${payload.length} bytes at QoS ${packet.qos}`)
-          }
+          same([topic, packet.qos, payload.toString()].join(), [`to/${to}`, qos, sent].join())
           say(`${from} to ${to}: ${size} bytes at QoS ${qos}`)
         }
       }
     }
+  }
+  for (const [version, watcher] of clients) {
+    const next = () => new Promise((resolve) =>
+      watcher.once('message', (topic, payload) => resolve(payload.toString())))
+    const options = { protocolVersion: watcher.options.protocolVersion, reconnectPeriod: 0, clientId: 'mortal' }
+    const first = await mqtt.connectAsync(url, { ...options, will: { topic: `to/${version}`, payload: 'gone', qos: 1 } })
+    first.on('error', () => {})
+    const [will, closed] = [next(), new Promise((resolve) => first.once('close', resolve))]
+    const second = await mqtt.connectAsync(url, options)
+    await closed
+    same(await will, 'gone')
+    say(`${version}: taken over, and its will came`)
+    await watcher.unsubscribeAsync(`to/${version}`)
+    const isV5 = version === '5.0'
+    await watcher.subscribeAsync('other', { qos: 0, nl: isV5 })
+    const other = next()
+    if (isV5) await watcher.publishAsync('other', 'own', { qos: 1 })
+    await second.publishAsync(`to/${version}`, 'unsubscribed', { qos: 1 })
+    await second.publishAsync('other', 'subscribed', { qos: 1 })
+    same(await other, 'subscribed')
+    say(`${version}: unsubscribed`)
+    await second.endAsync()
   }
   for (const [version, client] of clients) {
     await client.endAsync()

@@ -46,7 +46,7 @@ const VERSIONS: [Packets; 2] = [
 
 /// Opens a WebSocket to our server, with these offers. Returns the head of its answer, too. No client
 /// of others judges it.
-async fn open(url: &str, offers: &[&str]) -> (Socket, String) {
+pub(super) async fn open(url: &str, offers: &[&str]) -> (Socket, String) {
     let address = url.strip_prefix("ws://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mut request = format!(
@@ -106,7 +106,7 @@ async fn our_client(version: &str, select: Option<&'static str>) -> Connected {
 }
 
 /// Reads this many bytes, all of them from binary frames.
-async fn read(socket: &mut Socket, len: usize) -> Vec<u8> {
+pub(super) async fn read(socket: &mut Socket, len: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while bytes.len() < len {
         let message = timeout(PATIENCE, socket.next()).await;
@@ -124,7 +124,7 @@ async fn closes(socket: &mut Socket) {
     assert!(matches!(message, None | Some(Err(_))), "{message:?}");
 }
 
-async fn write(socket: &mut Socket, bytes: &[u8]) {
+pub(super) async fn write(socket: &mut Socket, bytes: &[u8]) {
     let frame = Message::binary(bytes.to_vec());
     socket.send(frame).await.unwrap();
 }
