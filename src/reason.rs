@@ -2,6 +2,7 @@ use core::fmt;
 
 use crate::number::number;
 use crate::packet_type::PacketType;
+use crate::qos::QoS;
 use crate::side::Side;
 
 /// The outcome of an operation (section 2.4 of 5.0).
@@ -182,6 +183,17 @@ impl ReasonCode {
     pub fn name(self) -> &'static str {
         let row = NAMES.iter().find(|row| row.0 == self);
         row.map_or("", |row| row.1)
+    }
+}
+
+/// The code of SUBACK that grants a QoS (section 3.9.3).
+impl From<QoS> for ReasonCode {
+    fn from(qos: QoS) -> Self {
+        match qos {
+            QoS::AtMostOnce => Self::Success,
+            QoS::AtLeastOnce => Self::GrantedQoS1,
+            QoS::ExactlyOnce => Self::GrantedQoS2,
+        }
     }
 }
 

@@ -77,7 +77,7 @@ use crate::version::Version;
 ///                     let qos = subscription.options.maximum_qos;
 ///                     let subscribers = tree.get_or_insert_with(&subscription.filter, Vec::new);
 ///                     subscribers.push(Subscriber { client: me, qos, id });
-///                     codes.push(ReasonCode::try_from(qos.level())?);
+///                     codes.push(ReasonCode::from(qos));
 ///                 }
 ///                 connections[me].sub_ack(token, codes)?;
 ///             }

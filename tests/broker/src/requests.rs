@@ -38,9 +38,7 @@ impl Broker {
                 false => Err(ReasonCode::QuotaExceeded),
             };
             codes.push(match subscribed {
-                Ok(QoS::AtMostOnce) => ReasonCode::Success,
-                Ok(QoS::AtLeastOnce) => ReasonCode::GrantedQoS1,
-                Ok(QoS::ExactlyOnce) => ReasonCode::GrantedQoS2,
+                Ok(qos) => ReasonCode::from(qos),
                 Err(reason) => speakable(version, reason),
             });
         }

@@ -245,9 +245,7 @@ impl Hub {
             let filter = subscription.filter.to_owned();
             let subscribers = self.tree.get_or_insert_with(&filter, HashMap::new);
             subscribers.insert(me, (subscription.options, id));
-            codes.push(ReasonCode::try_from(
-                subscription.options.maximum_qos.level(),
-            )?);
+            codes.push(ReasonCode::from(subscription.options.maximum_qos));
             self.client(me)?.1.filters.insert(filter);
         }
         Ok(codes)
