@@ -279,7 +279,7 @@ impl<B: AsRef<[u8]>> Publish<B> {
         version: Version,
     ) -> Result<usize, EncodeError> {
         let (head_len, _) = self.lens(ids, version)?;
-        let payload_len = apart.unwrap_or(self.payload.as_ref().len());
+        let payload_len = apart.unwrap_or_else(|| self.payload.as_ref().len());
         encode::packet_len(head_len.saturating_add(payload_len))
     }
 
