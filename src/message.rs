@@ -274,7 +274,8 @@ impl<T: Publishable + ?Sized> Publishable for Arc<T> {
 }
 
 /// One message for many subscribers, each with its own Subscription Identifiers and RETAIN flag. To
-/// clone it does not copy the message.
+/// clone it does not copy the message. The quickest way to send it is
+/// [`publish_into`](crate::connection::Connection::publish_into).
 ///
 /// It is sent without properties in 3.1.1.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]

@@ -1,11 +1,10 @@
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use super::error::ConnectionError;
 use super::limits::Limits;
-use crate::message::Publishable;
+use crate::message::{Message, Publishable};
 use crate::packet::{ConnAck, Connect, KeepAlive, Packet, Publish};
-use crate::property::{Property, PublishProperties};
+use crate::property::Property;
 use crate::qos::Delivery;
 use crate::side::Side;
 use crate::text::Text;
@@ -13,25 +12,27 @@ use crate::topic::TopicName;
 use crate::version::Version;
 
 /// The agreement of CONNECT and CONNACK for one network connection.
+// In this order, as a connection is.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Agreement {
     pub(super) version: Version,
-    /// The limits of this side, and those of the peer.
-    pub(super) own: Limits,
-    pub(super) peer: Limits,
     pub(super) clean_start: bool,
-    pub(super) keep_alive: KeepAlive,
+    /// True if the client identifier of CONNECT is empty.
+    pub(super) is_anonymous: bool,
+    /// True if CONNECT left Request Problem Information on.
+    pub(super) problem_information: bool,
+    /// The limits of the peer, and those of this side.
+    pub(super) peer: Limits,
+    pub(super) own: Limits,
     /// The Session Expiry Interval of CONNECT, and the one in force.
     pub(super) asked_expiry: u32,
     pub(super) session_expiry: u32,
-    /// True if the client identifier of CONNECT is empty.
-    pub(super) is_anonymous: bool,
-    /// The authentication method of CONNECT.
-    pub(super) method: Option<Box<Text>>,
-    /// True if CONNECT left Request Problem Information on.
-    pub(super) problem_information: bool,
+    pub(super) keep_alive: KeepAlive,
     /// True if CONNECT has Request Response Information.
     pub(super) response_information: bool,
+    /// The authentication method of CONNECT.
+    pub(super) method: Option<Box<Text>>,
 }
 
 impl Agreement {
@@ -93,29 +94,23 @@ impl Agreement {
     }
 
     /// Succeeds if the peer supports this message of `side`, as it is sent without an alias.
+    /// `borrowed` is what it is in the version.
     #[inline]
     pub(super) fn check_message<M: Publishable>(
         &self,
         side: Side,
         message: &M,
+        borrowed: Message<&[u8]>,
         delivery: Delivery,
-        block: &mut Vec<u8>,
     ) -> Result<(), ConnectionError> {
-        let mut publish = Publish::of(delivery, message.message(self.version));
+        let publish = Publish::of(delivery, borrowed);
         if side == Side::Client {
             let checked = self.peer.check_publish(publish.qos(), publish.retain);
             checked.map_err(ConnectionError::NotSupported)?;
         }
-        let ids = message.subscription_ids();
-        if !ids.is_empty() && self.version == Version::V5 {
-            publish.properties.put_delivery(block, None, None, ids);
-            publish.properties = PublishProperties::of_block(block);
-        }
-        let len = match message.payload_len() {
-            None => publish.encoded_len(self.version)?,
-            Some(len) => publish.encoded_len_with(self.version, len as usize)?,
-        };
-        self.check_len(len)
+        let (ids, apart) = (message.subscription_ids(), message.payload_len());
+        let apart = apart.map(|len| len as usize);
+        self.check_len(publish.encoded_len_with(ids, apart, self.version)?)
     }
 
     /// Succeeds if the peer supports a packet of this length.

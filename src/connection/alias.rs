@@ -70,15 +70,17 @@ impl PeerAliases {
 ///
 /// An alias replaces the topic only while a message is sent, so that a message that is sent again
 /// has its topic.
+// In this order, as a connection is.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(super) struct OwnAliases {
-    /// The number of aliases to assign automatically.
-    automatic: u16,
     /// The peer's maximum [MQTT-3.1.2-26] [MQTT-3.2.2-17].
     maximum: u16,
-    topics: BTreeMap<TopicName, Assigned>,
+    /// The number of aliases to assign automatically.
+    automatic: u16,
     /// Counts uses: the lowest number is the least recent.
     clock: u64,
+    topics: BTreeMap<TopicName, Assigned>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,10 @@
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 
 use bytes::BytesMut;
 
 use super::call::{Request, What};
 use super::event::{Answer, Closed, Event, GivenUp, Outcome};
+use super::events::Events;
 use super::{Connection, Role, State};
 use crate::message::Publishable;
 use crate::packet::{ConnAck, Disconnect, Packet};
@@ -160,7 +160,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     }
 }
 
-fn lose<M>(events: &mut VecDeque<Event<M>>, call: CallId, loss: Loss<M>) {
+fn lose<M>(events: &mut Events<M>, call: CallId, loss: Loss<M>) {
     let outcome = match loss {
         Loss::GivenUp(None) => Outcome::GivenUp(GivenUp::Abandoned, None),
         Loss::GivenUp(message) => Outcome::GivenUp(GivenUp::SessionLost, message.map(Box::new)),

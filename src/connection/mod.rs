@@ -93,7 +93,6 @@
 //! [`poll_transmit`](Connection::poll_transmit) instead.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use bytes::BytesMut;
@@ -118,6 +117,7 @@ mod conn_ack;
 mod ending;
 mod error;
 mod event;
+mod events;
 mod input;
 mod keep_alive;
 mod leniency;
@@ -128,6 +128,7 @@ mod outgoing;
 mod payload;
 mod pieces;
 mod publish;
+mod put;
 mod receive;
 mod requests;
 mod role;
@@ -142,6 +143,7 @@ use auth::Turn;
 pub use client::Client;
 pub use error::{ConnectionError, Refused, Violation};
 pub use event::{Answer, Closed, Event, GivenUp, Head, Incoming, Outcome, RequestToken};
+use events::Events;
 use keep_alive::Awaited;
 pub use limits::Limits;
 use notices::Notices;
@@ -156,31 +158,34 @@ use settings::Settings;
 ///
 /// `M` is the type of the messages that are kept until they are acknowledged. The
 /// [module](crate::connection) documents the contract.
+// The fields that publishing and sending a message needs are side by side, here and in the parts, as a
+// server has thousands of connections, none of which is in the cache when a message comes for it.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Connection<R, M = Message> {
     role: R,
     state: State,
-    agreement: Agreement,
-    session: Session<M>,
-    outbox: Outbox<M>,
     peer_aliases: PeerAliases,
-    own_aliases: OwnAliases,
-    events: VecDeque<Event<M>>,
-    notices: Notices,
     decoder: FrameDecoder,
     /// Input that is not handled yet: the beginning of a packet, or packets that wait.
     unread: BytesMut,
-    /// The message that is arriving in pieces, and DUP.
-    arriving: Option<(Delivery, bool)>,
     /// The rest of a packet of which a part is here.
     arrival: Awaited,
     /// CONNECT, CONNACK or AUTH.
     answer: Awaited,
+    outbox: Outbox<M>,
+    events: Events<M>,
+    notices: Notices,
     /// True if the caller does not read for a while.
     paused: bool,
+    /// The message that is arriving in pieces, and DUP.
+    arriving: Option<(Delivery, bool)>,
     /// The greatest time seen so far.
     now: Duration,
     settings: Settings,
+    agreement: Agreement,
+    session: Session<M>,
+    own_aliases: OwnAliases,
 }
 
 /// ```text
@@ -221,7 +226,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             outbox: Outbox::new(),
             peer_aliases: PeerAliases::default(),
             own_aliases: OwnAliases::default(),
-            events: VecDeque::new(),
+            events: Events::new(),
             notices: Notices::default(),
             decoder: match R::SIDE {
                 Side::Client => FrameDecoder::client(Version::V5),

@@ -20,14 +20,14 @@ impl Notice {
         }
     }
 
-    const fn bit(self) -> u32 {
-        1 << self as u32
+    const fn bit(self) -> u8 {
+        1 << self as u8
     }
 }
 
 /// The kinds of which an event waits.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Notices(u32);
+pub(super) struct Notices(u8);
 
 impl<R: Role, M: Publishable> Connection<R, M> {
     /// Returns the next event, if any.

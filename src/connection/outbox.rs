@@ -16,7 +16,9 @@ use crate::reason::ReasonCode;
 use crate::session::{CallId, Expiry, Owed};
 
 /// Packets that wait to be sent on a network connection, but for those of the session.
+// In this order, as a connection is.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Outbox<M> {
     /// CONNECT or CONNACK, which leaves before all else.
     pub(super) greeting: Option<Box<Packet>>,
@@ -24,30 +26,30 @@ pub(super) struct Outbox<M> {
     pub(super) ping_responses: u32,
     /// True if PINGREQ is due.
     pub(super) ping_request: bool,
-    /// The calls whose packets are not sent, but for messages of QoS 1 and 2, which the session
-    /// has; in front of them the message that was handed out, if one is.
-    calls: VecDeque<Call<M>>,
-    /// True if the first of the calls is handed out. It stays there, as a message is costly to
-    /// move.
-    has_handed_call: bool,
+    /// True if there may be messages that were not checked against the peer's limits.
+    pub(super) unchecked: bool,
     /// The first call whose expiry interval has not begun.
     to_begin: Option<CallId>,
     /// No call expires before.
     pub(super) next_expiry: Option<Duration>,
-    /// The parts that few connections have at a time.
-    rare: Option<Box<Rare>>,
-    /// True if there may be messages that were not checked against the peer's limits.
-    pub(super) unchecked: bool,
-    /// False if [`poll_transmit`](super::Connection::poll_transmit) has nothing to look at but
-    /// calls and the session: the connection is accepted, nothing else is to be sent, and no
-    /// message is unchecked or expires. What changes that sets it, and polling clears it.
-    pub(super) attention: bool,
     /// The payload that is being written by the caller: nothing else is sent before its end.
     pub(super) payload: Option<Box<Payload<M>>>,
     /// The packet that was returned last, while the caller may borrow it.
     pub(super) handed: Option<Box<Packet>>,
     /// The properties of a message that is being sent.
     pub(super) block: Vec<u8>,
+    /// The parts that few connections have at a time.
+    rare: Option<Box<Rare>>,
+    /// The calls whose packets are not sent, but for messages of QoS 1 and 2, which the session
+    /// has; in front of them the message that was handed out, if one is.
+    calls: VecDeque<Call<M>>,
+    /// True if the first of the calls is handed out. It stays there, as a message is costly to
+    /// move.
+    has_handed_call: bool,
+    /// False if [`poll_transmit`](super::Connection::poll_transmit) has nothing to look at but
+    /// calls and the session: the connection is accepted, nothing else is to be sent, and no
+    /// message is unchecked or expires. What changes that sets it, and polling clears it.
+    pub(super) attention: bool,
     pub(super) owed_in_a_row: u8,
     /// True if an answer of the session is next, rather than one of the connection.
     pub(super) session_is_next: bool,
@@ -208,14 +210,16 @@ impl<M> Outbox<M> {
     #[inline(never)]
     fn pop_handed_call(&mut self) {
         self.has_handed_call = false;
-        let sent = self.calls.pop_front();
-        if let (Some(payload), Some(What::Publish(sent))) =
-            (&mut self.payload, sent.map(|s| s.what))
+        let Some(payload) = &mut self.payload else {
+            self.calls.pop_front();
+            return;
+        };
+        let sent = self.calls.pop_front().map(|call| call.what);
+        // It was the last thing that was handed out.
+        if let (Source::Call(_, message @ None), Some(What::Publish(sent))) =
+            (&mut payload.source, sent)
         {
-            // It was the last thing that was handed out.
-            if let Source::Call(_, message @ None) = &mut payload.source {
-                *message = sent;
-            }
+            *message = sent;
         }
     }
 
@@ -242,6 +246,25 @@ impl<M> Outbox<M> {
     #[inline]
     pub(super) fn first(&self) -> Option<&Call<M>> {
         self.calls.get(usize::from(self.has_handed_call))
+    }
+
+    /// Returns whether the first of the calls that wait is a message.
+    #[inline]
+    pub(super) fn is_message_next(&self) -> bool {
+        self.first_message().is_some()
+    }
+
+    /// The first of the calls that wait, if it is a message.
+    #[inline]
+    pub(super) fn first_message(&self) -> Option<(CallId, &M)> {
+        match self.first()? {
+            Call {
+                id,
+                what: What::Publish(Some(message)),
+                ..
+            } => Some((*id, message)),
+            _ => None,
+        }
     }
 
     /// Takes the first of the calls that wait.

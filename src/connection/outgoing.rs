@@ -9,6 +9,7 @@ use crate::packet_id::PacketId;
 use crate::property::{Properties, PublishProperties};
 use crate::qos::Delivery;
 use crate::reason::ReasonCode;
+use crate::session::Expiry;
 use crate::version::Version;
 
 /// The circumstances in which a message is sent.
@@ -19,6 +20,34 @@ pub(super) struct How {
     pub(super) dup: bool,
     pub(super) expires: Option<Duration>,
     pub(super) now: Duration,
+}
+
+impl How {
+    /// At QoS 0.
+    #[inline]
+    pub(super) const fn at_most_once(version: Version, expiry: Expiry, now: Duration) -> Self {
+        Self {
+            version,
+            delivery: Delivery::AtMostOnce,
+            dup: false,
+            expires: expiry.deadline(),
+            now,
+        }
+    }
+
+    /// Returns whether the message is sent as it is, but for its Subscription Identifiers.
+    #[inline]
+    pub(super) fn is_plain(&self, aliases: &OwnAliases) -> bool {
+        self.version == Version::V311 || (aliases.is_idle() && self.expires.is_none())
+    }
+
+    /// The PUBLISH of a message as it is, without its Subscription Identifiers.
+    #[inline]
+    pub(super) fn plain<'a, M: Publishable>(&self, message: &'a M) -> Publish<&'a [u8]> {
+        let mut publish = Publish::of(self.delivery, message.message(self.version));
+        publish.dup = self.dup;
+        publish
+    }
 }
 
 /// The PUBLISH of a message: with the rest of its expiry interval, its Subscription Identifiers,
@@ -33,10 +62,8 @@ pub(super) fn outgoing<'a, M: Publishable>(
     limits: &Limits,
 ) -> Packet<&'a [u8]> {
     let ids = message.subscription_ids();
-    let mut publish = Publish::of(how.delivery, message.message(how.version));
-    publish.dup = how.dup;
-    let plain = aliases.is_idle() && ids.is_empty() && how.expires.is_none();
-    if plain || how.version == Version::V311 {
+    let mut publish = how.plain(message);
+    if how.version == Version::V311 || (ids.is_empty() && how.is_plain(aliases)) {
         return Packet::Publish(publish);
     }
     let expiry = how
@@ -53,11 +80,8 @@ pub(super) fn outgoing<'a, M: Publishable>(
             ..publish
         };
         // The alias makes some packets longer, and perhaps too long.
-        let payload_len = match message.payload_len() {
-            None => publish.payload.len(),
-            Some(len) => len as usize,
-        };
-        let len = aliased.encoded_len_with(Version::V5, payload_len);
+        let apart = message.payload_len().map(|len| len as usize);
+        let len = aliased.encoded_len_with(&[], apart, Version::V5);
         if len.is_ok_and(|len| limits.fit(len)) {
             aliases.sent(&topic);
             publish.topic = topic_to_send;

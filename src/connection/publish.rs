@@ -55,7 +55,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     }
 
     #[inline]
-    fn check_publish(
+    pub(super) fn check_publish(
         &mut self,
         qos: QoS,
         message: &M,
@@ -73,6 +73,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             (_, None) => return Err(SessionError::PacketIdsExhausted.into()),
         };
         let waits = match (R::SIDE, &self.state) {
+            _ if !self.outbox.attention => true,
             (_, State::Connected { .. }) | (Side::Client, State::Connecting { .. }) => true,
             (Side::Client, State::Idle | State::Closed { .. }) => qos > QoS::AtMostOnce,
             _ => false,
@@ -96,10 +97,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if let Some(at) = message.expires() {
             *expiry = Expiry::At(at);
         }
-        if self.has_version() {
-            let block = &mut self.outbox.block;
-            self.agreement
-                .check_message(R::SIDE, message, delivery, block)?;
+        if !self.outbox.attention || self.has_version() {
+            let agreement = &self.agreement;
+            agreement.check_message(R::SIDE, message, borrowed, delivery)?;
         }
         Ok(delivery)
     }
@@ -127,7 +127,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     }
 
     /// The next message of the session, if it may not be sent.
-    fn next_unsendable(&mut self) -> Option<(crate::packet_id::PacketId, CallId, GivenUp)> {
+    fn next_unsendable(&self) -> Option<(crate::packet_id::PacketId, CallId, GivenUp)> {
         let stored = self.session.next_message()?;
         let (delivery, call, expiry) = (stored.delivery, stored.call, stored.expiry);
         let id = delivery.packet_id()?;
@@ -137,12 +137,19 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if !self.outbox.unchecked {
             return None;
         }
-        let block = &mut self.outbox.block;
-        let checked = self
-            .agreement
-            .check_message(R::SIDE, stored.message, delivery, block);
-        let why = checked.err()?;
+        let why = self.check_message(stored.message, delivery).err()?;
         Some((id, call, GivenUp::NotSupported(why)))
+    }
+
+    /// Succeeds if the peer supports this message.
+    pub(super) fn check_message(
+        &self,
+        message: &M,
+        delivery: Delivery,
+    ) -> Result<(), ConnectionError> {
+        let borrowed = message.message(self.agreement.version);
+        let agreement = &self.agreement;
+        agreement.check_message(R::SIDE, message, borrowed, delivery)
     }
 
     /// Acknowledges a message that was delivered, and so accepts ownership of it. Without effect at

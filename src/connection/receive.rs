@@ -2,7 +2,6 @@ use alloc::boxed::Box;
 
 use super::error::Violation;
 use super::event::{Event, Incoming, Outcome, RequestToken};
-use super::outbox::push_made;
 use super::role::Role;
 use super::{Closed, Connection, State};
 use crate::error::DecodeError;
@@ -99,7 +98,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                     let published = |outcome| Event::Published(call, outcome);
                     match fate {
                         Fate::Accepted => {
-                            push_made(events, || published(Outcome::Accepted(reason)));
+                            events.push_made(|| published(Outcome::Accepted(reason)));
                         }
                         Fate::Refused => {
                             let message = message.take().map(Box::new);

@@ -16,7 +16,6 @@ use crate::property::{AckProperties, SubscribeProperties, UnsubscribeProperties}
 use crate::qos::Delivery;
 use crate::reason::ReasonCode;
 use crate::session::{CallId, Expiry};
-use crate::side::Side;
 
 /// SUBSCRIBE and UNSUBSCRIBE of a client.
 impl<M: Publishable> client::Connection<M> {
@@ -120,11 +119,7 @@ impl<M: Publishable> client::Connection<M> {
         for call in self.outbox.take_calls() {
             let supported = match &call.what {
                 What::Request(request) => self.check_request(&request.packet()),
-                What::Publish(Some(message)) => {
-                    let (delivery, block) = (Delivery::AtMostOnce, &mut self.outbox.block);
-                    self.agreement
-                        .check_message(Side::Client, message, delivery, block)
-                }
+                What::Publish(Some(message)) => self.check_message(message, Delivery::AtMostOnce),
                 What::Publish(None) => Ok(()),
             };
             match (supported, call.what) {

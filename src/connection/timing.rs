@@ -93,10 +93,15 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             self.now = now;
         }
         if self.outbox.attention {
-            self.session.begin_expiry(self.now);
-            self.outbox.begin_expiry(self.now);
+            self.begin_expiry();
         }
         self.now
+    }
+
+    #[inline(never)]
+    fn begin_expiry(&mut self) {
+        self.session.begin_expiry(self.now);
+        self.outbox.begin_expiry(self.now);
     }
 
     pub(super) fn peer_timeout(&self) -> Option<Duration> {

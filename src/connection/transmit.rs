@@ -4,17 +4,13 @@ use bytes::{Buf, BufMut, BytesMut};
 
 use super::auth::Turn;
 use super::call::{Request, What};
-use super::event::{Event, Outcome};
-use super::outbox::{Next, push_made};
-use super::outgoing::{How, outgoing, plain};
-use super::payload::Source;
+use super::outbox::Next;
+use super::outgoing::{outgoing, plain};
+use super::put::{rest, take_message};
 use super::{Connection, Role, State};
-use crate::error::EncodeError;
 use crate::message::Publishable;
 use crate::packet::Packet;
-use crate::qos::Delivery;
 use crate::session::{Owed, Transmit};
-use crate::version::Version;
 
 /// The number of required answers that may be sent in a row while a call waits. The kinds of
 /// answers take turns, so that none waits behind more than three of others.
@@ -49,8 +45,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         outbox.take_turns(next);
         match next {
             Next::Owed(owed) => self.poll_owed(now, owed),
-            Next::Message => self.poll_message(now),
-            Next::Call => self.poll_call(now),
+            Next::Message => self.poll_message(now, next),
+            Next::Call if outbox.is_message_next() => self.poll_message(now, next),
+            Next::Call => self.poll_request(now),
             Next::PingResp => {
                 outbox.ping_responses -= 1;
                 self.role.sent(now, false);
@@ -87,39 +84,35 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             if !out.has_remaining_mut() {
                 return written;
             }
-            let version = self.agreement.version;
             let Some(next) = self.prepare() else {
                 return written;
             };
-            let apart = self.payload_len(next);
-            let Some(packet) = self.transmit(now, next) else {
-                return written;
+            let is_message = match next {
+                Next::Message => true,
+                Next::Call => self.outbox.is_message_next(),
+                _ => false,
             };
-            match encode(&packet, version, apart, out) {
-                Ok(()) => written = true,
-                Err(EncodeError::BufferTooSmall { .. }) => {
-                    let mut rest = BytesMut::new();
-                    // It was encodable but for its length.
-                    let _ = encode(&packet, version, apart, &mut rest);
-                    self.outbox.rare().rest = rest;
-                }
-                // What is polled was checked when it was queued.
-                Err(_) => {}
+            let put = match is_message {
+                true => self.put_message(now, next, out),
+                false => self.put_other(now, next, out),
+            };
+            match put {
+                Some(put) => written |= put,
+                None => return written,
             }
         }
     }
 
-    /// The length of the payload that the caller writes behind the next packet, if it does.
-    #[inline]
-    fn payload_len(&self, next: Next) -> Option<u32> {
-        match next {
-            Next::Message => self.session.next_message()?.message.payload_len(),
-            Next::Call => match &self.outbox.first()?.what {
-                What::Publish(message) => message.as_ref()?.payload_len(),
-                What::Request(_) => None,
-            },
-            _ => None,
+    #[inline(never)]
+    fn put_other(&mut self, now: Duration, next: Next, out: &mut impl BufMut) -> Option<bool> {
+        let version = self.agreement.version;
+        let packet = self.transmit(now, next)?;
+        let encoded = packet.encode(version, out);
+        if encoded.is_err() {
+            let rest = rest(encoded, |rest| packet.encode(version, rest));
+            self.outbox.rare().rest = rest;
         }
+        Some(encoded.is_ok())
     }
 
     /// Drops what is sent or may not be sent, and returns to the quick path if there is no more.
@@ -152,12 +145,21 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
-    #[inline]
-    fn next(&self) -> Option<Next> {
+    // As quick as the answer that there is nothing, which each loop ends with.
+    #[inline(always)]
+    pub(super) fn next(&self) -> Option<Next> {
         if self.outbox.attention {
             return self.next_of_many();
         }
         debug_assert!(!self.needs_attention());
+        match self.session.may_owe() {
+            false => self.next_call(),
+            true => self.next_owed(),
+        }
+    }
+
+    #[inline(never)]
+    fn next_owed(&self) -> Option<Next> {
         let owed = self.session.next_owed().map(Next::Owed);
         match owed {
             Some(_) if self.outbox.owed_in_a_row < MOST_OWED_IN_A_ROW => owed,
@@ -203,10 +205,12 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     }
 
     /// The earliest call whose packet may be sent now.
-    #[inline]
+    #[inline(always)]
     fn next_call(&self) -> Option<Next> {
-        match self.outbox.waiting() {
-            0 => self.session.next_call().map(|_| Next::Message),
+        match (self.outbox.waiting(), self.session.may_send()) {
+            (0, false) => None,
+            (0, true) => Some(Next::Message),
+            (_, false) if self.outbox.is_message_next() => Some(Next::Call),
             _ => self.next_of_both(),
         }
     }
@@ -246,55 +250,18 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     }
 
     #[inline]
-    fn poll_message(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
+    fn poll_message(&mut self, now: Duration, next: Next) -> Option<Packet<&[u8]>> {
         self.role.sent(now, false);
-        let Transmit::Publish {
-            delivery,
-            dup,
-            expires,
-            message,
-        } = self.session.poll_message()?
-        else {
-            return None;
-        };
-        if let (Some(len @ 1..), Some(id)) = (message.payload_len(), delivery.packet_id()) {
-            self.outbox.begin_payload(Source::Session(id), len);
-        }
-        let how = How {
-            version: self.agreement.version,
-            delivery,
-            dup,
-            expires,
-            now,
-        };
-        let (aliases, block) = (&mut self.own_aliases, &mut self.outbox.block);
-        Some(outgoing(message, how, aliases, block, &self.agreement.peer))
-    }
-
-    fn poll_call(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
-        self.role.sent(now, false);
-        if !matches!(self.outbox.first()?.what, What::Publish(..)) {
-            return self.poll_request();
-        }
-        let call = self.outbox.first()?.id;
-        match self.payload_len(Next::Call) {
-            Some(len @ 1..) => self.outbox.begin_payload(Source::Call(call, None), len),
-            _ => push_made(&mut self.events, || Event::Published(call, Outcome::Sent)),
-        }
-        let (message, expiry, block) = self.outbox.hand_out()?;
-        let how = How {
-            version: self.agreement.version,
-            delivery: Delivery::AtMostOnce,
-            dup: false,
-            expires: expiry.deadline(),
-            now,
-        };
+        let version = self.agreement.version;
+        let (session, outbox, events) = (&mut self.session, &mut self.outbox, &mut self.events);
+        let (message, how, block) = take_message(session, outbox, events, next, version, now)?;
         let (aliases, limits) = (&mut self.own_aliases, &self.agreement.peer);
         Some(outgoing(message, how, aliases, block, limits))
     }
 
     #[inline(never)]
-    fn poll_request(&mut self) -> Option<Packet<&[u8]>> {
+    fn poll_request(&mut self, now: Duration) -> Option<Packet<&[u8]>> {
+        self.role.sent(now, false);
         let call = self.outbox.pop_first()?;
         let What::Request(mut request) = call.what else {
             return None;
@@ -343,19 +310,5 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
         self.role.sent(now, false);
         Some(self.outbox.handed.insert(packet).as_borrowed())
-    }
-}
-
-/// Appends a packet, without the payload that the caller writes.
-#[inline]
-fn encode(
-    packet: &Packet<&[u8]>,
-    version: Version,
-    apart: Option<u32>,
-    out: &mut impl BufMut,
-) -> Result<(), EncodeError> {
-    match (packet, apart) {
-        (Packet::Publish(publish), Some(len)) => publish.encode_head(version, len as usize, out),
-        _ => packet.encode(version, out),
     }
 }

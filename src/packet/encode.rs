@@ -35,8 +35,8 @@ impl FixedHeader {
         apart: usize,
         out: &impl BufMut,
     ) -> Result<Self, EncodeError> {
-        let needed = packet_len(body_len)? - apart;
-        let body_len = VarInt::try_from(body_len).unwrap_or(VarInt::MAX);
+        let body_len = VarInt::try_from(body_len).map_err(|_| EncodeError::TooLarge)?;
+        let needed = 1 + body_len.encoded_len() + body_len.get() as usize - apart;
         let available = out.remaining_mut();
         match available < needed {
             true => Err(too_small(needed, available)),
@@ -92,6 +92,7 @@ pub(super) fn put(
     Ok(())
 }
 
+#[inline]
 pub(super) fn packet_len(body_len: usize) -> Result<usize, EncodeError> {
     match VarInt::try_from(body_len) {
         Ok(len) => Ok(1 + len.encoded_len() + body_len),

@@ -339,7 +339,7 @@ impl<B: AsRef<[u8]>> Packet<B> {
         encode::packet_len(match self {
             Self::Connect(connect) => connect.body_len(version)?,
             Self::ConnAck(connack) => connack.body_len(version)?,
-            Self::Publish(publish) => publish.body_len(version)?,
+            Self::Publish(publish) => return publish.encoded_len(version),
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
                 Acked(packet, ack).body_len(version)?
             }

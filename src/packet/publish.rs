@@ -1,17 +1,18 @@
 use bytes::{Buf, BufMut, Bytes};
 
-use super::encode::{self, Body, FixedHeader};
+use super::encode::{self, FixedHeader};
 use super::fields::packet;
 use super::{Context, Packet};
-use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field};
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field, OnlyInV5};
 use crate::header::Header;
 use crate::message::Message;
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
-use crate::property::{Properties, PropertyId, PublishProperties};
+use crate::property::{Properties, PropertyId, PublishProperties, SubscriptionId};
 use crate::qos::{Delivery, QoS};
 use crate::side::Side;
 use crate::topic::TopicName;
+use crate::varint::VarInt;
 use crate::version::Version;
 use crate::wire::{self, ParseResult};
 
@@ -217,8 +218,9 @@ impl<B: AsRef<[u8]>> Publish<B> {
     /// # Errors
     ///
     /// If the packet breaks a rule of `version` or does not fit; then nothing has been written.
+    #[inline]
     pub fn encode(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
-        encode::put(self.first(), self, version, out)
+        self.encode_with(&[], None, version, out)
     }
 
     /// Appends everything but the payload. The caller sends that right behind it: `payload_len`
@@ -233,20 +235,29 @@ impl<B: AsRef<[u8]>> Publish<B> {
         payload_len: usize,
         out: &mut impl BufMut,
     ) -> Result<(), EncodeError> {
-        let body_len = self.head_len(version)?.saturating_add(payload_len);
-        let header = FixedHeader::new(self.first(), body_len, payload_len, out)?;
-        self.put_head(header, version, out);
-        Ok(())
+        self.encode_with(&[], Some(payload_len), version, out)
     }
 
-    /// The length of the whole packet with a payload of this length, whatever the payload here is.
-    #[inline]
-    pub(crate) fn encoded_len_with(
+    /// Appends the packet, in 5.0 with these Subscription Identifiers behind its properties, and
+    /// without the payload if that of this length is sent `apart`.
+    // The parts of a packet would else be passed through memory.
+    #[inline(always)]
+    pub(crate) fn encode_with(
         &self,
+        ids: &[SubscriptionId],
+        apart: Option<usize>,
         version: Version,
-        payload_len: usize,
-    ) -> Result<usize, EncodeError> {
-        encode::packet_len(self.head_len(version)?.saturating_add(payload_len))
+        out: &mut impl BufMut,
+    ) -> Result<(), EncodeError> {
+        let payload = self.payload.as_ref();
+        let (head_len, block_len) = self.lens(ids, version)?;
+        let body_len = head_len.saturating_add(apart.unwrap_or(payload.len()));
+        let header = FixedHeader::new(self.first(), body_len, apart.unwrap_or(0), out)?;
+        self.put_head(header, ids, block_len, version, out);
+        if apart.is_none() {
+            out.put_slice(payload);
+        }
+        Ok(())
     }
 
     /// Returns the length of the whole packet.
@@ -255,23 +266,30 @@ impl<B: AsRef<[u8]>> Publish<B> {
     ///
     /// If the packet cannot be encoded in `version`.
     pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
-        encode::packet_len(self.body_len(version)?)
+        self.encoded_len_with(&[], None, version)
     }
 
-    fn put_head(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
-        let topic = self.topic.as_ref().map_or(&[][..], TopicName::as_bytes);
-        header.put_with(wire::prefix(topic), out);
-        out.put_slice(topic);
-        if let Some(id) = self.packet_id() {
-            out.put_u16(id.get());
-        }
-        self.properties.put(version, out);
+    /// Returns the length of the whole packet with these Subscription Identifiers, and with a payload
+    /// of this length if it is sent `apart`.
+    #[inline]
+    pub(crate) fn encoded_len_with(
+        &self,
+        ids: &[SubscriptionId],
+        apart: Option<usize>,
+        version: Version,
+    ) -> Result<usize, EncodeError> {
+        let (head_len, _) = self.lens(ids, version)?;
+        let payload_len = apart.unwrap_or_else(|| self.payload.as_ref().len());
+        encode::packet_len(head_len.saturating_add(payload_len))
     }
-}
 
-impl<B: AsRef<[u8]>> Publish<B> {
-    /// The length of the body without the payload.
-    fn head_len(&self, version: Version) -> Result<usize, EncodeError> {
+    /// The length of the body without the payload, and of the properties and identifiers in it.
+    #[inline]
+    fn lens(
+        &self,
+        ids: &[SubscriptionId],
+        version: Version,
+    ) -> Result<(usize, VarInt), EncodeError> {
         if self.dup && self.qos() == QoS::AtMostOnce {
             return Err(EncodeError::DupAtQoS0);
         }
@@ -281,19 +299,48 @@ impl<B: AsRef<[u8]>> Publish<B> {
             None => return Err(EncodeError::MissingTopic),
         };
         let id = if self.packet_id().is_some() { 2 } else { 0 };
-        let properties = self.properties.encoded_len(version)?;
-        Ok(2 + topic + id + properties)
+        let len = 2 + topic + id;
+        match version {
+            Version::V311 if self.properties.is_empty() => Ok((len, VarInt::default())),
+            Version::V311 => Err(EncodeError::NotInVersion {
+                what: OnlyInV5::Property,
+                version,
+            }),
+            Version::V5 => {
+                let block = VarInt::try_from(self.properties.block_len(ids));
+                let block = block.map_err(|_| EncodeError::TooLarge)?;
+                Ok((len + block.encoded_len() + block.get() as usize, block))
+            }
+        }
     }
-}
 
-impl<B: AsRef<[u8]>> Body for Publish<B> {
-    #[inline]
-    fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
-        Ok(self.head_len(version)? + self.payload.as_ref().len())
-    }
-
-    fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
-        self.put_head(header, version, out);
-        out.put_slice(self.payload.as_ref());
+    #[inline(always)]
+    fn put_head(
+        &self,
+        header: FixedHeader,
+        ids: &[SubscriptionId],
+        block_len: VarInt,
+        version: Version,
+        out: &mut impl BufMut,
+    ) {
+        let topic = self.topic.as_ref().map_or(&[][..], TopicName::as_bytes);
+        header.put_with(wire::prefix(topic), out);
+        out.put_slice(topic);
+        let id = self.packet_id().map(|id| id.get().to_be_bytes());
+        match (id, version, block_len.get()) {
+            (None, Version::V311, _) => {}
+            (Some(id), Version::V311, _) => out.put_slice(&id),
+            (None, Version::V5, len @ 0..=0x7F) => out.put_u8((len & 0x7F) as u8),
+            (Some([high, low]), Version::V5, len @ 0..=0x7F) => {
+                out.put_slice(&[high, low, (len & 0x7F) as u8]);
+            }
+            (id, Version::V5, _) => {
+                out.put_slice(id.as_ref().map_or(&[], |id| id));
+                block_len.encode(out);
+            }
+        }
+        if block_len.get() > 0 {
+            self.properties.put_block(ids, out);
+        }
     }
 }

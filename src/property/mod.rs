@@ -249,6 +249,31 @@ impl<B: AsRef<[u8]>> PublishProperties<B> {
     }
 }
 
+impl<B: AsRef<[u8]>> PublishProperties<B> {
+    /// The length of these properties with Subscription Identifiers, without the length in front.
+    #[inline]
+    pub(crate) fn block_len(&self, ids: &[SubscriptionId]) -> usize {
+        let ids = ids.iter().map(|id| 1 + id.varint().encoded_len());
+        self.byte_len() + ids.sum::<usize>()
+    }
+
+    /// Appends these properties and Subscription Identifiers, without the length in front.
+    #[inline]
+    pub(crate) fn put_block(&self, ids: &[SubscriptionId], out: &mut impl BufMut) {
+        if !self.is_empty() {
+            out.put_slice(self.block.as_ref());
+        }
+        for id in ids {
+            match id.get() {
+                id @ 0..=0x7F => {
+                    out.put_slice(&[PropertyId::SubscriptionIdentifier as u8, (id & 0x7F) as u8]);
+                }
+                _ => Property::SubscriptionIdentifier(*id).put(out),
+            }
+        }
+    }
+}
+
 impl<B> PublishProperties<B> {
     /// The same block as the properties of a message.
     pub(crate) fn into_message(self) -> MessageProperties<B> {

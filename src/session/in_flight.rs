@@ -8,10 +8,12 @@ use crate::packet_id::PacketId;
 /// Each entry is in one of three lanes. In a lane, the entries that were sent come first, followed
 /// by those that are yet to be sent, in order. Every operation on one entry takes constant time,
 /// and none allocates once there is room.
+// In this order, as a connection is.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct InFlight<T> {
-    ids: PacketIds,
     slots: Vec<Slot<T>>,
+    ids: PacketIds,
     /// The first of the unused slots, which are linked by `next`.
     unused: u16,
     lanes: [Queue; 3],

@@ -74,34 +74,36 @@ use strays::Strays;
 /// assert!(client.is_empty() && server.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+// In this order, as a connection is.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Session<M> {
-    outbound: InFlight<Sent<M>>,
-    inbound: InFlight<Received>,
-    link: Option<Link>,
-    /// PUBLISH of QoS 1 and 2 that are unacknowledged on this network connection, each way.
-    sending: u16,
-    receiving: u16,
-    /// Answers to packets for packet identifiers that are not in use.
-    strays: Strays,
+    /// The kind of the last required answer that was sent.
+    served: Owed,
     /// The number of PUBCOMP that may arrive on this network connection without an exchange that
     /// awaits one: each answers PUBREL for an unknown identifier, or a repeated PUBREL. Those for an
     /// identifier that is not in use are not counted, as they may answer nothing.
     unawaited: u32,
     /// The number of the next delivery.
     deliveries: u64,
+    /// The time before which no message expires.
+    next_expiry: Option<Duration>,
+    inbound: InFlight<Received>,
     calls: Calls,
+    /// Answers to packets for packet identifiers that are not in use.
+    strays: Strays,
+    changes: Changes,
+    link: Option<Link>,
+    /// PUBLISH of QoS 1 and 2 that are unacknowledged on this network connection, each way.
+    sending: u16,
+    receiving: u16,
     /// The packet identifier that a message got last, of those stored where changes are recorded.
     last_stored: Option<PacketId>,
     /// The first message whose expiry interval has not begun.
     to_begin: Option<PacketId>,
     /// The first message of which is not stored that it is sent.
     to_announce: Option<PacketId>,
-    /// The time before which no message expires.
-    next_expiry: Option<Duration>,
-    changes: Changes,
-    /// The kind of the last required answer that was sent.
-    served: Owed,
+    outbound: InFlight<Sent<M>>,
 }
 
 /// The kinds of packets that the protocol owes.
@@ -220,11 +222,7 @@ impl<M> Session<M> {
     /// two of others.
     #[inline]
     pub(crate) fn next_owed(&self) -> Option<Owed> {
-        let waiting = self.inbound.unsent_slot(Lane::Message)
-            & self.inbound.unsent_slot(Lane::Release)
-            & self.outbound.unsent_slot(Lane::Release);
-        // All bits are set in no slot, and in no other: nearly every time there is nothing.
-        if waiting == in_flight::NONE && self.strays.is_none() {
+        if !self.may_owe() {
             return None;
         }
         let receipt = self.inbound.has_unsent(Lane::Message) && self.is_next_answered();
@@ -253,6 +251,16 @@ impl<M> Session<M> {
                 [first, second, third].into_iter().find(ready)
             }
         }
+    }
+
+    /// Returns whether there may be a required answer: nearly every time there is none.
+    #[inline]
+    pub(crate) const fn may_owe(&self) -> bool {
+        let waiting = self.inbound.unsent_slot(Lane::Message)
+            & self.inbound.unsent_slot(Lane::Release)
+            & self.outbound.unsent_slot(Lane::Release);
+        // All bits are set in no slot, and in no other.
+        waiting != in_flight::NONE || self.strays.is_some()
     }
 
     /// Returns whether the caller has decided the answer to the first unanswered message.

@@ -7,13 +7,15 @@ use crate::packet_id::PacketId;
 /// All 65,535 can be in use. A new identifier is never zero and never in use. Identifiers rotate,
 /// so that one just released is used last. Every operation takes constant time. Memory on the heap
 /// grows with the identifiers in use: none for up to eight, 148,546 bytes at most.
+// In this order, as a connection is.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct PacketIds {
+    /// The identifiers in use, once they were more than a few and until there are none; else empty.
+    tree: Tree,
     /// The identifiers in use, each with its slot, in no order, and behind them unused ones; while
     /// they are so few that a search is quicker than a tree.
     few: [(u16, u16); FEW],
-    /// The identifiers in use, once they were more than that and until there are none; else empty.
-    tree: Tree,
     last: u16,
     len: u16,
 }
@@ -47,16 +49,19 @@ impl PacketIds {
     }
 
     /// The identifier that [`take`](Self::take) would return.
+    #[inline]
     pub fn next(&self) -> Option<PacketId> {
         let from = self.last.wrapping_add(1).max(1);
-        let next = if self.tree.is_empty() {
-            let mut ids = (from..=u16::MAX).chain(1..from);
-            ids.find(|&id| self.position(id).is_none())
-        } else {
-            let next = self.tree.vacant_from(from);
-            next.or_else(|| self.tree.vacant_from(1))
-        };
-        PacketId::new(next?)
+        if self.tree.is_empty() {
+            let mut id = from;
+            // The few leave others.
+            while self.position(id).is_some() {
+                id = id.wrapping_add(1).max(1);
+            }
+            return PacketId::new(id);
+        }
+        let next = self.tree.vacant_from(from);
+        PacketId::new(next.or_else(|| self.tree.vacant_from(1))?)
     }
 
     /// Returns whether `id` is in use.
@@ -90,6 +95,7 @@ impl PacketIds {
     /// Marks `id` as in use, with a `slot` below 65,535 to be found by it.
     ///
     /// Returns whether it was not in use before; else nothing is changed.
+    #[inline]
     pub(super) fn insert(&mut self, id: PacketId, slot: u16) -> bool {
         if self.tree.is_empty() {
             if self.position(id.get()).is_some() {

@@ -91,7 +91,10 @@ impl<M> Session<M> {
             }
             Expiry::At(at) => self.expires_next(at),
         }
-        if let (Some(changes), Some(sent)) = (&mut self.changes, self.outbound.get(id)) {
+        let Some(changes) = &mut self.changes else {
+            return;
+        };
+        if let Some(sent) = self.outbound.get(id) {
             let delivery = sent.delivery(id);
             self.to_announce.get_or_insert(id);
             changes.push_back(Change::Stored {
@@ -206,18 +209,27 @@ impl<M> Session<M> {
     /// The call whose message is sent next, if the quota allows one to be sent now.
     #[inline]
     pub(crate) fn next_call(&self) -> Option<CallId> {
-        if !self.outbound.has_unsent(Lane::Message) || self.send_quota() == 0 {
-            return None;
-        }
-        if self.owes_stray_release() {
-            // The peer could take that PUBREL for one of a message with the same identifier.
-            return None;
-        }
         let (_, sent) = self.outbound.unsent(Lane::Message)?;
-        match self.changes {
-            Some(_) if !sent.sent => None,
-            _ => sent.call,
-        }
+        sent.call.filter(|_| self.may_send())
+    }
+
+    /// Returns whether a message is to be sent now.
+    #[inline]
+    pub(crate) fn may_send(&self) -> bool {
+        let waits = self.outbound.has_unsent(Lane::Message) && self.send_quota() > 0;
+        waits && ((self.strays.is_none() && self.changes.is_none()) || self.may_send_rarely())
+    }
+
+    #[inline(never)]
+    fn may_send_rarely(&self) -> bool {
+        // The peer could take that PUBREL for one of a message with the same identifier.
+        !self.owes_stray_release() && (self.changes.is_none() || self.is_announced())
+    }
+
+    /// Returns whether it is stored that the next message is sent.
+    fn is_announced(&self) -> bool {
+        let next = self.outbound.unsent(Lane::Message);
+        next.is_some_and(|(_, sent)| sent.sent)
     }
 
     /// Returns whether a message may have been sent on an earlier network connection.
@@ -305,12 +317,9 @@ impl<M> Session<M> {
         if self.send_quota() == 0 {
             return None;
         }
-        if self.changes.is_some() {
-            // That it is sent has to be stored first.
-            let (_, sent) = self.outbound.unsent(Lane::Message)?;
-            if !sent.sent {
-                return None;
-            }
+        // That it is sent has to be stored first.
+        if self.changes.is_some() && !self.is_announced() {
+            return None;
         }
         let (id, sent) = self.outbound.advance(Lane::Message)?;
         self.sending += 1;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod codec;
+mod fan_out;
 mod hostile;
 mod pieces;
 
@@ -36,6 +37,7 @@ fn main() {
     codec::neither_decoding_nor_encoding_allocates();
     topics();
     connections();
+    fan_out::one_message_to_many();
     pieces::large_messages_are_not_held();
     hostile::peers();
 }

@@ -15,4 +15,5 @@ mod life_cycle;
 mod limits;
 mod model;
 mod pieces;
+mod publish_into;
 mod wrong_time;

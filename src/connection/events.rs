@@ -1,0 +1,63 @@
+use alloc::collections::VecDeque;
+
+use super::event::{Event, Outcome};
+use super::outbox::push_made;
+use crate::session::CallId;
+
+/// The events that wait to be polled.
+#[derive(Clone, Debug)]
+pub(super) struct Events<M> {
+    /// The call of a message of QoS 0 that was sent, whose event is the first. Most connections of a
+    /// server have no other, and none on the heap.
+    sent: Option<CallId>,
+    queue: VecDeque<Event<M>>,
+}
+
+impl<M> Events<M> {
+    pub(super) const fn new() -> Self {
+        Self {
+            sent: None,
+            queue: VecDeque::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.sent.is_some()) + self.queue.len()
+    }
+
+    /// Queues [`Outcome::Sent`].
+    #[inline]
+    pub(super) fn push_sent(&mut self, call: CallId) {
+        match self.len() {
+            0 => self.sent = Some(call),
+            _ => self.push_made(|| Event::Published(call, Outcome::Sent)),
+        }
+    }
+
+    pub(super) fn push_back(&mut self, event: Event<M>) {
+        self.queue.push_back(event);
+    }
+
+    #[inline]
+    pub(super) fn push_made(&mut self, make: impl FnOnce() -> Event<M>) {
+        push_made(&mut self.queue, make);
+    }
+
+    /// The next event, unless it is the sending of a message.
+    pub(super) fn front(&self) -> Option<&Event<M>> {
+        self.queue.front().filter(|_| self.sent.is_none())
+    }
+
+    #[inline]
+    pub(super) fn pop_front(&mut self) -> Option<Event<M>> {
+        match self.sent.take() {
+            Some(call) => Some(Event::Published(call, Outcome::Sent)),
+            None => self.queue.pop_front(),
+        }
+    }
+
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.queue.shrink_to_fit();
+    }
+}
