@@ -282,6 +282,7 @@ impl<T: Publishable + ?Sized> Publishable for Arc<T> {
 pub struct Shared {
     message: Arc<Message>,
     retain: bool,
+    apart: bool,
     ids: Ids,
 }
 
@@ -297,6 +298,7 @@ impl Shared {
     pub fn new(message: Message) -> Self {
         Self {
             retain: message.retain,
+            apart: false,
             message: Arc::new(message),
             ids: Ids::Few(None),
         }
@@ -329,6 +331,49 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Sends the payload apart from the head, so that it is not copied for each subscriber:
+    /// [`poll_bytes`](crate::connection::Connection::poll_bytes) writes the head, and
+    /// [`poll_payload`](crate::connection::Connection::poll_payload) returns this message. Worth it
+    /// for payloads of some kilobytes, with a vectored write:
+    ///
+    /// ```
+    /// use std::io::{self, IoSlice, Write};
+    /// use std::time::Duration;
+    /// use mqtt_sansio::Shared;
+    /// use mqtt_sansio::connection::server::Connection;
+    ///
+    /// fn write(mqtt: &mut Connection<Shared>, now: Duration, socket: &mut impl Write) -> io::Result<()> {
+    ///     let mut head = Vec::new();
+    ///     while mqtt.poll_bytes(now, &mut head) {
+    ///         let Some(part) = mqtt.poll_payload() else { continue };
+    ///         let payload = &part.message.payload()[part.position as usize..];
+    ///         let written = socket.write_vectored(&[IoSlice::new(&head), IoSlice::new(payload)])?;
+    ///         // What the socket did not take is copied here, for brevity.
+    ///         if let Some(rest) = head.get(written..) { socket.write_all(rest)?; }
+    ///         socket.write_all(&payload[written.saturating_sub(head.len())..])?;
+    ///         let len = part.len;
+    ///         mqtt.payload_written(now, len).map_err(io::Error::other)?;
+    ///         head.clear();
+    ///     }
+    ///     socket.write_all(&head)
+    /// }
+    /// # let mut mqtt = Connection::keeping(Duration::ZERO, Duration::MAX);
+    /// # write(&mut mqtt, Duration::ZERO, &mut Vec::new())?;
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn apart(mut self) -> Self {
+        self.apart = true;
+        self
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> &Bytes {
+        &self.message.payload
+    }
+}
+
 impl From<Message> for Shared {
     fn from(message: Message) -> Self {
         Self::new(message)
@@ -342,7 +387,15 @@ impl Publishable for Shared {
         if version == Version::V311 {
             message.properties = Properties::EMPTY;
         }
+        if self.apart {
+            message.payload = &[];
+        }
         message
+    }
+
+    fn payload_len(&self) -> Option<u32> {
+        let len = u32::try_from(self.message.payload.len());
+        self.apart.then(|| len.unwrap_or(u32::MAX))
     }
 
     fn subscription_ids(&self) -> &[SubscriptionId] {

@@ -6,9 +6,9 @@ use mqtt_sansio::connection::{
     client, server,
 };
 use mqtt_sansio::packet::{ConnAck, Connect, Disconnect, KeepAlive};
-use mqtt_sansio::property::ConnectProperties;
+use mqtt_sansio::property::{ConnectProperties, SubscriptionId};
 use mqtt_sansio::session::{self, Session};
-use mqtt_sansio::{Message, Packet, PacketType, Publishable, QoS, Version};
+use mqtt_sansio::{Message, Packet, PacketType, Publishable, QoS, Shared, Version};
 use support::random::Rng;
 
 use crate::driver::{BOTH, OK, ZERO, id, secs};
@@ -500,6 +500,35 @@ impl Arrived {
                 }
                 other => panic!("{other:?}"),
             }
+        }
+    }
+}
+
+/// A message for many is the same bytes, whether its payload is copied or written apart.
+#[test]
+fn a_shared_payload_apart_is_the_same_packet() {
+    for version in BOTH {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+            let bytes = [false, true].map(|apart| {
+                let mut server = server::Connection::<Shared>::keeping(ZERO, secs(1));
+                let connect = Packet::from(connect(version, 0));
+                let _ = server.handle_packet(ZERO, version, &connect).unwrap();
+                server.accept(ZERO, ConnAck::new(OK), &mut None).unwrap();
+                server.poll_bytes(ZERO, &mut Vec::new());
+                let shared = Shared::new(Message::new("t".parse().unwrap(), vec![b'x'; 300]));
+                let shared = shared.with_ids(SubscriptionId::new(7)).with_retain(true);
+                let shared = if apart { shared.apart() } else { shared };
+                server.publish(qos, shared).unwrap();
+                let mut out = Vec::new();
+                server.poll_bytes(ZERO, &mut out);
+                if let Some(part) = server.poll_payload() {
+                    assert_eq!((out.len() < 40, part.len), (true, 300));
+                    out.extend_from_slice(part.message.payload());
+                    server.payload_written(ZERO, 300).unwrap();
+                }
+                out
+            });
+            assert!(bytes[0].len() > 300 && bytes[0] == bytes[1]);
         }
     }
 }
