@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mqtt_sansio::{ReasonCode, Text, Version};
-use reference_broker::{Broker as Reference, Config, Policy, serve};
+use reference_broker::{Broker as Reference, Config, Policy, spawn};
 
 use crate::process::{Process, patience, program};
 
@@ -28,7 +28,13 @@ pub(crate) const PASSWORD: &str = "secret";
 /// Where a broker listens, and what ends with this value.
 pub(crate) struct Running {
     pub(crate) port: u16,
-    _process: Option<std::sync::Mutex<Process>>,
+    _ends: Ends,
+}
+
+#[expect(dead_code, reason = "what is in it is dropped")]
+enum Ends {
+    Here(reference_broker::Running),
+    Process(std::sync::Mutex<Process>),
 }
 
 impl Broker {
@@ -72,13 +78,10 @@ pub(crate) fn reference() -> Running {
             }
         }
     }
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let broker = Reference::with_policy(Config::default(), Passwords);
-    thread::spawn(move || serve(listener, broker, false));
+    let broker = spawn(Reference::with_policy(Config::default(), Passwords)).unwrap();
     Running {
-        port,
-        _process: None,
+        port: broker.addr().port(),
+        _ends: Ends::Here(broker),
     }
 }
 
@@ -113,7 +116,7 @@ fn mosquitto_with(lines: &str) -> Running {
                 }
                 return Running {
                     port,
-                    _process: Some(process.into()),
+                    _ends: Ends::Process(process.into()),
                 };
             }
             assert!(Instant::now() < deadline, "mosquitto does not listen");
@@ -155,6 +158,6 @@ pub(crate) fn script(command: Command) -> Running {
     });
     Running {
         port,
-        _process: Some(process.into()),
+        _ends: Ends::Process(process.into()),
     }
 }

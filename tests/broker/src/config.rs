@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use mqtt_sansio::{QoS, Rules};
 
+use crate::Broker;
+
 /// What the broker offers, and how much a client may make it hold.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -63,6 +65,9 @@ pub struct Config {
     pub max_retained: usize,
     /// Bytes of the retained messages.
     pub max_retained_bytes: usize,
+    /// Whether [`serve`](crate::serve) and [`spawn`](crate::spawn) say on standard error who comes
+    /// and goes.
+    pub log: bool,
 }
 
 impl Default for Config {
@@ -93,7 +98,15 @@ impl Default for Config {
             max_answer_bytes: 512 << 10,
             max_retained: 100_000,
             max_retained_bytes: 256 << 20,
+            log: false,
         }
+    }
+}
+
+/// A broker that lets everyone do everything.
+impl From<Config> for Broker {
+    fn from(config: Config) -> Self {
+        Self::new(config)
     }
 }
 

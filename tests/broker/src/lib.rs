@@ -1,8 +1,36 @@
-//! A broker for MQTT 3.1.1 and 5.0 that does no I/O: bytes in, bytes out, with a clock that the
-//! caller sets.
+//! A broker for MQTT 3.1.1 and 5.0, to test clients and servers with: correct and readable before
+//! fast. Both versions are served at once, and a session may be resumed in the other one.
 //!
-//! It exists to drive tests: correct and readable before fast. The same calls give the same bytes.
-//! Both versions are served at once, and a session may be resumed in the other one.
+//! # On a port of its own
+//!
+//! [`spawn`] serves on TCP in a thread, for as long as a test needs it. [`serve`] is the same for a
+//! listener of yours and without an end.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::TcpStream;
+//!
+//! use reference_broker::{Config, spawn};
+//!
+//! let broker = spawn(Config::default())?;
+//! let mut socket = TcpStream::connect(broker.addr())?;
+//! socket.write_all(b"\x10\x0D\0\x04MQTT\x04\x02\0\0\0\x01a")?;
+//! let mut connack = [0; 4];
+//! socket.read_exact(&mut connack)?;
+//! assert_eq!(&connack, b"\x20\x02\0\0");
+//! drop(broker); // It has closed all connections when this is done.
+//! assert_eq!(socket.read(&mut connack)?, 0);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! [`Config`] has the limits and what is offered; for who may do what, pass
+//! `Broker::with_policy(config, policy)` with an [`Access`] or a [`Policy`] of your own.
+//!
+//! # Without I/O
+//!
+//! [`Broker`] itself is bytes in, bytes out, with a clock that the caller sets: the same calls give
+//! the same bytes. Its times count from any moment of your choice. An identifier of a connection that
+//! has ended is ignored.
 //!
 //! After each `handle_*`, store the changes of [`Broker::poll_change`], if there are any. Then take
 //! the connections from [`Broker::poll_connection`]: send what [`Broker::poll_transmit`] gives, and
@@ -139,7 +167,7 @@ pub use broker::{Broker, ConnectionId};
 pub use changes::{Change, State};
 pub use config::Config;
 pub use policy::{Access, Anyone, AuthStep, Policy};
-pub use serve::serve;
+pub use serve::{Running, serve, spawn};
 pub use usage::Usage;
 
 #[cfg(test)]

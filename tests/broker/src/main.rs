@@ -30,7 +30,7 @@ reference-broker [OPTION...]
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut config, mut rules) = (Config::default(), Access::default());
-    let (mut address, mut log) = ("127.0.0.1:1883".to_owned(), false);
+    let mut address = "127.0.0.1:1883".to_owned();
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
         let mut value = || {
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     name => config.rules.without(name.parse()?),
                 }
             }
-            "--log" => log = true,
+            "--log" => config.log = true,
             "--help" => {
                 println!("{USAGE}");
                 return Ok(());
@@ -69,8 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let listener = TcpListener::bind(&address)?;
     println!("listening on {}", listener.local_addr()?);
-    serve(listener, Broker::with_policy(config, rules), log)?;
-    Ok(())
+    match serve(listener, Broker::with_policy(config, rules))? {}
 }
 
 /// Reads the lines of a password file.

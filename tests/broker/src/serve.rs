@@ -25,6 +25,7 @@
 //! reported for as long as it has input would keep an old place in the list.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::convert::Infallible;
 use std::io::{self, ErrorKind};
 use std::net;
 use std::time::{Duration, Instant};
@@ -36,12 +37,15 @@ use mio::{Events, Interest, Poll, Token};
 use crate::{Broker, ConnectionId};
 
 mod accept;
+mod running;
 mod socket;
 
+pub use running::{Running, spawn};
 use socket::{Socket, State};
 
-/// No connection has this number.
+/// No connection has these numbers.
 const LISTENER: Token = Token(0);
+const STOP: Token = Token(usize::MAX);
 
 /// How much is read at once, and handled before what it gave rise to is written.
 const CHUNK: usize = 16 << 10;
@@ -85,11 +89,12 @@ struct Server {
     handled: usize,
     /// What is about to be written.
     out: BytesMut,
-    log: bool,
+    /// Whether this turn is the last one.
+    is_stopped: bool,
 }
 
-/// Serves on TCP and returns only if the system cannot say which sockets have input. With `log`, says
-/// on standard error who comes and goes.
+/// Serves on TCP, and returns only if the system cannot say which sockets have input. [`spawn`] does the
+/// same in a thread of its own, for tests.
 ///
 /// It takes a descriptor for each connection and up to 16 for everything else. When there are no more
 /// of them it says so once on standard error, serves those it has, and accepts the next one when one
@@ -98,15 +103,15 @@ struct Server {
 /// # Errors
 ///
 /// What the system says.
-pub fn serve(listener: net::TcpListener, broker: Broker, log: bool) -> io::Result<()> {
-    let mut server = Server::new(listener, broker, log)?;
+pub fn serve(listener: net::TcpListener, broker: impl Into<Broker>) -> io::Result<Infallible> {
+    let mut server = Server::new(listener, broker.into())?;
     loop {
         server.turn()?;
     }
 }
 
 impl Server {
-    fn new(listener: net::TcpListener, broker: Broker, log: bool) -> io::Result<Self> {
+    fn new(listener: net::TcpListener, broker: Broker) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let (poll, mut listener) = (Poll::new()?, TcpListener::from_std(listener));
         poll.registry()
@@ -127,7 +132,7 @@ impl Server {
             chunk: vec![0; CHUNK].into(),
             handled: 0,
             out: BytesMut::new(),
-            log,
+            is_stopped: false,
         })
     }
 
@@ -171,6 +176,8 @@ impl Server {
             let token = event.token();
             if token == LISTENER {
                 self.queue.push_back(LISTENER);
+            } else if token == STOP {
+                self.is_stopped = true;
             } else if let Some(socket) = self.sockets.get_mut(&id(token)) {
                 if !std::mem::replace(&mut socket.queued, true) {
                     self.queue.push_back(token);
@@ -341,7 +348,7 @@ impl Server {
     }
 
     fn log(&self, id: ConnectionId, what: std::fmt::Arguments<'_>) {
-        if self.log {
+        if self.broker.config.log {
             eprintln!("{:.3} {id:?} {what}", self.now.as_secs_f64());
         }
     }

@@ -28,6 +28,7 @@ mod retained;
 mod routes;
 mod sessions;
 mod shares;
+mod spawned;
 mod subscriptions;
 mod wills;
 
