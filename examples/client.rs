@@ -75,7 +75,8 @@ fn run(address: &str, version: Version, topic: TopicName, text: String) -> Outco
                 _ => {}
             }
         }
-        if unfinished == 0 && client.is_connected() && client.session().is_empty() {
+        // What is owed leaves in front of it.
+        if unfinished == 0 && client.is_connected() {
             client.disconnect(Disconnect::new(ReasonCode::Success))?;
         }
     }
