@@ -16,6 +16,7 @@ use crate::property::{AckProperties, SubscribeProperties, UnsubscribeProperties}
 use crate::qos::Delivery;
 use crate::reason::ReasonCode;
 use crate::session::{CallId, Expiry};
+use crate::version::Version;
 
 /// SUBSCRIBE and UNSUBSCRIBE of a client.
 impl<M: Publishable> client::Connection<M> {
@@ -194,7 +195,8 @@ impl<M: Publishable> server::Connection<M> {
         self.answer_request(PacketType::Subscribe, token, codes, properties)
     }
 
-    /// Answers UNSUBSCRIBE, with one code for each topic filter, or none in 3.1.1.
+    /// Answers UNSUBSCRIBE, with one code for each topic filter. They are left out in 3.1.1, whose
+    /// UNSUBACK has none.
     ///
     /// # Errors
     ///
@@ -230,7 +232,11 @@ impl<M: Publishable> server::Connection<M> {
         properties: AckProperties,
     ) -> Result<(), ConnectionError> {
         self.check_connected()?;
-        let mut answer = SubAck::new(token.packet_id, ReasonCodes::new(codes));
+        let codes = match (packet, self.agreement.version) {
+            (PacketType::Unsubscribe, Version::V311) => ReasonCodes::new([]),
+            _ => ReasonCodes::new(codes),
+        };
+        let mut answer = SubAck::new(token.packet_id, codes);
         answer.properties = properties;
         let codes = answer.reasons.iter().len();
         let request = self.role.requests.get(&token.packet_id);

@@ -58,7 +58,7 @@ impl Broker {
         request: &Unsubscribe,
         token: RequestToken,
     ) {
-        let Some((key, version)) = self.requester(id) else {
+        let Some((key, _)) = self.requester(id) else {
             return;
         };
         if self.leaves_too_much_unread(id) {
@@ -89,9 +89,6 @@ impl Broker {
             });
         }
         let count = codes.len();
-        if version == Version::V311 {
-            codes.clear();
-        }
         let send = |connection: &mut Connection<_>| connection.unsub_ack(token, codes).is_ok();
         self.answer(id, count, send);
     }

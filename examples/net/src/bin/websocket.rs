@@ -179,9 +179,7 @@ impl Hub {
                         .iter()
                         .map(|filter| self.unsubscribe(me, &filter.to_owned()));
                     let codes: Vec<_> = codes.collect();
-                    let mqtt = &mut self.client(me)?.1.mqtt;
-                    let known = mqtt.version() == Version::V5;
-                    mqtt.unsub_ack(token, codes.into_iter().filter(|_| known))?;
+                    self.client(me)?.1.mqtt.unsub_ack(token, codes)?;
                 }
                 Some(Incoming::Message(message, token)) => {
                     self.publish(me, token.qos(), message.forwarded());

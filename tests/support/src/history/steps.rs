@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_sansio::connection::{ConnectionError, server};
 use mqtt_sansio::packet::{Subscriptions, TopicFilters};
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{Message, Packet, QoS, Version};
+use mqtt_sansio::{Message, Packet, QoS};
 
 use super::actor::{Actor, Asked, Held};
 use super::world::{Act, World};
@@ -47,9 +47,6 @@ impl World<'_> {
             Packet::Subscribe(request) => {
                 let filters = request.subscriptions.iter();
                 connection.sub_ack(token, filters.map(|s| code_of(s.filter.to_str())))
-            }
-            Packet::Unsubscribe(_) if connection.version() == Version::V311 => {
-                connection.unsub_ack(token, [])
             }
             _ => connection.unsub_ack(token, [OK]),
         };
