@@ -1,5 +1,5 @@
 //! Whole exchanges between a client's and a server's connection, both ends, bytes included; and one
-//! message to many connections.
+//! message to many connections; and payloads in pieces.
 //!
 //! `cargo bench --bench session`, or one part of it: `cargo bench --bench session -- fan-out`
 
@@ -15,6 +15,8 @@ use mqtt_sansio::packet::{Ack, ConnAck, Connect, Packet};
 use mqtt_sansio::property::{ConnAckProperties, SubscriptionId};
 use mqtt_sansio::topic::TopicName;
 use mqtt_sansio::{FrameDecoder, Message, Publishable, QoS, ReasonCode, Shared, Version};
+
+use support::relay::{CHUNK, Relay};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -98,8 +100,49 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
     match arguments.iter().any(|argument| argument == "--bench") {
-        true => fan_out(filter.map_or("", String::as_str)),
+        true => {
+            let filter = filter.map_or("", String::as_str);
+            in_pieces(filter);
+            fan_out(filter)
+        }
         false => Ok(()),
+    }
+}
+
+/// 256 MiB at QoS 2 from client to server to client, in pieces, beside the copies and the comparison
+/// that this takes: out of the file, to the other connection, and against what was sent.
+fn in_pieces(filter: &str) {
+    const LEN: u32 = 64 << 20;
+    for version in [Version::V311, Version::V5] {
+        let name = format!("pieces/{version}");
+        if !name.contains(filter) {
+            continue;
+        }
+        let mut relay = Relay::new(version);
+        let (mut relayed, mut copied) = (Duration::MAX, Duration::MAX);
+        for _ in 0..5 {
+            let start = Instant::now();
+            (0..4).for_each(|_| assert_eq!(relay.relay(LEN, || ()), LEN));
+            relayed = relayed.min(start.elapsed());
+            let start = Instant::now();
+            copy_payload(4 * LEN as usize);
+            copied = copied.min(start.elapsed());
+        }
+        let ratio = relayed.as_secs_f64() / copied.as_secs_f64();
+        println!("{name}: 256 MiB in {relayed:?}, the copies {copied:?}: {ratio:.2}");
+    }
+}
+
+#[inline(never)]
+fn copy_payload(len: usize) {
+    let payload = vec![b'x'; CHUNK];
+    let (mut up, mut down) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
+    for _ in 0..len / CHUNK {
+        up.clear();
+        up.extend_from_slice(black_box(&payload));
+        down.clear();
+        down.extend_from_slice(black_box(&up));
+        assert!(black_box(&down) == &payload);
     }
 }
 
