@@ -1,186 +1,299 @@
-//! The fields of a packet as one line of text.
+//! The fields of a packet, by name: as one line of text, or as JSON.
 
-use std::fmt::Write as _;
+use std::fmt;
 
-use mqtt_sansio::packet::{Ack, Packet, SubAck, Will};
+use mqtt_sansio::packet::{Connect, Packet, Subscription, Will};
 use mqtt_sansio::property::{Properties, Property};
 use mqtt_sansio::{PacketType, ReasonCode, Version};
 
-pub(crate) fn fields(version: Version, packet: &Packet<&[u8]>) -> String {
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = write_fields(&mut out, version, packet);
-    out.trim_start().to_owned()
+/// The fields of a packet in the order of the packet.
+pub(crate) struct Fields(Vec<(String, Value)>);
+
+pub(crate) enum Value {
+    Flag(bool),
+    Number(u32),
+    Text(String),
+    Bytes(Vec<u8>),
+    /// A reason code as it is on the wire, and its name.
+    Code(u8, &'static str),
+    List(Vec<Self>),
+    Group(Fields),
 }
 
-fn write_fields(
-    out: &mut String,
-    version: Version,
-    packet: &Packet<&[u8]>,
-) -> Result<(), std::fmt::Error> {
+pub(crate) fn fields(version: Version, packet: &Packet<&[u8]>) -> Fields {
+    let mut out = Fields(Vec::new());
     match packet {
-        Packet::Connect(connect) => {
-            write!(out, "client_id={:?}", connect.client_id)?;
-            write!(out, " clean_start={}", connect.clean_start)?;
-            write!(out, " keep_alive={}", connect.keep_alive.as_secs())?;
-            if connect.v31 {
-                write!(out, " v31=true")?;
-            }
-            if connect.bridge {
-                write!(out, " bridge=true")?;
-            }
-            if let Some(user_name) = &connect.user_name {
-                write!(out, " user_name={user_name:?}")?;
-            }
-            if let Some(password) = &connect.password {
-                write!(out, " password={password:?}")?;
-            }
-            write_properties(out, &connect.properties)?;
-            connect
-                .will
-                .as_ref()
-                .map_or(Ok(()), |will| write_will(out, will))
-        }
+        Packet::Connect(connect) => out.connect(connect),
         Packet::ConnAck(connack) => {
-            write!(out, "session_present={}", connack.session_present)?;
-            write_code(out, version, connack.reason)?;
-            write_properties(out, &connack.properties)
+            out.add("session_present", Value::Flag(connack.session_present));
+            out.add("reason", code(version, connack.reason));
+            out.properties(&connack.properties);
         }
         Packet::Publish(publish) => {
-            match &publish.topic {
-                Some(topic) => write!(out, "topic={topic:?}")?,
-                None => write!(out, "topic=\"\"")?,
-            }
-            write!(out, " qos={}", publish.qos().level())?;
+            let topic = publish.topic.as_ref();
+            out.add(
+                "topic",
+                topic.map_or_else(|| Value::Text(String::new()), text),
+            );
+            out.add("qos", Value::Number(publish.qos().level().into()));
             if let Some(id) = publish.packet_id() {
-                write!(out, " id={id} dup={}", publish.dup)?;
+                out.add("id", id.get().into());
+                out.add("dup", Value::Flag(publish.dup));
             }
-            write!(out, " retain={}", publish.retain)?;
-            write_properties(out, &publish.properties)?;
-            write_payload(out, publish.payload)
+            out.add("retain", Value::Flag(publish.retain));
+            out.properties(&publish.properties);
+            out.add("payload", Value::Bytes(publish.payload.to_vec()));
         }
         Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
-            let Ack {
-                packet_id,
-                reason,
-                properties,
-                ..
-            } = ack;
-            write!(out, "id={packet_id}")?;
-            write_reason(out, *reason)?;
-            write_properties(out, properties)
+            out.add("id", ack.packet_id.get().into());
+            out.add("reason", reason(ack.reason));
+            out.properties(&ack.properties);
         }
         Packet::Subscribe(subscribe) => {
-            write!(out, "id={}", subscribe.packet_id)?;
-            write_properties(out, &subscribe.properties)?;
-            for subscription in &subscribe.subscriptions {
-                let options = subscription.options;
-                write!(
-                    out,
-                    " {:?}:qos={}",
-                    subscription.filter,
-                    options.maximum_qos.level()
-                )?;
-                if options.no_local {
-                    write!(out, ",no_local")?;
-                }
-                if options.retain_as_published {
-                    write!(out, ",retain_as_published")?;
-                }
-                match options.retain_handling as u8 {
-                    0 => {}
-                    handling => write!(out, ",retain_handling={handling}")?,
-                }
-            }
-            Ok(())
+            out.add("id", subscribe.packet_id.get().into());
+            out.properties(&subscribe.properties);
+            let all = subscribe.subscriptions.iter();
+            let all = all.map(|one| Value::Group(Fields::subscription(&one)));
+            out.add("subscriptions", Value::List(all.collect()));
         }
         Packet::SubAck(suback) | Packet::UnsubAck(suback) => {
-            let SubAck {
-                packet_id,
-                properties,
-                reasons,
-                ..
-            } = suback;
-            write!(out, "id={packet_id}")?;
-            write_properties(out, properties)?;
-            reasons
-                .iter()
-                .try_for_each(|reason| write_reason(out, reason))
+            out.add("id", suback.packet_id.get().into());
+            out.properties(&suback.properties);
+            let reasons = suback.reasons.iter().map(reason).collect();
+            out.add("reasons", Value::List(reasons));
         }
         Packet::Unsubscribe(unsubscribe) => {
-            write!(out, "id={}", unsubscribe.packet_id)?;
-            write_properties(out, &unsubscribe.properties)?;
-            let mut filters = unsubscribe.filters.iter();
-            filters.try_for_each(|filter| write!(out, " {filter:?}"))
+            out.add("id", unsubscribe.packet_id.get().into());
+            out.properties(&unsubscribe.properties);
+            let filters = unsubscribe.filters.iter().map(|filter| text(&filter));
+            out.add("filters", Value::List(filters.collect()));
         }
-        Packet::PingReq | Packet::PingResp => Ok(()),
+        Packet::PingReq | Packet::PingResp => {}
         Packet::Disconnect(disconnect) => {
-            write_reason(out, disconnect.reason)?;
-            write_properties(out, &disconnect.properties)
+            out.add("reason", reason(disconnect.reason));
+            out.properties(&disconnect.properties);
         }
         Packet::Auth(auth) => {
-            write_reason(out, auth.reason)?;
-            write_properties(out, &auth.properties)
+            out.add("reason", reason(auth.reason));
+            out.properties(&auth.properties);
         }
+    }
+    out
+}
+
+impl Fields {
+    fn add(&mut self, name: &str, value: Value) {
+        self.0.push((name.to_owned(), value));
+    }
+
+    fn connect(&mut self, connect: &Connect<&[u8]>) {
+        self.add("client_id", text(&connect.client_id));
+        self.add("clean_start", Value::Flag(connect.clean_start));
+        self.add("keep_alive", connect.keep_alive.as_secs().into());
+        if connect.v31 {
+            self.add("v31", Value::Flag(true));
+        }
+        if connect.bridge {
+            self.add("bridge", Value::Flag(true));
+        }
+        if let Some(user_name) = &connect.user_name {
+            self.add("user_name", text(user_name));
+        }
+        if let Some(password) = &connect.password {
+            self.add("password", Value::Bytes(password.as_bytes().to_vec()));
+        }
+        self.properties(&connect.properties);
+        if let Some(will) = &connect.will {
+            self.add("will", Value::Group(Self::will(will)));
+        }
+    }
+
+    fn subscription(subscription: &Subscription<'_>) -> Self {
+        let options = subscription.options;
+        let mut out = Self(Vec::new());
+        out.add("filter", text(&subscription.filter));
+        out.add("qos", Value::Number(options.maximum_qos.level().into()));
+        if options.no_local {
+            out.add("no_local", Value::Flag(true));
+        }
+        if options.retain_as_published {
+            out.add("retain_as_published", Value::Flag(true));
+        }
+        match options.retain_handling as u8 {
+            0 => {}
+            handling => out.add("retain_handling", Value::Number(handling.into())),
+        }
+        out
+    }
+
+    fn will(will: &Will<&[u8]>) -> Self {
+        let mut out = Self(Vec::new());
+        out.add("topic", text(&will.topic));
+        out.add("qos", Value::Number(will.qos.level().into()));
+        out.add("retain", Value::Flag(will.retain));
+        out.properties(&will.properties);
+        out.add("payload", Value::Bytes(will.payload.as_bytes().to_vec()));
+        out
+    }
+
+    /// Adds each property. Those that may repeat are one list, where the first is.
+    fn properties<K>(&mut self, properties: &Properties<K, &[u8]>) {
+        for property in properties {
+            let mut name = property.id().to_string().replace(' ', "_");
+            let value = value(property);
+            if !matches!(
+                property,
+                Property::UserProperty(_) | Property::SubscriptionIdentifier(_)
+            ) {
+                self.add(&name, value);
+                continue;
+            }
+            name = name
+                .replace("property", "properties")
+                .replace("identifier", "identifiers");
+            match self.0.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, Value::List(list))) => list.push(value),
+                _ => self.add(&name, Value::List(vec![value])),
+            }
+        }
+    }
+
+    pub(crate) fn json(&self) -> String {
+        let members = self.0.iter();
+        let members = members.map(|(name, value)| format!("{}:{}", quoted(name), value.json()));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
     }
 }
 
-fn write_will(out: &mut String, will: &Will<&[u8]>) -> Result<(), std::fmt::Error> {
-    let (topic, qos, retain) = (&will.topic, will.qos.level(), will.retain);
-    write!(out, " will=(topic={topic:?} qos={qos} retain={retain}")?;
-    write_properties(out, &will.properties)?;
-    write_payload(out, will.payload.as_bytes())?;
-    write!(out, ")")
+fn value(property: Property<'_>) -> Value {
+    match property {
+        Property::UserProperty((name, value)) => Value::List(vec![text(&name), text(&value)]),
+        Property::SubscriptionIdentifier(id) => Value::Number(id.get()),
+        Property::PayloadFormatIndicator(format) => Value::Number(format as u32),
+        Property::MaximumQoS(qos) => Value::Number(qos as u32),
+        Property::TopicAlias(alias) => alias.get().into(),
+        Property::ReceiveMaximum(maximum) => maximum.get().into(),
+        Property::MaximumPacketSize(size) => Value::Number(size.get()),
+        Property::TopicAliasMaximum(number) | Property::ServerKeepAlive(number) => number.into(),
+        Property::MessageExpiryInterval(seconds)
+        | Property::SessionExpiryInterval(seconds)
+        | Property::WillDelayInterval(seconds) => Value::Number(seconds),
+        Property::ContentType(string)
+        | Property::AssignedClientIdentifier(string)
+        | Property::AuthenticationMethod(string)
+        | Property::ResponseInformation(string)
+        | Property::ServerReference(string)
+        | Property::ReasonString(string) => text(&string),
+        Property::ResponseTopic(topic) => text(&topic),
+        Property::CorrelationData(data) | Property::AuthenticationData(data) => {
+            Value::Bytes(data.as_bytes().to_vec())
+        }
+        Property::RequestProblemInformation(flag)
+        | Property::RequestResponseInformation(flag)
+        | Property::RetainAvailable(flag)
+        | Property::WildcardSubscriptionAvailable(flag)
+        | Property::SubscriptionIdentifierAvailable(flag)
+        | Property::SharedSubscriptionAvailable(flag) => Value::Flag(flag),
+        other => Value::Text(format!("{other:?}")),
+    }
+}
+
+fn text(text: &impl fmt::Display) -> Value {
+    Value::Text(text.to_string())
+}
+
+fn reason(reason: ReasonCode) -> Value {
+    Value::Code(reason.to_u8(), reason.name())
 }
 
 /// The code of CONNACK as it is on the wire: 3.1.1 has codes of its own.
-fn write_code(
-    out: &mut String,
-    version: Version,
-    reason: ReasonCode,
-) -> Result<(), std::fmt::Error> {
+fn code(version: Version, reason: ReasonCode) -> Value {
     let code = match version {
         Version::V311 => reason.to_v311(PacketType::ConnAck),
         Version::V5 => None,
     };
-    let code = code.unwrap_or_else(|| reason.to_u8());
-    write!(out, " reason={code:#04x}({})", reason.name())
+    Value::Code(code.unwrap_or_else(|| reason.to_u8()), reason.name())
 }
 
-fn write_reason(out: &mut String, reason: ReasonCode) -> Result<(), std::fmt::Error> {
-    write!(out, " reason={:#04x}({})", reason.to_u8(), reason.name())
+impl From<u16> for Value {
+    fn from(number: u16) -> Self {
+        Self::Number(number.into())
+    }
 }
 
-fn write_properties<K>(
-    out: &mut String,
-    properties: &Properties<K, &[u8]>,
-) -> Result<(), std::fmt::Error> {
-    for property in properties {
-        let name = property.id().to_string().replace(' ', "_");
-        match property {
-            Property::UserProperty((key, value)) => write!(out, " {name}={key:?}:{value:?}")?,
-            other => {
-                let value = format!("{other:?}");
-                // `Name(value)`: the name is already there.
-                let inner = value.split_once('(').map_or("", |(_, inner)| inner);
-                write!(out, " {name}={}", inner.strip_suffix(')').unwrap_or(inner))?;
+impl fmt::Display for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            let space = if index == 0 { "" } else { " " };
+            match value {
+                Value::Bytes(bytes) if name == "payload" => {
+                    write!(f, "{space}{name}({})={value}", bytes.len())?;
+                }
+                _ => write!(f, "{space}{name}={value}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 64;
+        match self {
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Bytes(bytes) => match bytes.get(..SHOWN) {
+                Some(shown) if bytes.len() > SHOWN => {
+                    write!(f, "b\"{}\"...", shown.escape_ascii())
+                }
+                _ => write!(f, "b\"{}\"", bytes.escape_ascii()),
+            },
+            Self::Code(code, name) => write!(f, "{code:#04x}({name})"),
+            Self::List(list) => {
+                let list: Vec<_> = list.iter().map(Self::to_string).collect();
+                write!(f, "[{}]", list.join(", "))
+            }
+            Self::Group(fields) => write!(f, "({fields})"),
+        }
+    }
+}
+
+impl Value {
+    fn json(&self) -> String {
+        match self {
+            Self::Flag(_) | Self::Number(_) => self.to_string(),
+            Self::Text(text) => quoted(text),
+            Self::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => quoted(text),
+                Err(_) => format!("{{\"hex\":\"{}\"}}", crate::hex(bytes)),
+            },
+            Self::Code(code, name) => format!("{{\"code\":{code},\"name\":{}}}", quoted(name)),
+            Self::List(list) => {
+                let list: Vec<_> = list.iter().map(Self::json).collect();
+                format!("[{}]", list.join(","))
+            }
+            Self::Group(fields) => fields.json(),
+        }
+    }
+}
+
+/// A JSON string.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => out.extend(['\\', char]),
+            ' '..='~' => out.push(char),
+            '\u{80}'.. if char.is_alphanumeric() => out.push(char),
+            // Surrogates, as JSON writes what is not in the first plane.
+            _ => {
+                let mut units = [0; 2];
+                for unit in char.encode_utf16(&mut units) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
             }
         }
     }
-    Ok(())
-}
-
-fn write_payload(out: &mut String, payload: &[u8]) -> Result<(), std::fmt::Error> {
-    const SHOWN: usize = 64;
-    let shown = payload.get(..SHOWN).unwrap_or(payload);
-    write!(
-        out,
-        " payload({})=b\"{}\"",
-        payload.len(),
-        shown.escape_ascii()
-    )?;
-    match payload.len() {
-        0..=SHOWN => Ok(()),
-        _ => write!(out, "..."),
-    }
+    out + "\""
 }
