@@ -132,6 +132,7 @@ mod serde;
 #[cfg(feature = "serde")]
 mod serialize;
 pub mod session;
+mod shared;
 mod side;
 #[cfg(feature = "proptest")]
 mod strategy;
@@ -147,7 +148,7 @@ pub use binary::Binary;
 pub use codec::{FramedError, PacketCodec};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, Field, OnlyInV5};
 pub use frame::{Frame, FrameDecoder, Part};
-pub use message::{Message, Publishable, Shared};
+pub use message::{Message, Publishable};
 pub use number::InvalidValue;
 #[doc(inline)]
 pub use packet::Packet;
@@ -157,6 +158,7 @@ pub use payload::PayloadCheck;
 pub use qos::{Delivery, QoS};
 pub use reason::ReasonCode;
 pub use rules::{Replaced, Rule, Rules, UnknownRule};
+pub use shared::Shared;
 pub use side::Side;
 #[cfg(feature = "proptest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "proptest")))]

@@ -40,7 +40,7 @@ pub struct FrameDecoder {
     pub(super) pieces_above: u32,
     pub(super) max_head_size: u32,
     /// A packet that is not larger is taken whole, whatever it is.
-    whole_size: u32,
+    pub(super) whole_size: u32,
     pub(super) missing: u32,
     /// The state for rules that are let go. A decoder without such rules does not link its code.
     pub(super) lenient: Option<Box<Lenient>>,
@@ -135,20 +135,6 @@ impl FrameDecoder {
         self.settle_whole_size();
     }
 
-    /// Settles [`whole_size`](Self::whole_size), once a limit has changed.
-    pub(super) const fn settle_whole_size(&mut self) {
-        let mut size = self.max_packet_size;
-        if self.takes_pieces() {
-            if self.pieces_above < size {
-                size = self.pieces_above;
-            }
-            if self.max_head_size < size {
-                size = self.max_head_size;
-            }
-        }
-        self.whole_size = size;
-    }
-
     /// Limits the size of CONNECT on a [`server`](Self::server), as
     /// [`max_packet_size`](Self::max_packet_size) does for the packets behind it.
     #[must_use]
@@ -172,11 +158,6 @@ impl FrameDecoder {
     /// [`reset`](Self::reset).
     pub const fn has_failed(&self) -> bool {
         matches!(self.state, State::Failed(_))
-    }
-
-    /// Returns whether the bytes handled last are not the end of a packet.
-    pub(crate) const fn is_within_packet(&self) -> bool {
-        matches!(self.state, State::Skip(_)) || self.is_in_pieces()
     }
 
     /// Discards a packet that has begun, and an error: the next byte is the first of a packet. The

@@ -108,6 +108,25 @@ impl FrameDecoder {
         self.pieces_above < u32::MAX
     }
 
+    /// Settles [`whole_size`](Self::whole_size), once a limit has changed.
+    pub(super) const fn settle_whole_size(&mut self) {
+        let mut size = self.max_packet_size;
+        if self.takes_pieces() {
+            if self.pieces_above < size {
+                size = self.pieces_above;
+            }
+            if self.max_head_size < size {
+                size = self.max_head_size;
+            }
+        }
+        self.whole_size = size;
+    }
+
+    /// Returns whether the bytes handled last are not the end of a packet.
+    pub(crate) const fn is_within_packet(&self) -> bool {
+        matches!(self.state, State::Skip(_)) || self.is_in_pieces()
+    }
+
     /// Returns whether a PUBLISH in pieces has begun, at least its fixed header.
     pub(crate) const fn is_in_pieces(&self) -> bool {
         matches!(self.state, State::Head(_) | State::Payload(_))
