@@ -312,13 +312,20 @@ impl BrokerPeer {
 }
 
 /// Our client first.
-pub(crate) fn clients() -> [ClientPeer; 5] {
+pub(crate) fn clients() -> [ClientPeer; 7] {
     let mosquitto =
         debian("mosquitto_pub", "--help").and_then(|_| debian("mosquitto_sub", "--help"));
     let mosquitto = Peer::new(MOSQUITTO_CLIENTS, mosquitto, MOSQUITTO_SUB);
     let paho = Peer::new("paho-mqtt", python_package("paho-mqtt"), PAHO);
     let aiomqtt = Peer::new("aiomqtt", python_package("aiomqtt"), AIOMQTT);
     let mqttjs = Peer::new("MQTT.js", node_package("mqtt"), &[]);
+    let paho_c = Peer::new(
+        "paho.mqtt.c",
+        built("client_paho_c", "libpaho-mqtt-dev"),
+        PAHO,
+    );
+    let paho_cpp = built("client_paho_cpp", "libpaho-mqttpp-dev");
+    let paho_cpp = Peer::new("paho.mqtt.cpp", paho_cpp, PAHO);
     [
         ClientPeer::new(
             Peer::new(OURS, own_version(), &[]),
@@ -328,6 +335,14 @@ pub(crate) fn clients() -> [ClientPeer; 5] {
         ClientPeer::new(paho, Script::new(|| python("client_paho.py"))),
         ClientPeer::new(aiomqtt, Script::new(|| python("client_aiomqtt.py"))),
         ClientPeer::new(mqttjs, Script::new(|| node("client_mqttjs.mjs"))),
+        ClientPeer::new(
+            paho_c,
+            Script::new(|| Command::new(folder().join("client_paho_c"))),
+        ),
+        ClientPeer::new(
+            paho_cpp,
+            Script::new(|| Command::new(folder().join("client_paho_cpp"))),
+        ),
     ]
 }
 
@@ -438,6 +453,14 @@ fn node_package(name: &str) -> Result<String, String> {
     let package: serde_json::Value = serde_json::from_slice(&text).map_err(|_| not_there(name))?;
     let version = package["version"].as_str();
     version.map(str::to_owned).ok_or_else(|| not_there(name))
+}
+
+/// A program that was built with a library of Debian, by the version of that.
+fn built(program: &str, library: &str) -> Result<String, String> {
+    match folder().join(program).is_file() {
+        true => debian_packages(&[library]),
+        false => Err(not_there(program)),
+    }
 }
 
 fn not_there(name: &str) -> String {
