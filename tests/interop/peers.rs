@@ -37,7 +37,7 @@ pub(crate) struct Lack {
 }
 
 pub(crate) const BOTH: &[Version] = &[Version::V311, Version::V5];
-const V311: &[Version] = &[Version::V311];
+pub(crate) const V311: &[Version] = &[Version::V311];
 pub(crate) const V5: &[Version] = &[Version::V5];
 
 const fn lack(
@@ -97,6 +97,13 @@ const AIOMQTT: &[Lack] = &[lack(
     "it breaks at an empty topic",
 )];
 
+const NOT_SHARED_IN_V311: Lack = lack(
+    "shared_311",
+    V311,
+    "no message",
+    "`$share` is a level like others in 3.1.1, as it may be",
+);
+
 const MOSQUITTO: &[Lack] = &[
     lack(
         "late",
@@ -122,6 +129,7 @@ const MOSQUITTO: &[Lack] = &[
 ];
 
 const AEDES: &[Lack] = &[
+    NOT_SHARED_IN_V311,
     lack(
         "lower_qos",
         V311,
@@ -137,6 +145,7 @@ const AEDES: &[Lack] = &[
 ];
 
 const AMQTT: &[Lack] = &[
+    NOT_SHARED_IN_V311,
     lack(
         "lower_qos",
         V311,
@@ -170,6 +179,7 @@ const AMQTT: &[Lack] = &[
 ];
 
 const ACTIVEMQ: &[Lack] = &[
+    NOT_SHARED_IN_V311,
     forgets("resume").works_with(
         "`assume_session_present`",
         Connection::assume_session_present,
@@ -192,7 +202,9 @@ const fn forgets(scenario: &'static str) -> Lack {
 }
 
 const RABBITMQ: &[Lack] = &[
+    NOT_SHARED_IN_V311,
     at_qos_2("burst"),
+    at_qos_2("burst_400"),
     at_qos_2("qos_2"),
     at_qos_2("lower_qos"),
     at_qos_2("large_16_kib"),
@@ -224,6 +236,12 @@ const fn at_qos_2(scenario: &'static str) -> Lack {
 }
 
 const EJABBERD: &[Lack] = &[
+    lack(
+        "shared_311",
+        V311,
+        "over before SUBACK",
+        "it closes the connection at `$share` in 3.1.1",
+    ),
     lack(
         "expiry",
         V5,
@@ -348,7 +366,7 @@ pub(crate) fn clients() -> [ClientPeer; 7] {
 
 /// Our broker first.
 pub(crate) fn brokers() -> [BrokerPeer; 7] {
-    let reference = Peer::new("reference-broker", own_version(), &[]);
+    let reference = Peer::new("reference-broker", own_version(), &[NOT_SHARED_IN_V311]);
     let mosquitto = debian("mosquitto", "-h").and_then(|version| {
         let passwords = program("mosquitto_passwd");
         passwords.map_or_else(|| Err(not_there("mosquitto_passwd")), |_| Ok(version))

@@ -10,7 +10,7 @@ use crate::bridge;
 use crate::brokers::{PASSWORD, USER};
 use crate::link::{Link, Message, Opening};
 use crate::ours::OurLink;
-use crate::peers::{BOTH, V5};
+use crate::peers::{BOTH, V5, V311};
 use crate::setting::Setting;
 use crate::v5;
 
@@ -60,7 +60,25 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     both("unsubscribe", "UNSUBSCRIBE", unsubscribe),
     both("take_over", "session taken over; 0x8E in 5.0", take_over),
     both("password", "right and wrong password", password),
-    both("burst", "100 of QoS 2 at once, each once", burst),
+    both("burst", "100 of QoS 2 at once, each once", |s| {
+        burst(s, 100)
+    }),
+    both("burst_400", "400 of QoS 2 at once, each once", |s| {
+        burst(s, 400)
+    }),
+    both(
+        "dollar",
+        "`$SYS/brokers/+/clients/+/connected` and `$queue/..` as filters",
+        dollar,
+    ),
+    Scenario {
+        versions: V311,
+        ..ours(
+            "shared_311",
+            "shared subscription of two, in 3.1.1",
+            v5::shared,
+        )
+    },
     ours("resend", "QoS 1 and 2 sent again after a cut", resend),
     ours(
         "redelivery",
@@ -162,11 +180,11 @@ fn qos(setting: &Setting, qos: u8) {
     }
 }
 
-fn burst(setting: &Setting) {
+fn burst(setting: &Setting, count: usize) {
     let topic = setting.topic("burst");
     let mut subscriber = setting.subscriber("subscriber", &topic, 2);
     let mut publisher = setting.ours(&setting.opening("publisher"));
-    let messages: Vec<_> = (0..100)
+    let messages: Vec<_> = (0..count)
         .map(|at| Message::new(&topic, 2, format!("{at}")))
         .collect();
     let sent = publisher.send_all(&messages);
@@ -174,6 +192,19 @@ fn burst(setting: &Setting) {
     for message in &messages {
         assert_eq!(subscriber.receive(), setting.arrives(message));
     }
+}
+
+/// They are granted, and the others go on. No broker here knows such topics.
+fn dollar(setting: &Setting) {
+    let topic = setting.topic("text");
+    let mut opening = setting.subscribing("subscriber", &topic, 1);
+    let others = ["$SYS/brokers/+/clients/+/connected", "$queue/+/text"];
+    let others = others.map(|filter| (filter.to_owned(), 1));
+    opening.filters.extend(others);
+    let mut subscriber = setting.open(&opening);
+    let message = Message::new(&topic, 1, "text");
+    setting.publisher().publish(&message);
+    assert_eq!(subscriber.receive(), message);
 }
 
 fn lower_qos(setting: &Setting) {

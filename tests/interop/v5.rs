@@ -93,6 +93,7 @@ pub(crate) fn alias_to_client(setting: &Setting) {
     assert!(aliases[0].is_some(), "the broker uses no alias");
 }
 
+/// Each message for one of two subscribers.
 pub(crate) fn shared(setting: &Setting) {
     let topic = setting.topic("job");
     let filter = format!("$share/{}/{topic}", setting.name);
