@@ -9,17 +9,16 @@ use crate::cells::{Cell, State, Went, level};
 use crate::peers::{self, BOTH, OURS, Peer};
 use crate::scenarios::SCENARIOS;
 
-/// What is not run here.
+/// What is not run here: these brokers have no packages.
 const OUTSIDE: &str = "\
-### measured outside, by hand
+### measured outside
 
 | `client::Connection` with | MQTT 3.1.1 and 5.0 together |
 |---|---|
 | EMQ X 4.2.14 | 38 of 39 cells |
 | EMQX 5.0.26 | 38 of 39 cells |
 
-The one of each shows PUBREC 0x91 to a repeated PUBLISH that it has. Scenarios that are newer are not in the count.
-";
+The one of each shows PUBREC 0x91 to a repeated PUBLISH that it has. Newer scenarios are not in the count.";
 
 /// A cell and how it went.
 struct Tried {
@@ -50,10 +49,10 @@ pub(crate) fn print(cells: Vec<Cell>) -> ExitCode {
         println!("### {title}\n");
         table(&peers[1..], &tried, &mut notes);
     }
-    println!("{OUTSIDE}");
     for (at, note) in notes.iter().enumerate() {
         println!("{}. {note}", at + 1);
     }
+    println!("\n{OUTSIDE}");
     let failures = tried.iter().filter_map(|tried| {
         let message = tried.outcome.as_ref()?.as_ref().err()?;
         Some(format!("{}: {message}", tried.cell.name()))

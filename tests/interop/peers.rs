@@ -104,6 +104,16 @@ const NOT_SHARED_IN_V311: Lack = lack(
     "`$share` is a level like others in 3.1.1, as it may be",
 );
 
+const RUMQTTC: &[Lack] = &[
+    PAHO[0],
+    lack(
+        "take_over",
+        V5,
+        "the reason in DISCONNECT",
+        "it waits for properties of a DISCONNECT that has none, until the connection is over",
+    ),
+];
+
 const MOSQUITTO: &[Lack] = &[
     lack(
         "late",
@@ -330,7 +340,7 @@ impl BrokerPeer {
 }
 
 /// Our client first.
-pub(crate) fn clients() -> [ClientPeer; 7] {
+pub(crate) fn clients() -> [ClientPeer; 8] {
     let mosquitto =
         debian("mosquitto_pub", "--help").and_then(|_| debian("mosquitto_sub", "--help"));
     let mosquitto = Peer::new(MOSQUITTO_CLIENTS, mosquitto, MOSQUITTO_SUB);
@@ -344,6 +354,7 @@ pub(crate) fn clients() -> [ClientPeer; 7] {
     );
     let paho_cpp = built("client_paho_cpp", "libpaho-mqttpp-dev");
     let paho_cpp = Peer::new("paho.mqtt.cpp", paho_cpp, PAHO);
+    let rumqttc = Peer::new("rumqttc", cargo_package("rumqttc"), RUMQTTC);
     [
         ClientPeer::new(
             Peer::new(OURS, own_version(), &[]),
@@ -360,6 +371,10 @@ pub(crate) fn clients() -> [ClientPeer; 7] {
         ClientPeer::new(
             paho_cpp,
             Script::new(|| Command::new(folder().join("client_paho_cpp"))),
+        ),
+        ClientPeer::new(
+            rumqttc,
+            Script::new(|| Command::new(folder().join("rumqttc/debug/client_rumqttc"))),
         ),
     ]
 }
@@ -478,6 +493,20 @@ fn built(program: &str, library: &str) -> Result<String, String> {
     match folder().join(program).is_file() {
         true => debian_packages(&[library]),
         false => Err(not_there(program)),
+    }
+}
+
+/// A crate whose client was built, by what its lock file says.
+fn cargo_package(name: &str) -> Result<String, String> {
+    let program = folder().join(format!("{name}/debug/client_{name}"));
+    let lock = std::fs::read_to_string(here().join(name).join("Cargo.lock"));
+    let lock = lock.map_err(|error| format!("{name}: {error}"))?;
+    let start = format!("name = \"{name}\"\nversion = \"");
+    let (_, version) = lock.split_once(&start).ok_or_else(|| not_there(name))?;
+    let version = version.split('"').next().unwrap_or_default();
+    match program.is_file() {
+        true => Ok(version.to_owned()),
+        false => Err(not_there(name)),
     }
 }
 
