@@ -1,0 +1,7 @@
+//! The examples on tokio, with mosquitto and its clients as peers.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+
+mod client;
+mod peers;
+mod proxy;
+mod throughput;
