@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use tokio::task::spawn_blocking;
+
 /// How long anything may take, on a machine that is busy with others.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,6 +38,55 @@ impl Server {
             (command, Some(folder))
         })
     }
+
+    /// The example.
+    pub fn ours() -> Self {
+        start(|port| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tokio_server"));
+            command.arg(format!("127.0.0.1:{port}"));
+            (command, None)
+        })
+    }
+
+    /// The bridge from a server of 3.1.1 to one of 5.0. It listens nowhere, and has no port.
+    pub fn bridge(old: u16, new: u16) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bridge"));
+        let sides = [old, new].map(|port| format!("127.0.0.1:{port}"));
+        let child = command.args(sides).spawn().unwrap();
+        Self {
+            port: 0,
+            child,
+            folder: None,
+        }
+    }
+
+    /// Runs `mosquitto_pub`.
+    pub async fn publish(&self, arguments: &[&str]) {
+        let command = self.command("mosquitto_pub", arguments);
+        assert_eq!(output(command).await.0, Some(0));
+    }
+
+    /// Runs `mosquitto_sub` and returns its code and what it printed.
+    pub async fn subscribe(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        output(self.command("mosquitto_sub", arguments)).await
+    }
+
+    pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(arguments);
+        command
+    }
+}
+
+async fn output(mut command: Command) -> (Option<i32>, String) {
+    let ended = spawn_blocking(move || command.stderr(Stdio::inherit()).output().unwrap());
+    let output = ended.await.unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+    )
 }
 
 /// Starts a server on a port that has just been free. Somebody else may be quicker to take it.
