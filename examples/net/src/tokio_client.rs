@@ -7,18 +7,18 @@
 //!   wait while [`CALLS`] calls have no outcome. Dropping their future takes nothing back.
 //! * **Acknowledgement is back-pressure.** A message is acknowledged by [`Delivery::acknowledge`] and
 //!   by nothing else, as a future may be dropped anywhere. The server sends no more than its window
-//!   of unacknowledged messages (in 5.0 `Connection::max_received` sets it), and acknowledgements
-//!   leave in the order of the messages: behind a delivery that is dropped, all wait for the next
-//!   connection, on which the server sends them again. QoS 0 has no acknowledgement: above
-//!   [`WAITING`], its messages are dropped. The socket is always read, so that a program that
-//!   publishes between two messages waits for nobody but the server.
+//!   of unacknowledged messages; in 5.0 `Connection::max_received` sets it. Acknowledgements leave in
+//!   the order of the messages. Behind a delivery that is dropped they wait: at QoS 1 for the next
+//!   connection, on which it comes again; at QoS 2 for ever, as it was delivered.
+//! * **Reading never stops**, so that a program may wait for a publish between two messages. QoS 0
+//!   has no acknowledgement: if [`WAITING`] messages wait, further ones of QoS 0 are dropped.
 //! * **Connections** are opened again, after delays that double and are spread at random. Calls wait
 //!   meanwhile, except messages of QoS 0, which are refused. In 5.0 a clean start is for the first
 //!   connection only. In 3.1.1 choose `clean_start = false` for a session that outlives connections.
 //!   If the server has no session any more, the subscriptions are made again, and messages that may
 //!   have arrived come back as `Outcome::GivenUp(GivenUp::SessionLost, _)`.
 //! * **The end.** [`Client::shutdown`] sends DISCONNECT after everything else. `run` also returns if
-//!   trying again is no use. Without Keep Alive a dead network is not noticed: set it in CONNECT.
+//!   trying again is no use.
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
@@ -31,7 +31,7 @@ use bytes::{BufMut, BytesMut};
 use mqtt_sansio::connection::client::Connection;
 use mqtt_sansio::connection::{Answer, Closed, ConnectionError, Event, Incoming, Outcome};
 use mqtt_sansio::packet::{
-    Connect, Disconnect, SubAck, SubscriptionOptions, Subscriptions, TopicFilters,
+    Connect, Disconnect, KeepAlive, SubAck, SubscriptionOptions, Subscriptions, TopicFilters,
 };
 use mqtt_sansio::session::{CallId, Token};
 use mqtt_sansio::topic::TopicFilter;
@@ -51,8 +51,13 @@ const OPENING: Duration = Duration::from_secs(20);
 const CHUNK: usize = 64 * 1024;
 
 /// Makes a client. `mqtt` has the settings, such as `Connection::new().max_received(100)`, and
-/// perhaps a session of before; `connect` is what begins each connection.
-pub fn new(mqtt: Connection, version: Version, connect: Connect) -> (Client, Driver) {
+/// perhaps a session of before; `connect` is what begins each connection, with a Keep Alive of a
+/// minute if it has none.
+pub fn new(mqtt: Connection, version: Version, mut connect: Connect) -> (Client, Driver) {
+    if connect.keep_alive == KeepAlive::OFF {
+        // Without it nobody notices a network that is dead.
+        connect.keep_alive = KeepAlive::from_secs(60);
+    }
     let state = State {
         // The permits are the limit.
         mqtt: mqtt.max_queued(usize::MAX),
@@ -130,9 +135,11 @@ impl Client {
         message: Message,
     ) -> Result<oneshot::Receiver<Outcome>, ConnectionError> {
         let (sender, outcome) = oneshot::channel();
-        let publish =
-            |mqtt: &mut Connection| mqtt.publish(qos, message).map_err(|refused| refused.why);
-        self.call(Call::Publish(sender), publish).await?;
+        self.call(
+            Call::Publish(sender),
+            |mqtt| Ok(mqtt.publish(qos, message)?),
+        )
+        .await?;
         Ok(outcome)
     }
 
@@ -141,9 +148,8 @@ impl Client {
     pub async fn subscribe(&self, subscriptions: Subscriptions) -> Result<SubAck, ConnectionError> {
         let (sender, answer) = oneshot::channel();
         let call = Call::Subscribe(subscriptions.clone(), Some(sender));
-        let subscribe =
-            |mqtt: &mut Connection| mqtt.subscribe(subscriptions).map_err(|refused| refused.why);
-        self.call(call, subscribe).await?;
+        self.call(call, |mqtt| Ok(mqtt.subscribe(subscriptions)?))
+            .await?;
         answer.await.map_err(|_| ConnectionError::WrongState)
     }
 
@@ -151,9 +157,8 @@ impl Client {
     pub async fn unsubscribe(&self, filters: TopicFilters) -> Result<SubAck, ConnectionError> {
         let (sender, answer) = oneshot::channel();
         let call = Call::Unsubscribe(filters.clone(), sender);
-        let unsubscribe =
-            |mqtt: &mut Connection| mqtt.unsubscribe(filters).map_err(|refused| refused.why);
-        self.call(call, unsubscribe).await?;
+        self.call(call, |mqtt| Ok(mqtt.unsubscribe(filters)?))
+            .await?;
         answer.await.map_err(|_| ConnectionError::WrongState)
     }
 

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mqtt_sansio::connection::client::Connection;
-use mqtt_sansio::connection::{Closed, Event, Outcome};
-use mqtt_sansio::packet::{Connect, KeepAlive, Subscriptions, TopicFilters};
+use mqtt_sansio::connection::{Closed, ConnectionError, Event, Outcome};
+use mqtt_sansio::packet::{Connect, KeepAlive, Subscriptions, TopicFilters, Will};
 use mqtt_sansio::property::ConnectProperties;
-use mqtt_sansio::{Message, QoS, ReasonCode, Rules, Version};
+use mqtt_sansio::{Binary, Message, QoS, ReasonCode, Rules, Version};
 use net::tokio_client::{self, Client};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -255,4 +255,46 @@ async fn subscribes_again() {
         assert_eq!(delivery.message.payload, topic);
         assert!(delivery.acknowledge());
     }
+}
+
+/// DISCONNECT leaves after all that was accepted, and the server knows it for one.
+#[tokio::test(flavor = "current_thread")]
+async fn shuts_down() {
+    let server = Server::mosquitto();
+    let (watcher, _, _) = start("watcher", Version::V5, server.port);
+    watcher
+        .subscribe(subscriptions("#", QoS::AtLeastOnce))
+        .await
+        .unwrap();
+    let mut connect = Connect::new("brief".parse().unwrap());
+    connect.will = Some(Will::new("will".parse().unwrap(), Binary::default()));
+    let (client, driver) = tokio_client::new(Connection::new(), Version::V5, connect);
+    let port = server.port;
+    let ended = tokio::spawn(driver.run(move || TcpStream::connect(("127.0.0.1", port)), |_| ()));
+    let mut outcomes = Vec::new();
+    for _ in 0..500 {
+        let message = Message::new("words".parse().unwrap(), "last");
+        outcomes.push(client.enqueue(QoS::ExactlyOnce, message).await.unwrap());
+    }
+    client.shutdown().await;
+    timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap();
+    for outcome in outcomes {
+        assert_eq!(outcome.await, Ok(Outcome::Accepted(ReasonCode::Success)));
+    }
+    for _ in 0..500 {
+        let delivery = timeout(PATIENCE, watcher.recv()).await.unwrap().unwrap();
+        assert_eq!(delivery.message.topic, "words");
+        assert!(delivery.acknowledge());
+    }
+    assert!(
+        timeout(Duration::from_millis(500), watcher.recv())
+            .await
+            .is_err()
+    );
+    let late = client.publish(
+        QoS::AtLeastOnce,
+        Message::new("words".parse().unwrap(), "late"),
+    );
+    assert_eq!(late.await, Err(ConnectionError::WrongState));
+    assert!(client.recv().await.is_none());
 }
