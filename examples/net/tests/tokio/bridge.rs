@@ -96,3 +96,26 @@ async fn loses_nothing_over_cuts() {
     }
     assert_eq!(arrivals(&watcher).await.len(), 300);
 }
+
+/// What the other side has not taken when the bridge is stopped is not lost.
+#[tokio::test(flavor = "current_thread")]
+async fn acknowledges_what_the_other_side_has() {
+    let (old, new) = (Server::mosquitto(), Server::mosquitto());
+    let bridge = Server::bridge(old.port, new.port);
+    let watcher = watch("new", Version::V5, &new).await;
+    await_bridge(&old, &watcher).await;
+    drop(new);
+    for number in 0..10 {
+        old.publish(&["-t", "numbers", "-q", "1", "-m", &number.to_string()])
+            .await;
+    }
+    sleep(Duration::from_millis(500)).await;
+    drop(bridge);
+    let new = Server::mosquitto();
+    let watcher = watch("newer", Version::V5, &new).await;
+    let _bridge = Server::bridge(old.port, new.port);
+    let first = timeout(PATIENCE, watcher.recv()).await.unwrap().unwrap();
+    assert_eq!(first.message.payload, "0");
+    assert!(first.acknowledge());
+    assert_eq!(arrivals(&watcher).await.len(), 9);
+}
