@@ -1,5 +1,6 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 
@@ -18,6 +19,7 @@ pub struct Shared {
     retain: bool,
     apart: bool,
     ids: Ids,
+    expires: Option<Duration>,
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -35,6 +37,7 @@ impl Shared {
             apart: false,
             message: Arc::new(message),
             ids: Ids::Few(None),
+            expires: None,
         }
     }
 
@@ -61,6 +64,14 @@ impl Shared {
     #[must_use]
     pub const fn with_retain(mut self, retain: bool) -> Self {
         self.retain = retain;
+        self
+    }
+
+    /// Sets the time at which the message [expires](Publishable::expires), for one that is retained
+    /// or waits elsewhere before it is published.
+    #[must_use]
+    pub const fn with_expiry(mut self, at: Option<Duration>) -> Self {
+        self.expires = at;
         self
     }
 }
@@ -130,6 +141,10 @@ impl Publishable for Shared {
     fn payload_len(&self) -> Option<u32> {
         let len = u32::try_from(self.message.payload.len());
         self.apart.then(|| len.unwrap_or(u32::MAX))
+    }
+
+    fn expires(&self) -> Option<Duration> {
+        self.expires
     }
 
     fn subscription_ids(&self) -> &[SubscriptionId] {

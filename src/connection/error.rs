@@ -189,11 +189,29 @@ pub enum ConnectionError {
 /// The reason why a call failed, with the argument of the call.
 pub type Refused<T> = session::Refused<T, ConnectionError>;
 
+/// The reason alone, for a caller that does not need the argument back.
+impl<T> From<Refused<T>> for ConnectionError {
+    fn from(refused: Refused<T>) -> Self {
+        refused.why
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::connection::{Event, Incoming};
     use crate::message::Message;
+    use crate::qos::QoS;
+
+    #[test]
+    fn a_refused_call_is_its_reason() {
+        fn publish() -> Result<(), ConnectionError> {
+            let message = Message::new("t".parse().unwrap(), "");
+            crate::connection::client::Connection::new().publish(QoS::AtMostOnce, message)?;
+            Ok(())
+        }
+        assert_eq!(publish(), Err(ConnectionError::WrongState));
+    }
 
     /// These values are returned and moved with every packet.
     #[test]

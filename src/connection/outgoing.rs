@@ -96,7 +96,8 @@ pub(super) fn outgoing<'a, M: Publishable>(
 
 /// The rest of a Message Expiry Interval, rounded up to whole seconds [MQTT-3.3.2-6].
 fn whole_seconds(left: Duration) -> u32 {
-    let whole = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    let part = u64::from(left.subsec_nanos() > 0);
+    let whole = left.as_secs().saturating_add(part);
     u32::try_from(whole).unwrap_or(u32::MAX)
 }
 

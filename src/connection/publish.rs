@@ -161,8 +161,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     ///
     /// # Errors
     ///
-    /// [`DeliveryOver`](SessionError::DeliveryOver) if the message was acknowledged before, or if
-    /// its network connection has ended, so that the peer sends it again.
+    /// [`DeliveryOver`](SessionError::DeliveryOver) if the message was acknowledged before, or, at
+    /// QoS 1, if its network connection has ended, so that the peer sends it again. At QoS 2 a token
+    /// lasts as long as the session, as the message is not delivered again.
     #[inline]
     pub fn acknowledge(&mut self, token: Token) -> Result<(), ConnectionError> {
         Ok(self.session.acknowledge(token, ReasonCode::Success)?)

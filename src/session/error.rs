@@ -102,8 +102,8 @@ pub enum SessionError {
     /// No message with this packet identifier is kept.
     #[error("no message with this packet identifier is kept")]
     UnknownPacketId,
-    /// The delivery was acknowledged before, or its network connection has ended, so that the peer
-    /// sends the message again.
+    /// The delivery was acknowledged before, or, at QoS 1, its network connection has ended, so that
+    /// the peer sends the message again.
     #[error("the delivery is over: it was acknowledged, or its connection has ended")]
     DeliveryOver,
     /// The answer cannot have this code, or a code of 0x80 or above in 3.1.1.

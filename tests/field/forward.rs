@@ -3,7 +3,8 @@
 use mqtt_sansio::connection::{Client, ConnectionError, Role, Server, server};
 use mqtt_sansio::packet::{ConnAck, Will};
 use mqtt_sansio::property::{
-    ConnAckProperties, ConnectProperties, Property, PublishProperties, SubscriptionId, TopicAlias,
+    ConnAckProperties, ConnectProperties, MessageProperties, Property, PublishProperties,
+    SubscriptionId, TopicAlias,
 };
 use mqtt_sansio::{Message, Packet, QoS, ReasonCode, Shared, Side, Text, Version};
 
@@ -185,6 +186,27 @@ fn a29_a_shared_message_of_a_delivery_is_refused_and_comes_back() {
         let refused = to.end.publish(QoS::AtMostOnce, shared.clone()).unwrap_err();
         assert_eq!(refused.why, ConnectionError::NotForwarded);
         assert_eq!(refused.given, shared);
+    }
+}
+
+#[test]
+fn a29_a_retained_message_expires_when_it_would_have() {
+    for door in DOORS {
+        let mut to: Wire<Server, Shared> =
+            server_with(Version::V5, door, connect(0, true), None, |end| end);
+        let mut message = Message::new("t".parse().unwrap(), "retained");
+        message.properties = MessageProperties::builder()
+            .message_expiry_interval(500)
+            .build();
+        let shared = Shared::new(message);
+        let mut sent = |expiry| {
+            let message = shared.clone().with_expiry(expiry);
+            to.end.publish(QoS::AtMostOnce, message).unwrap();
+            one_publish(&mut to).properties.message_expiry_interval()
+        };
+        assert_eq!(sent(None), Some(500));
+        assert_eq!(sent(Some(Duration::from_secs(100))), Some(100));
+        assert_eq!(sent(Some(Duration::MAX)), Some(u32::MAX));
     }
 }
 
