@@ -103,9 +103,7 @@ impl Broker {
                     let filters = unsubscribe.filters.iter().map(|filter| filter.to_owned());
                     let codes: Vec<_> =
                         filters.map(|filter| self.remove(&client, filter)).collect();
-                    let mqtt = self.mqtt(id)?;
-                    let is_v5 = mqtt.version() == Version::V5;
-                    let _ = mqtt.unsub_ack(token, codes.into_iter().filter(|_| is_v5));
+                    let _ = self.mqtt(id)?.unsub_ack(token, codes);
                 }
                 (Incoming::Message(message, token), Some(client)) => {
                     // A copy, as it may be kept for longer than what else was read with it.
