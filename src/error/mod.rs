@@ -49,6 +49,9 @@ pub struct DecodeError {
 }
 
 const OFFSET_BITS: u32 = 29;
+
+/// The largest offset: a packet is at most 268,435,460 bytes.
+const MAX: u32 = (1 << OFFSET_BITS) - 1;
 const SKIPPED: u32 = 1 << 31;
 
 impl DecodeError {
@@ -74,8 +77,6 @@ impl DecodeError {
             Some(Side::Client) => 1 << 5,
             Some(Side::Server) => 2 << 5,
         };
-        // A packet is at most 268,435,460 bytes.
-        const MAX: u32 = (1 << OFFSET_BITS) - 1;
         let place = u32::try_from(offset).unwrap_or(MAX).min(MAX);
         Self {
             kind,
@@ -84,6 +85,15 @@ impl DecodeError {
             packet_id: 0,
             place,
         }
+    }
+
+    /// The error in a packet whose fixed header has `to` bytes, found in one with `from` of them.
+    pub(crate) fn with_header(mut self, from: usize, to: usize) -> Self {
+        if self.offset() >= from {
+            let offset = u32::try_from(self.offset() - from + to).unwrap_or(MAX);
+            self.place = self.place & !MAX | offset.min(MAX);
+        }
+        self
     }
 
     /// The error for a packet that is skipped, and the delivery in it.
@@ -115,7 +125,7 @@ impl DecodeError {
 
     /// The offset of the fault, in bytes from the first byte of the packet.
     pub const fn offset(&self) -> usize {
-        (self.place & ((1 << OFFSET_BITS) - 1)) as usize
+        (self.place & MAX) as usize
     }
 
     /// The version whose rule is broken, and in which the peer understands an answer: 3.1.1 until a

@@ -60,7 +60,7 @@ pub(super) fn mend(
             };
             return Err(error.skipped(delivery));
         }
-        let packet = match copy.mend(rule, error) {
+        let packet = match copy.mend(rule, error, header.len()) {
             Some(Mended::Packet(packet)) => Ok(*packet),
             Some(Mended::Bytes) => copy.parse(decoder),
             None => return Err(error),
@@ -70,7 +70,8 @@ pub(super) fn mend(
                 mended.iter().for_each(|rule| decoder.note(rule));
                 return Ok(copy.finish(packet));
             }
-            Err(next) => error = next,
+            // The copy may have a shorter header.
+            Err(next) => error = next.with_header(copy.header.len(), header.len()),
         }
     }
 }
@@ -256,8 +257,10 @@ impl Copy {
     }
 
     /// Removes what breaks `rule`, or replaces it. `None` if that cannot be done.
-    fn mend(&mut self, rule: Rule, error: DecodeError) -> Option<Mended> {
-        let at = error.offset().checked_sub(self.header.len());
+    ///
+    /// `header_len` is the length of the fixed header in front of the offset of `error`.
+    fn mend(&mut self, rule: Rule, error: DecodeError, header_len: usize) -> Option<Mended> {
+        let at = error.offset().checked_sub(header_len);
         let version = error.version();
         match rule {
             Rule::DupAtQoS0 => self.header.first &= !0b1000,
