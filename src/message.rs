@@ -145,7 +145,7 @@ impl Message {
     /// go of the buffer that was read, take [`to_owned`](Self::to_owned) before.
     ///
     /// The other properties are kept. 3.1.1 has no properties: [`forwarded_in`](Self::forwarded_in)
-    /// removes them, and a [`Shared`] message is sent without them.
+    /// removes them, and a [`Shared`](crate::Shared) message is sent without them.
     #[must_use]
     pub fn forwarded(&self) -> Self {
         let mut message = self.clone();
@@ -184,7 +184,7 @@ impl<B: AsRef<[u8]>> fmt::Debug for Message<B> {
 
 /// A type of messages that a connection can keep until they are acknowledged.
 ///
-/// [`Message`] and [`Shared`] implement it. A server or a device can implement it for its own type,
+/// [`Message`] and [`Shared`](crate::Shared) implement it. A server or a device can implement it for its own type,
 /// such as a key of its store together with the bytes.
 pub trait Publishable {
     /// The message to send in `version`.

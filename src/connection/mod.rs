@@ -31,6 +31,8 @@
 //! No mistake of the peer makes it end early: the connection ends itself, the loop sends the last
 //! packet, and [`ended`](Connection::ended) returns the reason.
 //!
+//! As code: [`guide::driver`](crate::guide::driver).
+//!
 //! # Time
 //!
 //! Every `now` is the time since a fixed moment that the caller chooses. Time never goes back: the

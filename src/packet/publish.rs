@@ -52,7 +52,8 @@ packet! { Publish is Publish {
 }}
 
 impl<B: Default> Publish<B> {
-    /// Makes a packet without properties, not retained and not repeated.
+    /// Makes a packet without properties, not retained and not repeated. A connection publishes a
+    /// [`Message`] instead.
     pub fn new(delivery: Delivery, topic: TopicName<B>, payload: B) -> Self {
         Self {
             dup: false,
