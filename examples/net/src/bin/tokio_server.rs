@@ -1,8 +1,7 @@
 //! A server on tokio for 3.1.1 and 5.0, to build on: `cargo run --bin tokio_server 127.0.0.1:1883`.
 //!
-//! Retained messages, wills with their delay, shared subscriptions, sessions that outlive their
-//! connections, takeover, message expiry and limits, all in memory. Anyone gets in: users and TLS
-//! are to be added. One lock holds everything, as nothing below it waits.
+//! Sessions, retained messages, wills and subscriptions are in memory, behind one lock, as nothing
+//! below it waits. Anyone gets in: users and TLS are to be added.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{env, io};
 
 use bytes::{BufMut, BytesMut};
-use mqtt_sansio::connection::{Event, Incoming, server};
+use mqtt_sansio::connection::{Incoming, server};
 use mqtt_sansio::packet::{ConnAck, Connect, Disconnect, RetainHandling};
 use mqtt_sansio::packet::{Subscribe, SubscriptionOptions, Will};
 use mqtt_sansio::property::{AckProperties, ConnAckProperties, SubscriptionId};
@@ -26,7 +25,7 @@ const CONNECTIONS: usize = 10_000;
 const SESSIONS: usize = 20_000;
 const SUBSCRIPTIONS_OF_A_CLIENT: usize = 1_000;
 const RETAINED: usize = 100_000;
-/// Messages that wait for one client. What comes on top is dropped.
+/// Messages that wait for one client. Further ones are dropped.
 const QUEUED: u16 = 1_000;
 const PACKET_SIZE: u32 = 1024 * 1024;
 /// Seconds for which a session is kept, at most.
@@ -34,11 +33,10 @@ const SESSION_EXPIRY: u32 = 24 * 3_600;
 const CHUNK: usize = 16 * 1024;
 
 type Connection = server::Connection<Shared>;
-/// The filter as it was sent, and the client.
+/// A subscription: the filter as it was sent, and the client.
 type Key = (TopicFilter, Text);
-type Subscription = (SubscriptionOptions, Option<SubscriptionId>);
 
-/// A network connection: whose it is, and what wakes its task.
+/// A network connection, with the client that it was accepted for, and what wakes its task.
 struct Link {
     mqtt: Connection,
     client: Option<Text>,
@@ -50,10 +48,12 @@ struct Link {
 struct Client {
     link: Option<u64>,
     session: Option<Session<Shared>>,
-    filters: BTreeSet<TopicFilter>,
+    filters: BTreeMap<TopicFilter, (SubscriptionOptions, Option<SubscriptionId>)>,
     /// When the session ends, and when the will is due.
-    ends: Option<Duration>,
+    ends: Duration,
     will: Option<(Duration, Will)>,
+    /// The last message that it got.
+    served: u64,
 }
 
 #[derive(Default)]
@@ -61,27 +61,26 @@ struct Broker {
     now: Duration,
     links: HashMap<u64, Link>,
     clients: HashMap<Text, Client>,
-    subscriptions: FilterTree<BTreeMap<Key, Subscription>>,
+    /// Under the filter to match names with, without `$share` and a share name.
+    subscriptions: FilterTree<BTreeSet<Key>>,
     retained: TopicTree<(QoS, Shared)>,
-    /// The numbers of the last connection and of the last message.
-    opened: u64,
-    published: usize,
+    /// The number of the last connection or message.
+    last: u64,
 }
 
-/// The filter to match names with, which for a shared subscription is behind its share name.
-fn inner(filter: &TopicFilter) -> TopicFilter<&[u8]> {
+fn without_share(filter: &TopicFilter) -> TopicFilter<&[u8]> {
     let shared = filter.shared().ok().flatten();
     shared.map_or(filter.as_borrowed(), |shared| shared.filter)
 }
 
 impl Broker {
-    fn open(&mut self, wake: Arc<Notify>) -> Option<u64> {
+    fn open(&mut self, wake: Arc<Notify>) -> u64 {
         let mqtt = Connection::keeping(self.now, Duration::from_secs(10));
         let mqtt = mqtt.max_packet_size(PACKET_SIZE).max_queued(QUEUED.into());
-        let (client, free) = (None, self.links.len() < CONNECTIONS);
-        self.opened += 1;
-        free.then(|| self.links.insert(self.opened, Link { mqtt, client, wake }));
-        free.then_some(self.opened)
+        let client = None;
+        self.last += 1;
+        self.links.insert(self.last, Link { mqtt, client, wake });
+        self.last
     }
 
     fn mqtt(&mut self, id: u64) -> Option<&mut Connection> {
@@ -96,13 +95,13 @@ impl Broker {
             match (incoming, client) {
                 (Incoming::Connect(connect), _) => self.connect(id, &connect)?,
                 (Incoming::Subscribe(subscribe, token), Some(client)) => {
-                    let codes = self.subscribe(client, &subscribe)?;
+                    let codes = self.subscribe(&client, &subscribe)?;
                     let _ = self.mqtt(id)?.sub_ack(token, codes);
                 }
                 (Incoming::Unsubscribe(unsubscribe, token), Some(client)) => {
                     let filters = unsubscribe.filters.iter().map(|filter| filter.to_owned());
-                    let codes: Vec<_> =
-                        filters.map(|filter| self.remove(&client, filter)).collect();
+                    let codes = filters.map(|filter| self.unsubscribe(&client, filter));
+                    let codes: Vec<_> = codes.collect();
                     let _ = self.mqtt(id)?.unsub_ack(token, codes);
                 }
                 (Incoming::Message(message, token), Some(client)) => {
@@ -118,167 +117,151 @@ impl Broker {
             }
         }
         self.mqtt(id)?.handle_timeout(now);
-        while let Some(event) = self.mqtt(id)?.poll_event() {
-            if let Event::Closed(_) = event {
-                self.closed(id);
-            }
-        }
+        self.closed(id);
         let mqtt = self.mqtt(id)?;
+        while mqtt.poll_event().is_some() {}
         if output.is_empty() {
             mqtt.poll_bytes(now, &mut output.limit(CHUNK));
         }
         let over = mqtt.is_closed() && output.is_empty();
-        (!over).then(|| mqtt.wait(now).unwrap_or(Duration::from_secs(3_600)))
+        (!over).then(|| mqtt.wait(now).unwrap_or(Duration::MAX))
     }
 
     fn connect(&mut self, id: u64, connect: &Connect) -> Option<()> {
-        let name = match connect.client_id.is_empty() {
-            true => format!("client-{id}").parse().ok()?,
-            false => connect.client_id.to_owned(),
-        };
+        let mut properties = ConnAckProperties::builder();
+        let mut name = connect.client_id.to_owned();
+        if name.is_empty() {
+            name = format!("client-{id}").parse().ok()?;
+            properties = properties.assigned_client_identifier(name.as_borrowed());
+        }
+        let is_full = self.clients.len() >= SESSIONS && !self.clients.contains_key(&name);
+        let mut connack = ConnAck::new(match connect.properties.authentication_method() {
+            Some(_) => ReasonCode::BadAuthenticationMethod,
+            None if is_full => ReasonCode::ServerUnavailable,
+            None => ReasonCode::Success,
+        });
+        if connack.reason.is_error() {
+            return self.mqtt(id)?.refuse(connack).ok();
+        }
         // An older connection of this client ends, and leaves the session here [MQTT-3.1.4-3].
         if let Some(older) = self.clients.get(&name).and_then(|client| client.link) {
             let link = self.links.get_mut(&older)?;
-            let _ = link
-                .mqtt
-                .disconnect(Disconnect::new(ReasonCode::SessionTakenOver));
+            let taken_over = Disconnect::new(ReasonCode::SessionTakenOver);
+            let _ = link.mqtt.disconnect(taken_over);
             link.wake.notify_one();
             self.closed(older);
         }
-        if connect.clean_start {
-            self.end_session(&name);
+        if let (true, Some(client)) = (connect.clean_start, self.clients.get_mut(&name)) {
+            client.ends = self.now;
+            self.settle(&name);
         }
-        let mut connack = ConnAck::new(ReasonCode::Success);
-        if connect.properties.authentication_method().is_some() {
-            connack.reason = ReasonCode::BadAuthenticationMethod;
-        } else if self.clients.len() >= SESSIONS && !self.clients.contains_key(&name) {
-            connack.reason = ReasonCode::ServerUnavailable;
-        }
-        let (now, link) = (self.now, self.links.get_mut(&id)?);
-        if connack.reason.is_error() {
-            let _ = link.mqtt.refuse(connack);
-            return Some(());
-        }
+        let link = self.links.get_mut(&id)?;
         if link.mqtt.version() == Version::V5 {
             let asked = connect.properties.session_expiry_interval().unwrap_or(0);
-            let builder =
-                ConnAckProperties::builder().session_expiry_interval(asked.min(SESSION_EXPIRY));
-            connack.properties = match connect.client_id.is_empty() {
-                true => builder
-                    .assigned_client_identifier(name.as_borrowed())
-                    .build(),
-                false => builder.build(),
-            };
+            properties = properties.session_expiry_interval(asked.min(SESSION_EXPIRY));
+            connack.properties = properties.build();
         }
         let client = self.clients.entry(name.clone()).or_default();
+        let accepted = link.mqtt.accept(self.now, connack, &mut client.session);
+        accepted.ok()?;
         // The client is back before its will was due [MQTT-3.1.3-9].
-        (client.link, client.ends, client.will) = (Some(id), None, None);
+        (client.link, client.ends, client.will) = (Some(id), Duration::MAX, None);
         link.client = Some(name);
-        let accepted = link.mqtt.accept(now, connack, &mut client.session);
-        accepted.map_err(|_| link.mqtt.handle_close()).ok()
+        Some(())
     }
 
-    /// A connection is over: what becomes of its session and its will.
+    /// Keeps the session and the will of a connection, if that is over.
     fn closed(&mut self, id: u64) -> Option<()> {
         let link = self.links.get_mut(&id)?;
-        let name = link.client.take()?;
+        let name = link.client.take_if(|_| !link.mqtt.is_connected())?;
         let client = self.clients.get_mut(&name)?;
         let expiry = link.mqtt.session_expiry_interval().min(SESSION_EXPIRY);
         let after = |seconds: u32| self.now + Duration::from_secs(seconds.into());
-        client.will = link.mqtt.take_will().map(|will| {
-            let delay = will.properties.will_delay_interval().unwrap_or(0);
-            (after(delay.min(expiry)), will)
-        });
-        (client.link, client.ends) = (None, Some(after(expiry)));
+        let delay = |will: &Will| will.properties.will_delay_interval().unwrap_or(0);
+        let will = link.mqtt.take_will();
+        client.will = will.map(|will| (after(delay(&will)), will));
+        (client.link, client.ends) = (None, after(expiry));
         client.session = link.mqtt.take_session();
         self.settle(&name)
     }
 
-    /// Publishes the will if it is due, and ends the session if its time is over.
+    /// Ends the session if its time is over, and publishes the will if it is due, at the latest
+    /// then.
     fn settle(&mut self, name: &Text) -> Option<()> {
         let client = self.clients.get_mut(name)?;
-        let will = client.will.take_if(|(due, _)| *due <= self.now);
-        let over = client.ends.is_some_and(|at| at <= self.now);
-        if let Some((_, will)) = will {
-            self.publish(name, will.qos, will.to_message());
+        let over = client.ends <= self.now;
+        let will = client.will.take_if(|(due, _)| over || *due <= self.now);
+        if over {
+            for (filter, _) in self.clients.remove(name)?.filters {
+                self.unsubscribe(name, filter);
+            }
         }
-        over.then(|| self.end_session(name))?
-    }
-
-    fn end_session(&mut self, name: &Text) -> Option<()> {
-        let client = self.clients.remove(name)?;
-        for filter in client.filters {
-            self.remove(name, filter);
-        }
-        // Its delay ends with the session.
-        let (_, will) = client.will?;
+        let (_, will) = will?;
         self.publish(name, will.qos, will.to_message());
         Some(())
     }
 
     /// Done once a second.
     fn tick(&mut self) {
-        let names: Vec<_> = self.clients.keys().cloned().collect();
-        for name in names {
+        for name in self.clients.keys().cloned().collect::<Vec<_>>() {
             self.settle(&name);
         }
     }
 
-    fn subscribe(&mut self, name: Text, subscribe: &Subscribe) -> Option<Vec<ReasonCode>> {
+    fn subscribe(&mut self, name: &Text, subscribe: &Subscribe) -> Option<Vec<ReasonCode>> {
         let id = subscribe.properties.subscription_identifier();
         let mut codes = Vec::new();
         for asked in &subscribe.subscriptions {
-            let (filter, options) = (asked.filter.to_owned(), asked.options);
-            let client = self.clients.get_mut(&name)?;
-            if client.filters.len() >= SUBSCRIPTIONS_OF_A_CLIENT || filter.shared().is_err() {
+            let (options, key) = (asked.options, (asked.filter.to_owned(), name.clone()));
+            let client = self.clients.get_mut(name)?;
+            if client.filters.len() >= SUBSCRIPTIONS_OF_A_CLIENT || key.0.shared().is_err() {
                 // The only code that both versions have.
                 codes.push(ReasonCode::UnspecifiedError);
                 continue;
             }
-            codes.push(ReasonCode::try_from(options.maximum_qos.level()).ok()?);
-            let is_new = client.filters.insert(filter.clone());
-            let handling = options.retain_handling;
-            let wanted = is_new && handling == RetainHandling::SendIfNew
-                || handling == RetainHandling::SendAtSubscribe;
-            let retained = self
-                .retained
-                .matching(&filter)
-                .filter(|_| wanted && !filter.is_shared());
+            codes.push(ReasonCode::from(options.maximum_qos));
+            let is_new = client
+                .filters
+                .insert(key.0.clone(), (options, id))
+                .is_none();
+            let wanted = match options.retain_handling {
+                RetainHandling::SendAtSubscribe => !key.0.is_shared(),
+                RetainHandling::SendIfNew => is_new && !key.0.is_shared(),
+                RetainHandling::DoNotSend => false,
+            };
+            let retained = self.retained.matching(&key.0).filter(|_| wanted);
             for (qos, message) in retained.cloned().collect::<Vec<_>>() {
-                self.deliver(&name, (options, id), qos, message.with_retain(true));
+                self.deliver(&key, None, qos, message);
             }
-            let place = inner(&filter);
-            let here = self.subscriptions.get_or_insert_with(&place, BTreeMap::new);
-            here.insert((filter.clone(), name.clone()), (options, id));
+            let place = without_share(&key.0);
+            let here = self.subscriptions.get_or_insert_with(&place, BTreeSet::new);
+            here.insert(key);
         }
         Some(codes)
     }
 
-    /// Removes a subscription. Returns the code for UNSUBACK.
-    fn remove(&mut self, name: &Text, filter: TopicFilter) -> ReasonCode {
+    fn unsubscribe(&mut self, name: &Text, filter: TopicFilter) -> ReasonCode {
         let client = self.clients.get_mut(name);
         client.map(|client| client.filters.remove(&filter));
-        let place = inner(&filter).to_owned();
-        let Some(here) = self.subscriptions.get_mut(&place) else {
-            return ReasonCode::NoSubscriptionExisted;
-        };
+        let place = without_share(&filter).to_owned();
+        let here = self.subscriptions.get_or_insert_with(&place, BTreeSet::new);
         let removed = here.remove(&(filter, name.clone()));
         if here.is_empty() {
             self.subscriptions.remove(&place);
         }
-        removed.map_or(ReasonCode::NoSubscriptionExisted, |_| ReasonCode::Success)
+        match removed {
+            true => ReasonCode::Success,
+            false => ReasonCode::NoSubscriptionExisted,
+        }
     }
 
     /// Retains a message if it is to be, and gives it to its subscribers.
     fn publish(&mut self, from: &Text, qos: QoS, message: Message) -> ReasonCode {
         let (topic, retain) = (message.topic.clone(), message.retain);
-        let (seconds, empty) = (
-            message.properties.message_expiry_interval(),
-            message.payload.is_empty(),
-        );
+        let seconds = message.properties.message_expiry_interval();
         let expiry = seconds.map(|seconds| self.now + Duration::from_secs(seconds.into()));
         let message = Shared::new(message.forwarded()).with_expiry(expiry);
-        if retain && empty {
+        if retain && message.payload().is_empty() {
             self.retained.remove(&topic);
         } else if retain {
             if self.retained.len() >= RETAINED && self.retained.get(&topic).is_none() {
@@ -286,55 +269,48 @@ impl Broker {
             }
             self.retained.insert(&topic, (qos, message.clone()));
         }
-        let (mut to, mut shares) = (Vec::new(), BTreeMap::<_, [Vec<_>; 2]>::new());
-        for ((filter, name), subscription) in self.subscriptions.matches(&topic).flatten() {
-            if filter.is_shared() {
-                // Rather a member that is connected.
-                let [here, away] = shares.entry(filter).or_default();
-                let client = self.clients.get(name);
-                let connected = client.is_some_and(|client| client.link.is_some());
-                if connected { here } else { away }.push((name.clone(), *subscription));
-            } else if !(subscription.0.no_local && name == from) {
-                to.push((name.clone(), *subscription));
-            }
+        let mut chosen = BTreeMap::new();
+        for key in self.subscriptions.matches(&topic).flatten() {
+            let client = self.clients.get(&key.1);
+            // Of a share, one that is connected rather than not, and then the one served first.
+            let rank = client.map(|client| (client.link.is_none(), client.served));
+            let all = (!key.0.is_shared()).then_some(&key.1);
+            let best = chosen.entry((&key.0, all)).or_insert((rank, key));
+            *best = (rank, key).min(*best);
         }
-        self.published = self.published.wrapping_add(1);
-        for [here, away] in shares.into_values() {
-            let mut members = if here.is_empty() { away } else { here };
-            to.push(members.swap_remove(self.published % members.len()));
-        }
-        for (name, subscription) in to {
-            let retain = retain && subscription.0.retain_as_published;
-            self.deliver(
-                &name,
-                subscription,
-                qos,
-                message.clone().with_retain(retain),
-            );
+        self.last += 1;
+        let chosen: Vec<_> = chosen.into_values().map(|(_, key)| key.clone()).collect();
+        for key in chosen {
+            self.deliver(&key, Some(from), qos, message.clone());
         }
         ReasonCode::Success
     }
 
-    fn deliver(&mut self, to: &Text, (options, id): Subscription, qos: QoS, message: Shared) {
-        let (qos, message) = (qos.min(options.maximum_qos), message.with_ids(id));
-        let Some(client) = self.clients.get_mut(to) else {
-            return;
-        };
+    /// Gives a client a message that was retained, or that another or itself publishes now.
+    fn deliver(&mut self, to: &Key, from: Option<&Text>, qos: QoS, message: Shared) -> Option<()> {
+        let client = self.clients.get_mut(&to.1)?;
+        let (options, id) = *client.filters.get(&to.0)?;
+        if options.no_local && from == Some(&to.1) {
+            return None;
+        }
+        let (qos, mut message) = (qos.min(options.maximum_qos), message.with_ids(id));
+        if from.is_some() && !options.retain_as_published {
+            message = message.with_retain(false);
+        }
+        client.served = self.last;
         if let Some(link) = client.link.and_then(|link| self.links.get_mut(&link)) {
             // What is refused is above a limit.
             let _ = link.mqtt.publish(qos, message);
             link.wake.notify_one();
-        } else if let Some(session) = client
-            .session
-            .as_mut()
-            .filter(|s| s.packet_ids_in_use() < QUEUED)
-        {
+        } else if let Some(session) = &mut client.session {
             // QoS 0 is refused: it does not wait.
             let _ = match message.expires() {
+                _ if session.packet_ids_in_use() >= QUEUED => return None,
                 Some(at) => session.publish_until(at, qos, message),
                 None => session.publish(qos, message),
             };
         }
+        Some(())
     }
 }
 
@@ -349,13 +325,9 @@ impl Server {
         action(&mut broker)
     }
 
-    async fn serve(self, mut socket: TcpStream) {
+    async fn serve(self, mut socket: TcpStream, id: u64, wake: Arc<Notify>) {
         let (mut reader, mut writer) = socket.split();
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-        let wake = Arc::new(Notify::new());
-        let Some(id) = self.with(|broker| broker.open(wake.clone())) else {
-            return;
-        };
         while let Some(wait) = self.with(|broker| broker.turn(id, &mut input, &mut output)) {
             input.reserve(CHUNK);
             let lost = tokio::select! {
@@ -375,17 +347,18 @@ impl Server {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let address = env::args()
-        .nth(1)
-        .unwrap_or_else(|| "127.0.0.1:1883".to_owned());
-    let listener = TcpListener::bind(address).await?;
+    let address = env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:1883")).await?;
     println!("listening on {}", listener.local_addr()?);
     let server = Server(Arc::default(), Instant::now());
     let mut seconds = interval(Duration::from_secs(1));
     loop {
+        let is_free = server.with(|broker| broker.links.len() < CONNECTIONS);
         tokio::select! {
-            accepted = listener.accept() => if let Ok((socket, _)) = accepted {
-                tokio::spawn(server.clone().serve(socket));
+            accepted = listener.accept(), if is_free => if let Ok((socket, _)) = accepted {
+                let wake = Arc::default();
+                let id = server.with(|broker| broker.open(Arc::clone(&wake)));
+                tokio::spawn(server.clone().serve(socket, id, wake));
             },
             _ = seconds.tick() => server.with(Broker::tick),
         }
