@@ -151,10 +151,7 @@ impl Broker {
             link.wake.notify_one();
             self.closed(older);
         }
-        if let (true, Some(client)) = (connect.clean_start, self.clients.get_mut(&name)) {
-            client.ends = self.now;
-            self.settle(&name);
-        }
+        self.settle(&name, connect.clean_start);
         let link = self.links.get_mut(&id)?;
         if link.mqtt.version() == Version::V5 {
             let asked = connect.properties.session_expiry_interval().unwrap_or(0);
@@ -182,14 +179,13 @@ impl Broker {
         client.will = will.map(|will| (after(delay(&will)), will));
         (client.link, client.ends) = (None, after(expiry));
         client.session = link.mqtt.take_session();
-        self.settle(&name)
+        self.settle(&name, false)
     }
 
-    /// Ends the session if its time is over, and publishes the will if it is due, at the latest
-    /// then.
-    fn settle(&mut self, name: &Text) -> Option<()> {
+    /// Publishes the will if it is due, and ends the session if that is `over` or has expired.
+    fn settle(&mut self, name: &Text, over: bool) -> Option<()> {
         let client = self.clients.get_mut(name)?;
-        let over = client.ends <= self.now;
+        let over = over || client.ends <= self.now;
         let will = client.will.take_if(|(due, _)| over || *due <= self.now);
         if over {
             for (filter, _) in self.clients.remove(name)?.filters {
@@ -204,7 +200,7 @@ impl Broker {
     /// Done once a second.
     fn tick(&mut self) {
         for name in self.clients.keys().cloned().collect::<Vec<_>>() {
-            self.settle(&name);
+            self.settle(&name, false);
         }
     }
 
@@ -220,13 +216,10 @@ impl Broker {
                 continue;
             }
             codes.push(ReasonCode::from(options.maximum_qos));
-            let is_new = client
-                .filters
-                .insert(key.0.clone(), (options, id))
-                .is_none();
+            let old = client.filters.insert(key.0.clone(), (options, id));
             let wanted = match options.retain_handling {
                 RetainHandling::SendAtSubscribe => !key.0.is_shared(),
-                RetainHandling::SendIfNew => is_new && !key.0.is_shared(),
+                RetainHandling::SendIfNew => old.is_none() && !key.0.is_shared(),
                 RetainHandling::DoNotSend => false,
             };
             let retained = self.retained.matching(&key.0).filter(|_| wanted);
@@ -242,17 +235,14 @@ impl Broker {
 
     fn unsubscribe(&mut self, name: &Text, filter: TopicFilter) -> ReasonCode {
         let client = self.clients.get_mut(name);
-        client.map(|client| client.filters.remove(&filter));
+        let removed = client.and_then(|client| client.filters.remove(&filter));
         let place = without_share(&filter).to_owned();
         let here = self.subscriptions.get_or_insert_with(&place, BTreeSet::new);
-        let removed = here.remove(&(filter, name.clone()));
+        here.remove(&(filter, name.clone()));
         if here.is_empty() {
             self.subscriptions.remove(&place);
         }
-        match removed {
-            true => ReasonCode::Success,
-            false => ReasonCode::NoSubscriptionExisted,
-        }
+        removed.map_or(ReasonCode::NoSubscriptionExisted, |_| ReasonCode::Success)
     }
 
     /// Retains a message if it is to be, and gives it to its subscribers.
@@ -261,12 +251,12 @@ impl Broker {
         let seconds = message.properties.message_expiry_interval();
         let expiry = seconds.map(|seconds| self.now + Duration::from_secs(seconds.into()));
         let message = Shared::new(message.forwarded()).with_expiry(expiry);
+        let is_full = self.retained.len() >= RETAINED && self.retained.get(&topic).is_none();
         if retain && message.payload().is_empty() {
             self.retained.remove(&topic);
+        } else if retain && is_full {
+            return ReasonCode::QuotaExceeded;
         } else if retain {
-            if self.retained.len() >= RETAINED && self.retained.get(&topic).is_none() {
-                return ReasonCode::QuotaExceeded;
-            }
             self.retained.insert(&topic, (qos, message.clone()));
         }
         let mut chosen = BTreeMap::new();
@@ -286,7 +276,7 @@ impl Broker {
         ReasonCode::Success
     }
 
-    /// Gives a client a message that was retained, or that another or itself publishes now.
+    /// Gives a client a message that `from` publishes, or a retained one if that is `None`.
     fn deliver(&mut self, to: &Key, from: Option<&Text>, qos: QoS, message: Shared) -> Option<()> {
         let client = self.clients.get_mut(&to.1)?;
         let (options, id) = *client.filters.get(&to.0)?;
