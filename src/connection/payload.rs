@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::error::ConnectionError;
-use super::event::{Closed, Event, GivenUp, Outcome};
+use super::event::{Closed, GivenUp};
 use super::{Connection, Role};
 use crate::message::Publishable;
 use crate::packet_id::PacketId;
@@ -101,7 +101,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         self.role.sent(now, false);
         if payload.left == 0 {
             if let Source::Call(call, _) = payload.source {
-                self.events.push_back(Event::Published(call, Outcome::Sent));
+                self.events.push_sent(call);
             }
             self.outbox.end_payload();
         }
