@@ -76,7 +76,7 @@ impl<B: AsRef<[u8]>> fmt::Debug for Incoming<B> {
     }
 }
 
-/// What is known of a message that arrives in pieces before its payload.
+/// The part of a message in pieces that arrives before its payload.
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Head<B = Bytes> {

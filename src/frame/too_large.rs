@@ -33,7 +33,7 @@ impl FrameDecoder {
         }
     }
 
-    /// What becomes of a packet that is too large.
+    /// Rejects a packet that is too large, or skips it if that rule is let go.
     pub(super) fn reject(&mut self, header: Header) -> Result<State, DecodeError> {
         match self.get_rules().lets_go(Rule::PacketTooLarge) && header.packet == PacketType::Publish
         {
