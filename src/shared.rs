@@ -67,11 +67,13 @@ impl Shared {
         self
     }
 
-    /// Sets the time at which the message [expires](Publishable::expires), for one that is retained
-    /// or waits elsewhere before it is published.
+    /// Sets the time at which the message was received, from which its Message Expiry Interval
+    /// counts [MQTT-3.3.2-6]: for one that is retained or waits elsewhere before it is published.
     #[must_use]
-    pub const fn with_expiry(mut self, at: Option<Duration>) -> Self {
-        self.expires = at;
+    pub fn received_at(mut self, now: Duration) -> Self {
+        let seconds = self.message.properties.message_expiry_interval();
+        let end = |seconds: u32| now.saturating_add(Duration::from_secs(seconds.into()));
+        self.expires = seconds.map(end);
         self
     }
 }

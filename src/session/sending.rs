@@ -22,30 +22,23 @@ impl<M> Session<M> {
     /// The error returns the message, with [`AtMostOnce`](SessionError::AtMostOnce) or
     /// [`PacketIdsExhausted`](SessionError::PacketIdsExhausted).
     pub fn publish(&mut self, qos: QoS, message: M) -> Result<CallId, Refused<M, SessionError>> {
-        self.publish_with(qos, Expiry::Never, message)
+        self.publish_until(None, qos, message)
     }
 
     /// Queues a message as [`publish`](Self::publish) does. It is discarded if it was not sent
-    /// before `deadline`, the end of its Message Expiry Interval on the caller's clock.
+    /// before `deadline`, the end of its Message Expiry Interval on the caller's clock:
+    /// [`Publishable::expires`](crate::Publishable::expires). `None` is no deadline.
     ///
     /// # Errors
     ///
     /// As [`publish`](Self::publish).
     pub fn publish_until(
         &mut self,
-        deadline: Duration,
+        deadline: Option<Duration>,
         qos: QoS,
         message: M,
     ) -> Result<CallId, Refused<M, SessionError>> {
-        self.publish_with(qos, Expiry::At(deadline), message)
-    }
-
-    fn publish_with(
-        &mut self,
-        qos: QoS,
-        expiry: Expiry,
-        message: M,
-    ) -> Result<CallId, Refused<M, SessionError>> {
+        let expiry = deadline.map_or(Expiry::Never, Expiry::At);
         let Some(state) = Outbound::new(qos) else {
             return Err(Refused::new(SessionError::AtMostOnce, message));
         };

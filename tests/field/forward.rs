@@ -199,14 +199,17 @@ fn a29_a_retained_message_expires_when_it_would_have() {
             .message_expiry_interval(500)
             .build();
         let shared = Shared::new(message);
-        let mut sent = |expiry| {
-            let message = shared.clone().with_expiry(expiry);
+        to.at(401_000);
+        let mut sent = |message: Shared| {
             to.end.publish(QoS::AtMostOnce, message).unwrap();
             one_publish(&mut to).properties.message_expiry_interval()
         };
-        assert_eq!(sent(None), Some(500));
-        assert_eq!(sent(Some(Duration::from_secs(100))), Some(100));
-        assert_eq!(sent(Some(Duration::MAX)), Some(u32::MAX));
+        let received = |at| shared.clone().received_at(at);
+        assert_eq!(sent(shared.clone()), Some(500));
+        assert_eq!(sent(received(Duration::from_secs(1))), Some(100));
+        assert_eq!(sent(received(Duration::MAX)), Some(u32::MAX));
+        let lasting = Shared::new(Message::new("t".parse().unwrap(), "retained"));
+        assert_eq!(sent(lasting.received_at(Duration::ZERO)), None);
     }
 }
 

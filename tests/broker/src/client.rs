@@ -111,10 +111,7 @@ impl Client {
                     return Err(Dropped::Full);
                 }
                 new.count_in(account);
-                let kept = match deadline {
-                    Some(deadline) => session.publish_until(deadline, qos, new),
-                    None => session.publish(qos, new),
-                };
+                let kept = session.publish_until(deadline, qos, new);
                 kept.map(drop).map_err(|_| Dropped::Full)
             }
             (None, None) => Err(Dropped::Full),

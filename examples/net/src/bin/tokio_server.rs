@@ -248,9 +248,7 @@ impl Broker {
     /// Retains a message if it is to be, and gives it to its subscribers.
     fn publish(&mut self, from: &Text, qos: QoS, message: Message) -> ReasonCode {
         let (topic, retain) = (message.topic.clone(), message.retain);
-        let seconds = message.properties.message_expiry_interval();
-        let expiry = seconds.map(|seconds| self.now + Duration::from_secs(seconds.into()));
-        let message = Shared::new(message.forwarded()).with_expiry(expiry);
+        let message = Shared::new(message.forwarded()).received_at(self.now);
         let is_full = self.retained.len() >= RETAINED && self.retained.get(&topic).is_none();
         if retain && message.payload().is_empty() {
             self.retained.remove(&topic);
@@ -292,13 +290,11 @@ impl Broker {
             // What is refused is above a limit.
             let _ = link.mqtt.publish(qos, message);
             link.wake.notify_one();
-        } else if let Some(session) = &mut client.session {
+        } else {
+            let session = client.session.as_mut();
+            let session = session.filter(|session| session.packet_ids_in_use() < QUEUED)?;
             // QoS 0 is refused: it does not wait.
-            let _ = match message.expires() {
-                _ if session.packet_ids_in_use() >= QUEUED => return None,
-                Some(at) => session.publish_until(at, qos, message),
-                None => session.publish(qos, message),
-            };
+            let _ = session.publish_until(message.expires(), qos, message);
         }
         Some(())
     }
