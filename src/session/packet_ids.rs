@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::packet_id::PacketId;
@@ -5,19 +6,22 @@ use crate::packet_id::PacketId;
 /// The packet identifiers in use, and the next one.
 ///
 /// All 65,535 can be in use. A new identifier is never zero and never in use. Identifiers rotate,
-/// so that one just released is used last. Every operation takes constant time. Memory on the heap
-/// grows with the identifiers in use: none for up to eight, 148,546 bytes at most.
+/// so that one just released is used last. Most operations take constant time, and none more than a
+/// thousand steps. Memory on the heap grows with the identifiers in use: none for up to eight,
+/// 151,600 bytes at most.
 // In this order, as a connection is.
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
 pub struct PacketIds {
-    /// The identifiers in use, once they were more than a few and until there are none; else empty.
-    tree: Tree,
+    /// The identifiers in use, while they are `many`. Its memory is kept for the next time.
+    pages: Option<Box<Pages>>,
     /// The identifiers in use, each with its slot, in no order, and behind them unused ones; while
-    /// they are so few that a search is quicker than a tree.
+    /// they are so few that a search is quicker.
     few: [(u16, u16); FEW],
     last: u16,
     len: u16,
+    /// There were more than a few, and are some.
+    many: bool,
 }
 
 const FEW: usize = 8;
@@ -26,10 +30,11 @@ impl PacketIds {
     /// Makes the set with no identifier in use. The first one is 1.
     pub const fn new() -> Self {
         Self {
+            pages: None,
             few: [(0, 0); FEW],
-            tree: Tree::new(),
             last: 0,
             len: 0,
+            many: false,
         }
     }
 
@@ -52,16 +57,16 @@ impl PacketIds {
     #[inline]
     pub fn next(&self) -> Option<PacketId> {
         let from = self.last.wrapping_add(1).max(1);
-        if self.tree.is_empty() {
+        let Some(pages) = self.many() else {
             let mut id = from;
             // The few leave others.
             while self.position(id).is_some() {
                 id = id.wrapping_add(1).max(1);
             }
             return PacketId::new(id);
-        }
-        let next = self.tree.vacant_from(from);
-        PacketId::new(next.or_else(|| self.tree.vacant_from(1))?)
+        };
+        let next = pages.vacant_from(from);
+        PacketId::new(next.or_else(|| pages.vacant_from(1))?)
     }
 
     /// Returns whether `id` is in use.
@@ -86,18 +91,18 @@ impl PacketIds {
     /// The slot that was inserted with `id`.
     #[inline]
     pub(super) fn slot(&self, id: PacketId) -> Option<u16> {
-        match self.tree.is_empty() {
-            true => Some(self.few.get(self.position(id.get())?)?.1),
-            false => self.tree.slot(id),
+        match self.many() {
+            None => Some(self.few.get(self.position(id.get())?)?.1),
+            Some(pages) => pages.slot(id),
         }
     }
 
-    /// Marks `id` as in use, with a `slot` below 65,535 to be found by it.
+    /// Marks `id` as in use, with a `slot` to be found by it.
     ///
     /// Returns whether it was not in use before; else nothing is changed.
     #[inline]
     pub(super) fn insert(&mut self, id: PacketId, slot: u16) -> bool {
-        if self.tree.is_empty() {
+        if !self.many {
             if self.position(id.get()).is_some() {
                 return false;
             }
@@ -106,40 +111,68 @@ impl PacketIds {
                 self.len += 1;
                 return true;
             }
-            for (id, slot) in self.few {
-                PacketId::new(id).map(|id| self.tree.insert(id, slot));
-            }
+            self.spread();
         }
-        let inserted = self.tree.insert(id, slot);
+        let inserted = match &mut self.pages {
+            Some(pages) => pages.insert(id, slot),
+            None => false,
+        };
         self.len += u16::from(inserted);
         inserted
     }
 
+    /// Moves the few to pages.
+    #[cold]
+    fn spread(&mut self) {
+        let pages = self.pages.get_or_insert_default();
+        for (id, slot) in self.few {
+            PacketId::new(id).map(|id| pages.insert(id, slot));
+        }
+        self.many = true;
+    }
+
     /// Marks `id` as not in use, and returns its slot.
     pub(super) fn remove(&mut self, id: PacketId) -> Option<u16> {
-        let slot = if self.tree.is_empty() {
+        let slot = if self.many {
+            self.pages.as_mut()?.remove(id)?
+        } else {
             let at = self.position(id.get())?;
             let last = usize::from(self.len) - 1;
             self.few.swap(at, last);
             self.few.get(last)?.1
-        } else {
-            self.tree.remove(id)?
         };
         self.len -= 1;
         if self.len == 0 {
-            self.tree.clear();
+            self.many = false;
         }
         Some(slot)
     }
 
     /// Releases all identifiers, and keeps the rotation.
     pub(super) fn clear(&mut self) {
-        self.tree.clear();
-        self.len = 0;
+        if let Some(pages) = &mut self.pages {
+            pages.index.clear();
+            pages.pages.clear();
+        }
+        (self.len, self.many) = (0, false);
     }
 
     pub(super) fn shrink_to_fit(&mut self) {
-        self.tree.nodes.shrink_to_fit();
+        match &mut self.pages {
+            Some(pages) if self.many => {
+                pages.index.shrink_to_fit();
+                pages.pages.shrink_to_fit();
+            }
+            pages => *pages = None,
+        }
+    }
+
+    #[inline]
+    fn many(&self) -> Option<&Pages> {
+        match self.many {
+            false => None,
+            true => self.pages.as_deref(),
+        }
     }
 
     /// The place of `id` among the few.
@@ -150,206 +183,133 @@ impl PacketIds {
     }
 }
 
-/// A tree of four levels, one for each hexadecimal digit. The first node is the root.
+/// The identifiers in use, in pages of 64.
 #[derive(Clone, Debug, Default)]
-struct Tree {
-    nodes: Vec<Node>,
-    /// The first of the unused nodes, which are linked by their first child; 0 is none.
-    unused: u16,
-    /// In the one last node that may be empty: it is kept, as the next identifier is near.
-    spare: Option<PacketId>,
+struct Pages {
+    /// The numbers of the pages with an identifier in use, in order, each with its place. Nearly
+    /// always these are one or two, as identifiers rotate.
+    index: Vec<(u16, u16)>,
+    pages: Vec<Page>,
 }
 
-impl Tree {
-    const fn new() -> Self {
-        Self {
-            nodes: Vec::new(),
-            unused: 0,
-            spare: None,
+#[derive(Clone, Debug)]
+struct Page {
+    /// One bit for each identifier in use.
+    used: u64,
+    number: u16,
+    slots: [u16; 64],
+}
+
+impl Pages {
+    /// The place of a page in the index, or that where it would be.
+    #[inline]
+    fn find(&self, number: u16) -> Result<usize, usize> {
+        let first = self.index.first().map_or(0, |entry| entry.0);
+        // Nearly always there is no gap.
+        let likely = usize::from(number.wrapping_sub(first));
+        match self.index.get(likely) {
+            Some(entry) if entry.0 == number => Ok(likely),
+            _ => self.index.binary_search_by_key(&number, |entry| entry.0),
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
-    }
-
-    fn clear(&mut self) {
-        self.nodes.clear();
-        (self.unused, self.spare) = (0, None);
-    }
-
+    #[inline]
     fn slot(&self, id: PacketId) -> Option<u16> {
-        let mut child = 0;
-        for level in LEVELS {
-            child = self.nodes.get(usize::from(child))?.child(digit(id, level));
-            if child == 0 {
-                return None;
-            }
+        let (number, bit) = split(id);
+        let &(_, at) = self.index.get(self.find(number).ok()?)?;
+        let page = self.pages.get(usize::from(at))?;
+        match page.used >> bit & 1 {
+            0 => None,
+            _ => page.slots.get(bit).copied(),
         }
-        Some(child - 1)
     }
 
     fn insert(&mut self, id: PacketId, slot: u16) -> bool {
-        self.prune_unless_near(id);
-        if self.nodes.is_empty() {
-            self.nodes.push(Node::default());
-        }
-        let mut path = [0; 4];
-        let mut at = 0;
-        for (level, step) in LEVELS.into_iter().zip(&mut path) {
-            *step = at;
-            let digit = digit(id, level);
-            let mut child = self.node(at).child(digit);
-            if level == 0 && child != 0 {
-                return false;
-            }
-            if child == 0 {
-                child = if level == 0 { slot + 1 } else { self.grow() };
-                self.node_mut(at).set_child(digit, child);
-            }
-            at = child;
-        }
-        // A node without room is marked as such above.
-        for (level, at) in LEVELS.into_iter().zip(path).rev() {
-            let node = self.node_mut(at);
-            node.full |= 1 << digit(id, level);
-            if node.full != u16::MAX {
-                break;
-            }
-        }
+        let (number, bit) = split(id);
+        let at = match self.find(number) {
+            Ok(place) => self.index.get(place).map_or(0, |entry| entry.1),
+            Err(place) => self.add(place, number),
+        };
+        let Some(page) = self.pages.get_mut(usize::from(at)) else {
+            return false;
+        };
+        let Some(place) = page
+            .slots
+            .get_mut(bit)
+            .filter(|_| page.used >> bit & 1 == 0)
+        else {
+            return false;
+        };
+        *place = slot;
+        page.used |= 1 << bit;
         true
     }
 
+    /// Adds a page. There are at most 1,024.
+    #[inline(never)]
+    fn add(&mut self, place: usize, number: u16) -> u16 {
+        let at = u16::try_from(self.pages.len()).unwrap_or(u16::MAX);
+        self.index.insert(place, (number, at));
+        self.pages.push(Page {
+            used: 0,
+            number,
+            slots: [0; 64],
+        });
+        at
+    }
+
     fn remove(&mut self, id: PacketId) -> Option<u16> {
-        let slot = self.slot(id)?;
-        let path = self.path(id);
-        for (level, at) in LEVELS.into_iter().zip(path) {
-            self.node_mut(at).full &= !(1 << digit(id, level));
+        let (number, bit) = split(id);
+        let place = self.find(number).ok()?;
+        let &(_, at) = self.index.get(place)?;
+        let page = self.pages.get_mut(usize::from(at))?;
+        if page.used >> bit & 1 == 0 {
+            return None;
         }
-        let [.., leaf] = path;
-        let leaf = self.node_mut(leaf);
-        leaf.set_child(digit(id, 0), 0);
-        if leaf.child == [0; 16] {
-            self.prune_unless_near(id);
-            self.spare = Some(id);
+        page.used &= !(1 << bit);
+        let slot = page.slots.get(bit).copied();
+        if page.used == 0 {
+            self.drop_page(place, at);
         }
-        Some(slot)
+        slot
+    }
+
+    /// Drops a page, in whose place comes the last one.
+    #[inline(never)]
+    fn drop_page(&mut self, place: usize, at: u16) {
+        self.index.remove(place);
+        self.pages.swap_remove(usize::from(at));
+        let moved = self.pages.get(usize::from(at)).map(|page| page.number);
+        let place = moved.and_then(|number| self.find(number).ok());
+        if let Some(entry) = place.and_then(|place| self.index.get_mut(place)) {
+            entry.1 = at;
+        }
     }
 
     /// The first identifier not in use that is at or above `from`.
     fn vacant_from(&self, from: u16) -> Option<u16> {
-        let mut from = u32::from(from);
-        // A pass that finds a node without room from there on goes on behind that node. Each such
-        // pass ends on a higher level than the one before.
-        'pass: while let Ok(mut found) = u16::try_from(from) {
-            let mut at = 0;
-            for level in LEVELS {
-                let Some(node) = self.nodes.get(usize::from(at)) else {
-                    return Some(found);
-                };
-                let shift = level * 4;
-                let start = found >> shift & 15;
-                let open = !node.full & u16::MAX << start;
-                if open == 0 {
-                    from = ((from >> shift >> 4) + 1) << shift << 4;
-                    continue 'pass;
-                }
-                // At most 15, as `open` is not 0.
-                let digit = open.trailing_zeros();
-                if digit != u32::from(start) {
-                    from = (from >> shift >> 4 << 4 | digit) << shift;
-                    found = u16::try_from(from).unwrap_or(found);
-                }
-                at = node.child(usize::try_from(digit).unwrap_or(0));
-                if at == 0 {
-                    break;
-                }
+        let first = from >> 6;
+        let mut wanted = u64::MAX << (from & 63);
+        let (Ok(place) | Err(place)) = self.find(first);
+        let mut entries = self.index.get(place..)?.iter().peekable();
+        for number in first..1 << 10 {
+            let entry = entries.next_if(|entry| entry.0 == number);
+            let page = entry.and_then(|entry| self.pages.get(usize::from(entry.1)));
+            let vacant = wanted & !page.map_or(0, |page| page.used);
+            if vacant != 0 {
+                // At most 63, as `vacant` is not 0.
+                return Some(number << 6 | u16::try_from(vacant.trailing_zeros()).unwrap_or(0));
             }
-            return Some(found);
+            wanted = u64::MAX;
         }
         None
     }
-
-    /// Takes the spare node back, and those above that only lead to it, unless `next` is in it.
-    fn prune_unless_near(&mut self, next: PacketId) {
-        let far = |spare: &mut PacketId| spare.get() >> 4 != next.get() >> 4;
-        let Some(id) = self.spare.take_if(far) else {
-            return;
-        };
-        for (level, at) in LEVELS.into_iter().zip(self.path(id)).rev() {
-            let unused = self.unused;
-            let node = self.node_mut(at);
-            if level > 0 {
-                node.set_child(digit(id, level), 0);
-            }
-            if at == 0 || node.child != [0; 16] {
-                break;
-            }
-            node.set_child(0, unused);
-            self.unused = at;
-        }
-    }
-
-    /// The nodes that lead to `id`, all of which exist.
-    fn path(&self, id: PacketId) -> [u16; 4] {
-        let mut at = 0;
-        LEVELS.map(|level| {
-            let node = at;
-            if level > 0 {
-                at = self.node(node).child(digit(id, level));
-            }
-            node
-        })
-    }
-
-    /// A new node. There are at most 4,369.
-    fn grow(&mut self) -> u16 {
-        if self.unused == 0 {
-            self.nodes.push(Node::default());
-            return u16::try_from(self.nodes.len() - 1).unwrap_or(0);
-        }
-        let at = self.unused;
-        self.unused = self.node(at).child(0);
-        *self.node_mut(at) = Node::default();
-        at
-    }
-
-    fn node(&self, at: u16) -> &Node {
-        self.nodes.get(usize::from(at)).expect(LINKED)
-    }
-
-    fn node_mut(&mut self, at: u16) -> &mut Node {
-        self.nodes.get_mut(usize::from(at)).expect(LINKED)
-    }
 }
 
-/// Sixteen children: nodes, or on the last level slots plus one; 0 is none.
-#[derive(Clone, Debug, Default)]
-struct Node {
-    child: [u16; 16],
-    /// One bit for each child below which all is in use.
-    full: u16,
+/// The number of the page, and the place in it.
+fn split(id: PacketId) -> (u16, usize) {
+    (id.get() >> 6, usize::from(id.get() & 63))
 }
-
-impl Node {
-    fn child(&self, digit: usize) -> u16 {
-        self.child.get(digit).copied().unwrap_or(0)
-    }
-
-    fn set_child(&mut self, digit: usize, child: u16) {
-        if let Some(place) = self.child.get_mut(digit) {
-            *place = child;
-        }
-    }
-}
-
-fn digit(id: PacketId, level: u32) -> usize {
-    usize::from(id.get() >> (level * 4) & 15)
-}
-
-const LEVELS: [u32; 4] = [3, 2, 1, 0];
-
-const LINKED: &str = "children above the last level are nodes, and nodes are never removed";
 
 #[cfg(test)]
 mod tests {
@@ -372,9 +332,6 @@ mod tests {
             assert_eq!(ids.take(), Some(id(expected)));
         }
         assert_eq!((ids.take(), ids.next(), ids.len()), (None, None, ALL));
-        // The search passes over what is full: only the path to 0, which is never given, is open.
-        let open = |node: &&Node| node.full != ALL;
-        assert_eq!(ids.tree.nodes.iter().filter(open).count(), 4);
         for free in [40_000, 1, ALL, 7, 0x1000, 0xFFF] {
             assert!(ids.release(id(free)));
             assert!(!ids.release(id(free)));
@@ -397,7 +354,7 @@ mod tests {
                 assert!(ids.release(id(expected)));
             }
         }
-        assert_eq!(ids.tree.nodes.capacity(), 0, "one at a time");
+        assert!(ids.pages.is_none(), "one at a time");
         ids.take();
         ids.release(id(1));
         ids.take();
@@ -416,7 +373,7 @@ mod tests {
             for step in 0..if most == 65_535 { 300 } else { 4_000 } {
                 if rng.below(200) == 0 {
                     // Where the digits of identifiers roll over.
-                    last = [0, 14, 15, 0xFE, 0xFFE, 0xEFFF, 0xFFFE, ALL][rng.below(8)];
+                    last = [0, 62, 63, 126, 0xFFE, 0xEFFF, 0xFFFE, ALL][rng.below(8)];
                     ids.set_last(PacketId::new(last));
                 }
                 if step == 0 && most == 65_535 {
@@ -441,22 +398,15 @@ mod tests {
                 let any = u16::try_from(1 + rng.below(65_535)).unwrap();
                 assert_eq!(ids.contains(id(any)), naive.contains(&any));
             }
-            let tree = &ids.tree;
-            if !tree.is_empty() {
-                let unused = core::iter::successors(Some(tree.unused), |&at| {
-                    (at != 0).then(|| tree.node(at).child(0))
-                });
-                let needed: BTreeSet<_> = naive
-                    .iter()
-                    .flat_map(|id| [1, 2, 3, 4].map(|level| (level, u32::from(*id) >> (level * 4))))
-                    .collect();
-                let kept = tree.nodes.len() - needed.len() - (unused.count() - 1);
-                assert!(kept <= 3, "nodes on the way to a spare one");
+            if let Some(pages) = ids.many() {
+                let needed: BTreeSet<_> = naive.iter().map(|id| id >> 6).collect();
+                assert!(pages.index.iter().map(|entry| &entry.0).eq(&needed));
+                assert_eq!(pages.pages.len(), needed.len());
             }
             for value in naive {
                 assert!(ids.release(id(value)));
             }
-            assert!(ids.tree.is_empty());
+            assert!(!ids.many);
         }
     }
 
@@ -473,7 +423,7 @@ mod tests {
                 let expected = (1..=most + 1).map(|other| (other <= value).then_some(other));
                 assert!(found.into_iter().eq(expected));
             }
-            assert_eq!(ids.tree.is_empty(), usize::from(most) <= FEW);
+            assert_eq!(ids.many, usize::from(most) > FEW);
             for value in 1..=most {
                 assert_eq!(ids.remove(id(value)), Some(value));
                 assert_eq!(ids.remove(id(value)), None);
@@ -482,7 +432,7 @@ mod tests {
                     (1..=most + 1).map(|other| (value < other && other <= most).then_some(other));
                 assert!(found.into_iter().eq(expected));
             }
-            assert!(ids.tree.is_empty() && ids.is_empty());
+            assert!(!ids.many && ids.is_empty());
         }
     }
 
@@ -490,15 +440,20 @@ mod tests {
     #[test]
     fn memory_follows_use() {
         let mut ids = PacketIds::new();
-        assert_eq!(ids.tree.nodes.capacity(), 0);
         for value in (0..ALL).step_by(16) {
             ids.insert(id(value + 1), 0);
         }
-        assert_eq!(ids.tree.nodes.len(), 4_369);
+        let pages = ids.pages.as_ref().unwrap();
+        assert_eq!((pages.pages.len(), size_of::<Page>()), (1 << 10, 144));
+        assert_eq!(pages.pages.capacity(), 1 << 10);
+        assert_eq!(
+            (pages.index.capacity(), size_of::<(u16, u16)>()),
+            (1 << 10, 4)
+        );
+        assert_eq!(size_of::<Pages>(), 48);
         ids.clear();
         ids.shrink_to_fit();
-        assert_eq!(ids.tree.nodes.capacity(), 0);
-        assert_eq!(size_of::<Node>(), 34);
+        assert!(ids.pages.is_none());
     }
 
     #[test]
