@@ -1,7 +1,5 @@
 //! Changes of the shape of the tree: nodes are added, split, joined and removed.
 
-use alloc::vec;
-use alloc::vec::Vec;
 use core::iter;
 
 use super::node::{FEW, Node, ROOM, ROOT, Table, room};
@@ -130,7 +128,7 @@ impl<V> Radix<V> {
     }
 
     /// Says that the child of `parent` that starts with `first` is at `place`.
-    fn relink(&mut self, parent: u32, first: Option<u8>, place: u32) {
+    pub(super) fn relink(&mut self, parent: u32, first: Option<u8>, place: u32) {
         let (Some(first), Some(node)) = (first, self.nodes.get_mut(parent as usize)) else {
             return;
         };
@@ -140,11 +138,7 @@ impl<V> Radix<V> {
             }
             return;
         }
-        let old = node.clone();
-        let children = old.children();
-        node.set_children(
-            children.map(|(byte, old)| (byte, if byte == first { place } else { old })),
-        );
+        node.set_child(first, place);
     }
 
     /// Removes what no key needs any more from `node` upwards, once `node` has no value.
@@ -192,43 +186,6 @@ impl<V> Radix<V> {
         Some((moved.follow(child), moved))
     }
 
-    /// Puts the nodes in the order of their keys, each before those below it, so that what a
-    /// look-up needs next is near; and gives back all memory that is not used.
-    pub(in crate::topic) fn compact(&mut self) {
-        let all = self.nodes.len();
-        let mut order = Vec::with_capacity(all);
-        let first = (all > 0).then_some(ROOT);
-        order.extend(iter::successors(first, |&node| self.next(ROOT, node)));
-        let mut places = vec![ROOT; all];
-        for (place, &node) in order.iter().enumerate() {
-            if let Some(slot) = places.get_mut(node as usize) {
-                *slot = narrow(place);
-            }
-        }
-        let moved = |node: u32| places.get(node as usize).copied().unwrap_or(ROOT);
-        for table in &mut self.tables {
-            table.owner = moved(table.owner);
-            table.follow(moved);
-        }
-        let mut nodes = Vec::with_capacity(all);
-        nodes.extend(order.iter().map(|&node| {
-            let mut node = self.node(node).clone();
-            node.parent = moved(node.parent);
-            if !node.has_table() {
-                let old = node.clone();
-                node.set_children(old.children().map(|(first, child)| (first, moved(child))));
-            }
-            node
-        }));
-        let mut values = Vec::with_capacity(all);
-        values.extend(order.iter().map(|&node| {
-            let value = self.values.get_mut(node as usize);
-            value.and_then(Option::take)
-        }));
-        (self.nodes, self.values) = (nodes, values);
-        self.tables.shrink_to_fit();
-    }
-
     /// Takes out `node`, to which nothing refers any more, and puts the last node in its place.
     fn free(&mut self, node: u32) -> Moved {
         self.nodes.swap_remove(node as usize);
@@ -245,6 +202,12 @@ impl<V> Radix<V> {
             table.owner = node;
         }
         self.relink(parent, first, node);
+        self.tell_children(node);
+        gone
+    }
+
+    /// Tells the children of `node` where it is.
+    pub(super) fn tell_children(&mut self, node: u32) {
         let mut child = self.child_from(node, 0);
         while let Some(place) = child {
             let held = self.node_mut(place);
@@ -252,7 +215,6 @@ impl<V> Radix<V> {
             let next = held.first().map_or(256, |first| usize::from(first) + 1);
             child = self.child_from(node, next);
         }
-        gone
     }
 }
 

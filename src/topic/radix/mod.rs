@@ -14,10 +14,12 @@
 use alloc::vec::Vec;
 use core::iter;
 
+use compact::Order;
 use node::Table;
 
 use super::cost;
 
+mod compact;
 mod grow;
 mod key;
 mod node;
@@ -36,6 +38,7 @@ pub(super) struct Radix<V> {
     /// wait for the one to know where the other is.
     pub(super) values: Vec<Option<V>>,
     len: usize,
+    order: Order,
 }
 
 impl<V> Radix<V> {
@@ -45,6 +48,7 @@ impl<V> Radix<V> {
             tables: Vec::new(),
             values: Vec::new(),
             len: 0,
+            order: Order::NEW,
         }
     }
 
@@ -349,6 +353,50 @@ mod tests {
             assert_eq!(tree.nodes.capacity(), 0);
             assert_eq!(tree.tables.capacity(), 0);
             assert_eq!(tree.values.capacity(), 0);
+        }
+    }
+
+    /// In steps, while the tree changes: it stays whole, and comes to an end. Without changes the order
+    /// is that of `compact`.
+    #[test]
+    fn is_compacted_in_steps() {
+        for bytes in [2, 12, 255] {
+            let mut random = Random(0x9E37_79B9_7F4A_7C15 + bytes as u64);
+            let (mut tree, mut map) = (Radix::new(), BTreeMap::new());
+            assert!(tree.compact_within(&mut 1));
+            for round in 0..15 {
+                for _ in 0..200 {
+                    let key = key(&mut random, bytes);
+                    tree.insert(&key, round);
+                    map.insert(key, round);
+                }
+                let mut calls = 0;
+                while !tree.compact_within(&mut 30) {
+                    calls += 1;
+                    for _ in 0..random.below(4) {
+                        let gone = map.keys().nth(random.below(map.len())).unwrap().clone();
+                        assert_eq!(tree.remove(&gone), map.remove(&gone));
+                        if random.below(3) == 0 {
+                            let key = key(&mut random, bytes);
+                            assert_eq!(tree.insert(&key, 0), map.insert(key.clone(), 0));
+                        }
+                    }
+                    assert!(calls < 2_000, "no end");
+                }
+                check(&tree);
+                let copied = map.iter().map(|(key, value)| (key.clone(), value));
+                let entries = tree.entries().map(|(key, value)| (key.to_vec(), value));
+                assert!(entries.eq(copied));
+                while !tree.compact_within(&mut 7) {}
+                let order = |tree: &Radix<_>| -> Vec<_> {
+                    tree.nodes.iter().map(|node| node.text().to_vec()).collect()
+                };
+                let (in_steps, mut at_once) = (order(&tree), tree.clone());
+                at_once.compact();
+                assert!(in_steps == order(&at_once));
+                let walk = iter::successors(Some(ROOT), |&node| tree.next(ROOT, node));
+                assert!(walk.eq(0..tree.nodes.len() as u32));
+            }
         }
     }
 

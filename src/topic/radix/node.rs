@@ -126,6 +126,21 @@ impl Node {
         }
     }
 
+    /// The child that starts with `first` is at `place`.
+    pub(super) fn set_child(&mut self, first: u8, place: u32) {
+        let old = self.clone();
+        let children = old.children();
+        self.set_children(
+            children.map(|(byte, old)| (byte, if byte == first { place } else { old })),
+        );
+    }
+
+    /// The children are where `moved` says, if there is no table.
+    pub(super) fn move_children(&mut self, moved: impl Fn(u32) -> u32) {
+        let old = self.clone();
+        self.set_children(old.children().map(|(byte, place)| (byte, moved(place))));
+    }
+
     /// There are `count` children, more than [`FEW`], and their table is at `place`.
     pub(super) fn set_table(&mut self, count: usize, place: u32) {
         self.children = small(count);
