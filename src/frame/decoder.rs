@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::lenient::Lenient;
 use crate::error::{DecodeError, DecodeErrorKind, Fault, Field};
 use crate::header::{Expected, Header, PartialHeader};
-use crate::packet::{Context, Packet, connect};
+use crate::packet::{Context, Packet, connect, short_ack};
 use crate::rules::Rule;
 use crate::side::Side;
 use crate::version::Version;
@@ -230,9 +230,10 @@ impl FrameDecoder {
         let Some((ctx, header, frame, _)) = self.whole(input) else {
             return self.decode_shared_slowly(input);
         };
-        if let Some(packet) = Packet::parse_short(header.packet, header.body(frame)) {
+        if let Some(id) = short_ack(header.packet, header.body(frame)) {
+            // The packet is made last, where the caller wants it.
             input.advance(header.packet_len());
-            return Ok(Some(packet));
+            return Ok(Packet::ack(header.packet, id));
         }
         let bytes = input.split_to(header.packet_len()).freeze();
         Packet::parse_shared(ctx, header, bytes)

@@ -76,15 +76,13 @@ impl<'a> Ack<&'a [u8]> {
 }
 
 impl<B: Default> Ack<B> {
-    /// Parses the form of nearly every acknowledgement: a packet identifier and no more.
     #[inline]
-    pub(super) fn parse_short(body: &[u8]) -> Option<Self> {
-        let &[high, low] = body else { return None };
-        Some(Self {
-            packet_id: PacketId::new(u16::from_be_bytes([high, low]))?,
+    pub(super) fn of(packet_id: PacketId) -> Self {
+        Self {
+            packet_id,
             reason: ReasonCode::Success,
             properties: Properties::default(),
-        })
+        }
     }
 }
 

@@ -130,8 +130,8 @@ impl<'a> Packet<&'a [u8]> {
         let body = header.body(frame);
         match header.packet {
             PacketType::Publish => Publish::parse(ctx, header, frame),
-            packet => match Self::parse_short(packet, body) {
-                Some(packet) => Ok(Some(packet)),
+            packet => match short_ack(packet, body) {
+                Some(id) => Ok(Self::ack(packet, id)),
                 None => Self::parse_other(ctx, header, frame),
             },
         }
@@ -168,18 +168,29 @@ impl<'a> Packet<&'a [u8]> {
     }
 }
 
-impl<B: Default> Packet<B> {
-    /// Parses an acknowledgement that is a packet identifier and no more: half of all packets, and
-    /// nothing in them to borrow or share.
-    #[inline]
-    pub(crate) fn parse_short(packet: PacketType, body: &[u8]) -> Option<Self> {
-        match packet {
-            PacketType::PubAck => Ack::parse_short(body).map(Self::PubAck),
-            PacketType::PubRec => Ack::parse_short(body).map(Self::PubRec),
-            PacketType::PubRel => Ack::parse_short(body).map(Self::PubRel),
-            PacketType::PubComp => Ack::parse_short(body).map(Self::PubComp),
-            _ => None,
+/// Reads an acknowledgement that is a packet identifier and no more: half of all packets.
+#[inline]
+pub(crate) fn short_ack(packet: PacketType, body: &[u8]) -> Option<PacketId> {
+    let &[high, low] = body else { return None };
+    match packet {
+        PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
+            PacketId::new(u16::from_be_bytes([high, low]))
         }
+        _ => None,
+    }
+}
+
+impl<B: Default> Packet<B> {
+    /// Makes an acknowledgement that was read by [`short_ack`]: nothing in it is borrowed or shared.
+    #[inline]
+    pub(crate) fn ack(packet: PacketType, id: PacketId) -> Option<Self> {
+        Some(match packet {
+            PacketType::PubAck => Self::PubAck(Ack::of(id)),
+            PacketType::PubRec => Self::PubRec(Ack::of(id)),
+            PacketType::PubRel => Self::PubRel(Ack::of(id)),
+            PacketType::PubComp => Self::PubComp(Ack::of(id)),
+            _ => return None,
+        })
     }
 }
 
