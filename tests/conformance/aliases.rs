@@ -36,13 +36,13 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "server_forgets",
         v311: &[],
-        v5: &["3.3.2-7"],
+        v5: &["3.3.2-7 server"],
         run: server_forgets,
     },
     Test {
         name: "client_forgets",
         v311: &[],
-        v5: &["3.3.2-7"],
+        v5: &["3.3.2-7 client"],
         run: client_forgets,
     },
     Test {

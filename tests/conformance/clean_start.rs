@@ -13,20 +13,20 @@ use crate::Test;
 pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "session_is_resumed",
-        v311: &["3.1.2-4", "3.1.2-5", "3.1.4-3"],
-        v5: &["3.1.2-5", "3.1.2-6", "3.1.2-23", "3.1.4-4"],
+        v311: &["3.1.2-4 server", "3.1.2-5", "3.1.4-3"],
+        v5: &["3.1.2-5", "3.1.2-6", "3.1.2-23 server", "3.1.4-4"],
         run: session_is_resumed,
     },
     Test {
         name: "client_goes_on_with_its_session",
-        v311: &["3.1.2-4", "3.1.2-6"],
-        v5: &["3.1.2-4", "3.1.2-23", "3.2.2-4"],
+        v311: &["3.1.2-4 client", "3.1.2-6 client"],
+        v5: &["3.1.2-4 client", "3.1.2-23 client", "3.2.2-4"],
         run: client_goes_on_with_its_session,
     },
     Test {
         name: "clean_start_begins_anew",
-        v311: &["3.1.2-6", "3.1.4-3"],
-        v5: &["3.1.2-4", "3.1.4-4"],
+        v311: &["3.1.2-6 server", "3.1.4-3"],
+        v5: &["3.1.2-4 server", "3.1.4-4"],
         run: clean_start_begins_anew,
     },
     Test {

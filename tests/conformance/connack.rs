@@ -31,8 +31,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "refusal_has_no_session",
-        v311: &["3.2.2-4"],
-        v5: &["3.2.2-6"],
+        v311: &["3.2.2-4 server"],
+        v5: &["3.2.2-6 server"],
         run: refusal_has_no_session,
     },
     Test {
@@ -56,7 +56,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "code_that_there_is_not",
         v311: &["3.2.2-6"],
-        v5: &["3.2.2-8"],
+        v5: &["3.2.2-8 server"],
         run: code_that_there_is_not,
     },
 ];

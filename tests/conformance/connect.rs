@@ -25,8 +25,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "other_protocols",
-        v311: &["3.1.2-1", "3.1.2-2"],
-        v5: &["3.1.2-1", "3.1.2-2"],
+        v311: &["3.1.2-1 server", "3.1.2-2"],
+        v5: &["3.1.2-1 server", "3.1.2-2"],
         run: other_protocols,
     },
     Test {

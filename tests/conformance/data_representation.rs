@@ -16,14 +16,14 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "feff_is_kept",
-        v311: &["1.5.3-3"],
-        v5: &["1.5.4-3"],
+        v311: &["1.5.3-3 server"],
+        v5: &["1.5.4-3 server"],
         run: feff_is_kept,
     },
     Test {
         name: "lengths_are_short",
         v311: &[],
-        v5: &["1.5.5-1"],
+        v5: &["1.5.5-1 server"],
         run: lengths_are_short,
     },
 ];

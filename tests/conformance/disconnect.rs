@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "senders_use_the_codes_there_are",
         v311: &[],
-        v5: &["3.14.2-1", "3.14.2-2"],
+        v5: &["3.14.2-1", "3.14.2-2 server"],
         run: senders_use_the_codes_there_are,
     },
     Test {
@@ -33,13 +33,13 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "last_of_all",
         v311: &["3.14.4-1", "3.14.4-2"],
-        v5: &["3.14.4-1", "3.14.4-2"],
+        v5: &["3.14.4-1 client", "3.14.4-2 client"],
         run: last_of_all,
     },
     Test {
         name: "server_closes_after_its_own",
         v311: &[],
-        v5: &["3.14.4-1", "3.14.4-2"],
+        v5: &["3.14.4-1 server", "3.14.4-2 server"],
         run: server_closes_after_its_own,
     },
     Test {

@@ -14,14 +14,14 @@ use crate::sides;
 pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "errors_of_a_client_end_its_connection",
-        v311: &["4.8.0-1"],
-        v5: &["4.13.1-1", "4.13.2-1"],
+        v311: &["4.8.0-1 server"],
+        v5: &["4.13.1-1", "4.13.2-1 server"],
         run: errors_of_a_client_end_its_connection,
     },
     Test {
         name: "errors_of_a_server_end_its_connection",
-        v311: &["4.8.0-1"],
-        v5: &["4.13.2-1"],
+        v311: &["4.8.0-1 client"],
+        v5: &["4.13.2-1 client"],
         run: errors_of_a_server_end_its_connection,
     },
     Test {

@@ -48,8 +48,10 @@ mod transport;
 mod unsubscribe;
 mod vectors;
 mod will;
+mod writers;
 
-/// One test, and the statements that it proves: `3.1.0-1` is `MQTT-3.1.0-1`.
+/// One test, and the statements that it proves: `3.1.0-1` is `MQTT-3.1.0-1`, for each side that it
+/// binds, and `3.1.2-4 client` proves one of both.
 struct Test {
     name: &'static str,
     v311: &'static [&'static str],
@@ -133,7 +135,7 @@ fn main() -> ExitCode {
                     let name = format!("{chapter}::{}::{}", test.name, label(version));
                     let run = move || {
                         (test.run)(version);
-                        Ok(())
+                        coverage::drives(version, test.proves(version))
                     };
                     trials.push(Trial::test(name, move || in_time(run)));
                 }

@@ -22,9 +22,14 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "what_a_client_cannot_send",
-        v311: &["3.3.1-2", "3.3.2-2", "4.7.1-1"],
+        v311: &["3.3.1-2 client", "3.3.2-2 client", "4.7.1-1 client"],
         v5: &[
-            "3.3.1-2", "3.3.2-2", "3.3.2-8", "3.3.2-14", "3.3.4-6", "4.7.0-1",
+            "3.3.1-2 client",
+            "3.3.2-2 client",
+            "3.3.2-8 client",
+            "3.3.2-14 client",
+            "3.3.4-6",
+            "4.7.0-1 client",
         ],
         run: what_a_client_cannot_send,
     },

@@ -2,25 +2,41 @@
 
 use std::fs;
 
-use mqtt_sansio::Version;
+use mqtt_sansio::{Side, Version};
 
 use crate::label;
 
-/// One line: `id | who decides it | subject | why it has no test`, or `tests in FILE` instead of why.
+/// One line: `id | who decides it | whom it binds | subject | why it has no test`, or `tests in FILE`
+/// instead of why.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
     /// Without `MQTT-`.
     pub(crate) id: String,
     pub(crate) who: Who,
+    pub(crate) binds: &'static [Side],
     pub(crate) reason: Option<String>,
     /// The file of another workspace that has tests of it.
     pub(crate) tests_in: Option<String>,
 }
 
 impl Statement {
-    /// Whether that file, of which this is the text, has one: `mqtt_6_0_0_1_server`, for example.
-    pub(crate) fn has_test_in(&self, text: &str) -> bool {
-        let name = format!("async fn mqtt_{}_", self.id.replace(['.', '-'], "_"));
+    /// As the specification and the vectors name it.
+    pub(crate) fn full_id(&self) -> String {
+        match self.is_numbered() {
+            true => format!("MQTT-{}", self.id),
+            false => self.id.clone(),
+        }
+    }
+
+    /// Whether it has a number in the specification.
+    pub(crate) fn is_numbered(&self) -> bool {
+        !self.id.starts_with('U')
+    }
+
+    /// Whether that file, of which this is the text, has one of this side: `mqtt_6_0_0_1_server`.
+    pub(crate) fn has_test_in(&self, text: &str, side: Side) -> bool {
+        let id = self.id.replace(['.', '-'], "_");
+        let name = format!("async fn mqtt_{id}_{}()", name(side));
         let mut tests = text.split("#[tokio::test]").skip(1);
         tests.any(|test| test.trim_start().starts_with(&name))
     }
@@ -45,6 +61,30 @@ impl Who {
     }
 }
 
+const BOTH_SIDES: &[Side] = &[Side::Client, Side::Server];
+
+/// The side that has this name.
+fn side(text: &str) -> Option<&'static [Side]> {
+    let mut sides = BOTH_SIDES.chunks(1);
+    sides.find(|side| name(side[0]) == text)
+}
+
+pub(crate) fn name(side: Side) -> &'static str {
+    match side {
+        Side::Client => "client",
+        Side::Server => "server",
+    }
+}
+
+/// What a test names: an id, for which it proves both sides as far as they are bound, or an id and
+/// the one side of it that it proves.
+pub(crate) fn proof(text: &str) -> (&str, &'static [Side]) {
+    match text.split_once(' ') {
+        None => (text, BOTH_SIDES),
+        Some((id, one)) => (id, side(one).unwrap_or_else(|| panic!("no side: {text}"))),
+    }
+}
+
 /// All statements of a version, in the order of its specification.
 pub(crate) fn all(version: Version) -> Vec<Statement> {
     let folder = support::vectors::testdata().join("statements");
@@ -59,10 +99,10 @@ pub(crate) fn all(version: Version) -> Vec<Statement> {
 
 fn parse(line: &str) -> Statement {
     let fields: Vec<&str> = line.split(" | ").map(str::trim).collect();
-    let (id, who, reason) = match fields[..] {
-        [id, who, _] => (id, who, None),
-        [id, who, _, reason] => (id, who, Some(reason)),
-        _ => panic!("neither three nor four fields: {line}"),
+    let (id, who, binds, reason) = match fields[..] {
+        [id, who, binds, _] => (id, who, binds, None),
+        [id, who, binds, _, reason] => (id, who, binds, Some(reason)),
+        _ => panic!("neither four nor five fields: {line}"),
     };
     let who = match who {
         "codec" => Who::Codec,
@@ -79,6 +119,10 @@ fn parse(line: &str) -> Statement {
     Statement {
         id,
         who,
+        binds: match binds {
+            "both" => BOTH_SIDES,
+            _ => side(binds).unwrap_or_else(|| panic!("it binds nobody: {line}")),
+        },
         reason: reason.filter(|_| tests_in.is_none()).map(str::to_owned),
         tests_in: tests_in.map(str::to_owned),
     }

@@ -25,14 +25,14 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "answered_with_the_same_identifier",
-        v311: &["3.8.4-1", "3.8.4-2"],
-        v5: &["3.8.4-1", "3.8.4-2"],
+        v311: &["3.8.4-1", "3.8.4-2 server"],
+        v5: &["3.8.4-1", "3.8.4-2 server"],
         run: answered_with_the_same_identifier,
     },
     Test {
         name: "client_takes_the_answer_to_its_request_alone",
-        v311: &["3.8.4-2", "3.8.4-5"],
-        v5: &["3.8.4-2", "3.8.4-6"],
+        v311: &["3.8.4-2 client", "3.8.4-5 client"],
+        v5: &["3.8.4-2 client", "3.8.4-6 client"],
         run: client_takes_the_answer_to_its_request_alone,
     },
     Test {
@@ -49,13 +49,13 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "many_filters_are_many_requests",
-        v311: &["3.8.4-4", "3.8.4-5", "3.9.3-1"],
-        v5: &["3.8.4-5", "3.8.4-6", "3.8.4-7", "3.9.3-1"],
+        v311: &["3.8.4-4", "3.8.4-5 server", "3.9.3-1"],
+        v5: &["3.8.4-5", "3.8.4-6 server", "3.8.4-7", "3.9.3-1"],
         run: many_filters_are_many_requests,
     },
     Test {
         name: "code_is_what_was_granted",
-        v311: &["3.8.4-5", "3.8.4-6"],
+        v311: &["3.8.4-5 server", "3.8.4-6"],
         v5: &["3.8.4-7", "3.8.4-8"],
         run: code_is_what_was_granted,
     },
@@ -67,14 +67,14 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "client_asks_for_nothing_malformed",
-        v311: &["3.8.3-3"],
-        v5: &["3.8.3-2", "3.8.3-4"],
+        v311: &["3.8.3-3 client"],
+        v5: &["3.8.3-2 client", "3.8.3-4 client"],
         run: client_asks_for_nothing_malformed,
     },
     Test {
         name: "server_uses_the_codes_there_are",
-        v311: &["3.8.4-5", "3.9.3-2"],
-        v5: &["3.8.4-6", "3.8.4-7", "3.9.3-2"],
+        v311: &["3.8.4-5 server", "3.9.3-2 server"],
+        v5: &["3.8.4-6 server", "3.8.4-7", "3.9.3-2 server"],
         run: server_uses_the_codes_there_are,
     },
     Test {
@@ -323,7 +323,7 @@ fn lower_of_both_qos(version: Version) {
 }
 
 /// There is no SUBSCRIBE without a filter, or with No Local on a shared subscription.
-fn client_asks_for_nothing_malformed(_: Version) {
+fn client_asks_for_nothing_malformed(version: Version) {
     let none = Subscriptions::new([] as [(TopicFilter, QoS); 0]);
     assert_eq!(none, Err(InvalidSubscriptions::Empty));
     let shared = TopicFilter::new("$share/g/t").unwrap();
@@ -332,8 +332,17 @@ fn client_asks_for_nothing_malformed(_: Version) {
     options.no_local = true;
     let local = InvalidSubscriptions::NoLocalOnSharedSubscription;
     assert_eq!(Subscriptions::new([(shared, options)]), Err(local));
+    if version == Version::V311 {
+        options.no_local = false;
+    }
     let own = TopicFilter::new("t").unwrap();
-    assert!(Subscriptions::new([(own, options)]).is_ok());
+    let own = Subscriptions::new([(own, options)]).unwrap();
+    let mut server = ClientEnd::plain(version);
+    server.end.connection.subscribe(own).unwrap();
+    server.expect(match version {
+        Version::V311 => "82 ~ 00 01 't' 00",
+        Version::V5 => "82 ~ 00 01 [] 't' 04",
+    });
 }
 
 /// Refuses all subscriptions for this reason.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mqtt_sansio::connection::client;
 use mqtt_sansio::{QoS, Version};
 use support::notation::bytes;
-use support::script::{ClientEnd, End, Net, connect, message, subscriptions};
+use support::script::{ClientEnd, End, Net, connect, drive, message, subscriptions};
 
 use crate::Test;
 use crate::sides::Side;
@@ -92,6 +92,7 @@ fn over_tcp(version: Version) {
     assert_eq!(end.delivered, expected);
     stream.shutdown(Shutdown::Both).unwrap();
     broker.join().unwrap();
+    drive(mqtt_sansio::Side::Server);
 }
 
 /// Cut once at each byte, cut at all of them, and not at all, the bytes are the same packets.

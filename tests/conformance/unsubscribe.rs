@@ -31,14 +31,14 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "always_answered_with_the_same_identifier",
-        v311: &["3.10.4-4", "3.10.4-5"],
-        v5: &["3.10.4-4", "3.10.4-5"],
+        v311: &["3.10.4-4 server", "3.10.4-5"],
+        v5: &["3.10.4-4", "3.10.4-5 server"],
         run: always_answered_with_the_same_identifier,
     },
     Test {
         name: "client_takes_the_answer_to_its_request_alone",
-        v311: &["3.10.4-4"],
-        v5: &["3.10.4-5"],
+        v311: &["3.10.4-4 client"],
+        v5: &["3.10.4-5 client"],
         run: client_takes_the_answer_to_its_request_alone,
     },
     Test {
@@ -49,14 +49,14 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "client_names_a_filter",
-        v311: &["3.10.3-2"],
-        v5: &["3.10.3-2"],
+        v311: &["3.10.3-2 client"],
+        v5: &["3.10.3-2 client"],
         run: client_names_a_filter,
     },
     Test {
         name: "server_uses_the_codes_there_are",
         v311: &[],
-        v5: &["3.11.3-2"],
+        v5: &["3.11.3-2 server"],
         run: server_uses_the_codes_there_are,
     },
     Test {
@@ -195,9 +195,13 @@ fn many_filters_are_many_requests(version: Version) {
 }
 
 /// There is no UNSUBSCRIBE without one.
-fn client_names_a_filter(_: Version) {
+fn client_names_a_filter(version: Version) {
     let none = TopicFilters::new([] as [TopicFilter; 0]);
     assert_eq!(none, Err(InvalidTopicFilters::Empty));
+    let mut server = ClientEnd::plain(version);
+    let one = TopicFilters::new([TopicFilter::new("t").unwrap()]).unwrap();
+    server.end.connection.unsubscribe(one).unwrap();
+    server.expect("A2 ~ 00 01 [] 't'");
 }
 
 /// One for each filter, and no other is sent.

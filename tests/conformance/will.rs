@@ -27,7 +27,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "is_retained_if_asked",
-        v311: &["3.1.2-9", "3.1.2-16", "3.1.2-17"],
+        v311: &["3.1.2-9 server", "3.1.2-16", "3.1.2-17"],
         v5: &["3.1.2-14", "3.1.2-15"],
         run: is_retained_if_asked,
     },

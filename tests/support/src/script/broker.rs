@@ -3,10 +3,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use mqtt_sansio::packet::ConnAck;
-use mqtt_sansio::{Packet, ReasonCode, Version};
+use mqtt_sansio::{Packet, ReasonCode, Side, Version};
 use reference_broker::{Broker, Config, ConnectionId, Policy};
 
-use super::{End, Script};
+use super::{End, Script, drive};
 
 /// A broker and the time.
 #[derive(Clone, Debug)]
@@ -39,6 +39,7 @@ impl Net {
 
     /// A network connection on which nothing has been said.
     pub fn open(&self, version: Version) -> Script<Link> {
+        drive(Side::Server);
         let id = self.call(|broker, now| broker.accept(now));
         let net = self.clone();
         Script::new(version, Link { net, id })

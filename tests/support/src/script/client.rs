@@ -1,12 +1,13 @@
 use mqtt_sansio::connection::client;
 use mqtt_sansio::packet::Connect;
-use mqtt_sansio::{Packet, Version};
+use mqtt_sansio::{Packet, Side, Version};
 
-use super::{ClientEnd, Script, connect};
+use super::{ClientEnd, Script, connect, drive};
 
 impl ClientEnd {
     /// A client that has sent nothing, on a new network connection.
-    pub const fn new(version: Version, connection: client::Connection) -> Script<Self> {
+    pub fn new(version: Version, connection: client::Connection) -> Script<Self> {
+        drive(Side::Client);
         Script::new(version, Self::of(connection, true))
     }
 

@@ -1,12 +1,13 @@
 //! Exchanges as the specifications tell them: the test plays one end of a network connection in
 //! bytes, and the other end is a real part, in virtual time.
 
+use std::cell::Cell;
 use std::fmt::Write;
 
 use mqtt_sansio::packet::{ConnAck, Connect, Subscriptions};
 use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{FrameDecoder, Message, Packet, QoS, ReasonCode, Text, Version};
+use mqtt_sansio::{FrameDecoder, Message, Packet, QoS, ReasonCode, Side, Text, Version};
 
 use crate::notation::bytes;
 
@@ -17,6 +18,27 @@ mod server;
 
 pub use broker::{Link, Net};
 pub use own::{ClientEnd, OwnEnd, ServerEnd};
+
+thread_local! {
+    static DRIVEN: [Cell<bool>; 2] = const { [Cell::new(false), Cell::new(false)] };
+}
+
+fn driven(side: Side, then: impl FnOnce(&Cell<bool>) -> bool) -> bool {
+    DRIVEN.with(|[client, server]| match side {
+        Side::Client => then(client),
+        Side::Server => then(server),
+    })
+}
+
+/// Notes that a test of this thread speaks to this side.
+pub fn drive(side: Side) {
+    driven(side, |noted| noted.replace(true));
+}
+
+/// Whether a test of this thread has spoken to this side.
+pub fn has_driven(side: Side) -> bool {
+    driven(side, Cell::get)
+}
 
 /// What is at the other end.
 pub trait End {

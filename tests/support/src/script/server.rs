@@ -3,9 +3,9 @@ use std::time::Duration;
 use mqtt_sansio::connection::server;
 use mqtt_sansio::packet::ConnAck;
 use mqtt_sansio::property::ConnAckProperties;
-use mqtt_sansio::{Packet, Version};
+use mqtt_sansio::{Packet, Side, Version};
 
-use super::{End, Script, ServerEnd, connack};
+use super::{End, Script, ServerEnd, connack, drive};
 
 impl ServerEnd {
     /// A new network connection, which takes packets of any size: CONNACK has no other properties
@@ -16,7 +16,8 @@ impl ServerEnd {
     }
 
     /// A new network connection, with settings of the test's.
-    pub const fn with(version: Version, connection: server::Connection) -> Script<Self> {
+    pub fn with(version: Version, connection: server::Connection) -> Script<Self> {
+        drive(Side::Server);
         Script::new(version, Self::of(connection, false))
     }
 
