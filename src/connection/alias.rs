@@ -1,8 +1,10 @@
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use super::error::Violation;
 use crate::packet::Publish;
+use crate::packet_id::PacketId;
 use crate::property::TopicAlias;
+use crate::session::PacketIds;
 use crate::side::Side;
 use crate::topic::TopicName;
 
@@ -11,12 +13,15 @@ use crate::topic::TopicName;
 #[derive(Clone, Debug, Default)]
 pub(super) struct PeerAliases {
     maximum: u16,
-    topics: BTreeMap<TopicAlias, TopicName>,
+    /// Each alias with the place of its topic, as quickly as packet identifiers are found.
+    places: PacketIds,
+    topics: Vec<TopicName>,
 }
 
 impl PeerAliases {
     pub(super) fn reset(&mut self, maximum: u16) {
         self.maximum = maximum;
+        self.places.clear();
         self.topics.clear();
     }
 
@@ -49,20 +54,31 @@ impl PeerAliases {
         if alias.get() > self.maximum {
             return Err(Violation::TopicAliasTooLarge(sender));
         }
-        match (&publish.topic, self.topics.get(&alias)) {
-            (None, None) => Err(Violation::UnknownTopicAlias),
-            (None, Some(_)) => Ok(()),
-            (Some(topic), Some(known)) if known.as_bytes() == topic.as_bytes() => Ok(()),
-            (Some(topic), _) => {
-                self.topics.insert(alias, topic.to_owned());
-                Ok(())
+        let place = self.place(alias);
+        match (&publish.topic, place.and_then(|at| self.topics.get_mut(at))) {
+            (None, None) => return Err(Violation::UnknownTopicAlias),
+            (None, Some(_)) => {}
+            (Some(topic), Some(known)) if known.as_bytes() == topic.as_bytes() => {}
+            (Some(topic), Some(known)) => *known = topic.to_owned(),
+            (Some(topic), None) => {
+                // There are at most 65,535.
+                let at = u16::try_from(self.topics.len()).unwrap_or(u16::MAX);
+                if let Some(id) = PacketId::new(alias.get()) {
+                    self.places.insert(id, at);
+                }
+                self.topics.push(topic.to_owned());
             }
         }
+        Ok(())
+    }
+
+    fn place(&self, alias: TopicAlias) -> Option<usize> {
+        Some(self.places.slot(PacketId::new(alias.get())?)?.into())
     }
 
     /// The topic for which an alias stands.
     pub(super) fn topic(&self, alias: TopicAlias) -> Option<&TopicName> {
-        self.topics.get(&alias)
+        self.topics.get(self.place(alias)?)
     }
 }
 
@@ -80,11 +96,13 @@ pub(super) struct OwnAliases {
     automatic: u16,
     /// Counts uses: the lowest number is the least recent.
     clock: u64,
-    topics: BTreeMap<TopicName, Assigned>,
+    /// In the order of the topics.
+    topics: Vec<Assigned>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Assigned {
+    topic: TopicName,
     alias: TopicAlias,
     /// True if the peer knows the alias.
     sent: bool,
@@ -107,14 +125,36 @@ impl OwnAliases {
         if alias.get() > self.maximum || self.automatic > 0 {
             return false;
         }
-        self.topics.retain(|_, assigned| assigned.alias != alias);
-        let assigned = Assigned {
+        self.topics.retain(|assigned| assigned.alias != alias);
+        self.put(Assigned {
+            topic,
             alias,
             sent: false,
             used: 0,
-        };
-        self.topics.insert(topic, assigned);
+        });
         true
+    }
+
+    fn put(&mut self, assigned: Assigned) {
+        match self.place(assigned.topic.as_bytes()) {
+            Ok(at) => {
+                if let Some(place) = self.topics.get_mut(at) {
+                    *place = assigned;
+                }
+            }
+            Err(at) => self.topics.insert(at, assigned),
+        }
+    }
+
+    /// The place of a topic, or where it would be.
+    fn place(&self, topic: &[u8]) -> Result<usize, usize> {
+        self.topics
+            .binary_search_by(|assigned| assigned.topic.as_bytes().cmp(topic))
+    }
+
+    fn get_mut(&mut self, topic: &TopicName<&[u8]>) -> Option<&mut Assigned> {
+        let at = self.place(topic.as_bytes()).ok()?;
+        self.topics.get_mut(at)
     }
 
     /// Returns whether no message gets an alias.
@@ -125,7 +165,7 @@ impl OwnAliases {
 
     /// Notes that the peer knows the alias of this topic.
     pub(super) fn sent(&mut self, topic: &TopicName<&[u8]>) {
-        if let Some(assigned) = self.topics.get_mut(topic.as_bytes()) {
+        if let Some(assigned) = self.get_mut(topic) {
             assigned.sent = true;
         }
     }
@@ -133,8 +173,9 @@ impl OwnAliases {
     /// The alias for a topic, and whether the peer knows it.
     pub(super) fn find(&mut self, topic: &TopicName<&[u8]>) -> Option<(TopicAlias, bool)> {
         self.clock += 1;
-        if let Some(assigned) = self.topics.get_mut(topic.as_bytes()) {
-            assigned.used = self.clock;
+        let used = self.clock;
+        if let Some(assigned) = self.get_mut(topic) {
+            assigned.used = used;
             return Some((assigned.alias, assigned.sent));
         }
         let count = u16::try_from(self.topics.len()).unwrap_or(u16::MAX);
@@ -142,18 +183,17 @@ impl OwnAliases {
             0 => return None,
             all if count < all => TopicAlias::new(count + 1)?,
             _ => {
-                let oldest = self.topics.iter().min_by_key(|(_, assigned)| assigned.used);
-                let (oldest, alias) = oldest.map(|(topic, old)| (topic.clone(), old.alias))?;
-                self.topics.remove(oldest.as_bytes());
-                alias
+                let all = self.topics.iter().enumerate();
+                let (oldest, _) = all.min_by_key(|(_, assigned)| assigned.used)?;
+                self.topics.remove(oldest).alias
             }
         };
-        let assigned = Assigned {
+        self.put(Assigned {
+            topic: topic.to_owned(),
             alias,
             sent: false,
-            used: self.clock,
-        };
-        self.topics.insert(topic.to_owned(), assigned);
+            used,
+        });
         Some((alias, false))
     }
 }

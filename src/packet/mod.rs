@@ -346,6 +346,16 @@ impl<B: AsRef<[u8]>> Packet<B> {
     ///
     /// If the packet cannot be encoded in `version`: this also tests whether it can.
     pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        match self {
+            Self::Publish(publish) => publish.encoded_len(version),
+            _ => self.as_borrowed().len_of_other(version),
+        }
+    }
+}
+
+impl Packet<&[u8]> {
+    /// The length of any packet but PUBLISH. Once for all kinds of storage, as it is long.
+    fn len_of_other(&self, version: Version) -> Result<usize, EncodeError> {
         let packet = self.packet_type();
         encode::packet_len(match self {
             Self::Connect(connect) => connect.body_len(version)?,

@@ -95,34 +95,42 @@ impl<'a, K: Place> Properties<K, &'a [u8]> {
     pub(crate) fn parse(input: &'a [u8]) -> ParseResult<'a, (Self, PropertySet)> {
         match input {
             [0, rest @ ..] => Ok((rest, (Self::EMPTY, PropertySet::default()))),
-            _ => Self::parse_some(input),
+            _ => {
+                let (rest, (block, seen)) = parse_block(input, K::ALLOWED, K::REPEATABLE)?;
+                Ok((rest, (Self::new(block), seen)))
+            }
         }
     }
+}
 
-    #[inline(never)]
-    fn parse_some(input: &'a [u8]) -> ParseResult<'a, (Self, PropertySet)> {
-        let (rest, len) = VarInt::parse(input, Field::PropertyLength)?;
-        let (rest, block) = wire::take(rest, len.get() as usize, Field::PropertyLength)?;
-        let mut seen = PropertySet::default();
-        let mut unread = block;
-        while let [id, tail @ ..] = unread {
-            let Some(known) = PropertyId::from_u8(*id) else {
-                let kind = DecodeErrorKind::UnknownProperty(*id);
-                return wire::fail(unread, kind, Field::PropertyId);
-            };
-            if !K::ALLOWED.contains(known) {
-                let kind = DecodeErrorKind::PropertyNotAllowed;
-                return wire::fail(unread, kind, Field::Property(known));
-            }
-            if seen.contains(known) && !K::REPEATABLE.contains(known) {
-                let kind = DecodeErrorKind::PropertyRepeated;
-                return wire::fail(unread, kind, Field::Property(known));
-            }
-            seen = seen.with(known);
-            (unread, _) = Property::parse(known, tail)?;
+/// Reads the length and checks the properties behind it. Once for all places, as it is long.
+#[inline(never)]
+fn parse_block(
+    input: &[u8],
+    allowed: PropertySet,
+    repeatable: PropertySet,
+) -> ParseResult<'_, (&[u8], PropertySet)> {
+    let (rest, len) = VarInt::parse(input, Field::PropertyLength)?;
+    let (rest, block) = wire::take(rest, len.get() as usize, Field::PropertyLength)?;
+    let mut seen = PropertySet::default();
+    let mut unread = block;
+    while let [id, tail @ ..] = unread {
+        let Some(known) = PropertyId::from_u8(*id) else {
+            let kind = DecodeErrorKind::UnknownProperty(*id);
+            return wire::fail(unread, kind, Field::PropertyId);
+        };
+        if !allowed.contains(known) {
+            let kind = DecodeErrorKind::PropertyNotAllowed;
+            return wire::fail(unread, kind, Field::Property(known));
         }
-        Ok((rest, (Self::new(block), seen)))
+        if seen.contains(known) && !repeatable.contains(known) {
+            let kind = DecodeErrorKind::PropertyRepeated;
+            return wire::fail(unread, kind, Field::Property(known));
+        }
+        seen = seen.with(known);
+        (unread, _) = Property::parse(known, tail)?;
     }
+    Ok((rest, (block, seen)))
 }
 
 impl<K> Properties<K, Bytes> {

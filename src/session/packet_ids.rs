@@ -90,7 +90,7 @@ impl PacketIds {
 
     /// The slot that was inserted with `id`.
     #[inline]
-    pub(super) fn slot(&self, id: PacketId) -> Option<u16> {
+    pub(crate) fn slot(&self, id: PacketId) -> Option<u16> {
         match self.many() {
             None => Some(self.few.get(self.position(id.get())?)?.1),
             Some(pages) => pages.slot(id),
@@ -101,7 +101,7 @@ impl PacketIds {
     ///
     /// Returns whether it was not in use before; else nothing is changed.
     #[inline]
-    pub(super) fn insert(&mut self, id: PacketId, slot: u16) -> bool {
+    pub(crate) fn insert(&mut self, id: PacketId, slot: u16) -> bool {
         if !self.many {
             if self.position(id.get()).is_some() {
                 return false;
@@ -149,7 +149,7 @@ impl PacketIds {
     }
 
     /// Releases all identifiers, and keeps the rotation.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if let Some(pages) = &mut self.pages {
             pages.index.clear();
             pages.pages.clear();
