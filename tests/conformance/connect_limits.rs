@@ -38,19 +38,31 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "packet_size_is_announced",
         v311: &[],
-        v5: &["3.1.2-24", "3.2.2-15"],
+        v5: &[
+            "3.1.2-24",
+            "3.2.2-15",
+            "U5-3.1.2.11.4-22",
+            "U5-3.1.2.11.4-24",
+            "U5-3.2.2.3.6-73",
+            "U5-3.2.2.3.6-75",
+        ],
         run: packet_size_is_announced,
     },
     Test {
         name: "response_information_is_asked_for",
         v311: &[],
-        v5: &["3.1.2-28"],
+        v5: &["3.1.2-28", "U5-3.1.2.11.6-28", "U5-3.1.2.11.6-29"],
         run: response_information_is_asked_for,
     },
     Test {
         name: "problem_information_is_asked_for",
         v311: &[],
-        v5: &["3.1.2-29"],
+        v5: &[
+            "3.1.2-29",
+            "U5-3.1.2.11.7-31",
+            "U5-3.1.2.11.7-32",
+            "U5-3.1.2.11.7-33",
+        ],
         run: problem_information_is_asked_for,
     },
     Test {

@@ -9,7 +9,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "replace_the_last_one",
         v311: &["3.3.1-5", "3.3.1-7"],
-        v5: &["3.3.1-5"],
+        v5: &["3.3.1-5", "U5-3.3.1.3-102"],
         run: replace_the_last_one,
     },
     Test {
