@@ -79,6 +79,9 @@ fn client_keeps_the_connection_alive(version: Version) {
     connect.keep_alive = KeepAlive::from_secs(10);
     // From CONNECT on, if that is all that was sent.
     let mut server = ClientEnd::accepted(version, connect.clone(), "20 ~ 00 00 []");
+    // Early enough for a clock that is a little late.
+    let due = server.end.connection.next_timeout().unwrap();
+    assert!(due < Duration::from_millis(9_900));
     server.end.wait(9);
     server.expect_open();
     server.end.wait(1);
@@ -188,6 +191,13 @@ fn server_keeps_to_the_packet_size(version: Version) {
     let (mut client, _) = net.connect_with(version, connect);
     client.expect("62 ~ 00 02 | 3A ~ 't' 00 03 [] 78");
     client.expect_open();
+
+    // An alias that would make it too long is left out.
+    let connect = "10 ~ 'MQTT' VV 02 00 00 [27 00 00 00 14 22 00 05] 'e'";
+    let (mut client, _) = net.connect_with(version, connect);
+    client.subscribe("t", 0);
+    other.send("30 ~ 't' [] 78*14 | 30 ~ 't' [] 79");
+    client.expect("30 12 00 01 \"t\" 00 78*14 | 30 ~ 't' [23 00 01] 79");
 
     // Not even CONNACK may be larger.
     let mut client = net.open(version);

@@ -8,6 +8,7 @@ use support::notation::bytes;
 use support::script::{ClientEnd, Net, ServerEnd, connect};
 
 use crate::Test;
+use crate::enhanced_auth::{auth, connect_with_method};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -37,6 +38,22 @@ fn client_leaves_without_connack(version: Version) {
     server.expect_open();
     server.end.wait(1);
     server.expect_close_with(0x80);
+    if version == Version::V5 {
+        // Each AUTH has its own time.
+        let mut server = ClientEnd::connecting(version, connect_with_method(version));
+        for _ in 0..2 {
+            server.end.wait(15);
+            server.send("F0 ~ 18 [15 'm']");
+            server.end.wait(100);
+            let step = auth(version, "F0 ~ 18 [15 'm']");
+            server.end.connection.auth(step).unwrap();
+            server.expect("F0 ~ 18 [15 'm']");
+        }
+        server.end.wait(19);
+        server.expect_open();
+        server.end.wait(1);
+        server.expect_close_with(0x80);
+    }
 }
 
 /// After 20 seconds, and not if it comes in time.
@@ -69,6 +86,28 @@ fn server_leaves_without_connect(version: Version) {
         client.end.wait(9);
         client.expect_open();
         client.end.wait(1);
+        client.expect_close();
+    }
+    if version == Version::V5 {
+        // Nor for AUTH, each of which has its own time.
+        let mut client = ServerEnd::new(version);
+        client.send("10 ~ 'MQTT' VV 02 00 00 [15 'm'] 'c'");
+        for _ in 0..2 {
+            client.end.wait(100);
+            let step = auth(version, "F0 ~ 18 [15 'm']");
+            client.end.connection.auth(step).unwrap();
+            client.expect("F0 ~ 18 [15 'm']");
+            client.end.wait(9);
+            client.expect_open();
+            client.send("F0 ~ 18 [15 'm']");
+        }
+        let step = auth(version, "F0 ~ 18 [15 'm']");
+        client.end.connection.auth(step).unwrap();
+        client.expect("F0 ~ 18 [15 'm']");
+        client.end.wait(9);
+        client.expect_open();
+        client.end.wait(1);
+        client.receive_all();
         client.expect_close();
     }
     let net = Net::with(|config| config.connect_timeout = Duration::from_secs(10));
