@@ -16,13 +16,13 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "server_keeps_to_the_maximum",
         v311: &[],
-        v5: &["3.1.2-26", "3.1.2-27", "3.3.2-11"],
+        v5: &["3.1.2-26", "3.1.2-27", "3.3.2-11", "U5-3.1.2.11.5-26"],
         run: server_keeps_to_the_maximum,
     },
     Test {
         name: "client_keeps_to_the_maximum",
         v311: &[],
-        v5: &["3.2.2-17", "3.2.2-18", "3.3.2-9"],
+        v5: &["3.2.2-17", "3.2.2-18", "3.3.2-9", "U5-3.2.2.3.8-78"],
         run: client_keeps_to_the_maximum,
     },
     Test {
@@ -36,13 +36,13 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "server_forgets",
         v311: &[],
-        v5: &["3.3.2-7 server"],
+        v5: &["3.3.2-7 server", "U5-3.3.4-121 server"],
         run: server_forgets,
     },
     Test {
         name: "client_forgets",
         v311: &[],
-        v5: &["3.3.2-7 client"],
+        v5: &["3.3.2-7 client", "U5-3.3.4-121 client"],
         run: client_forgets,
     },
     Test {

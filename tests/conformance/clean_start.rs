@@ -20,7 +20,14 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "client_goes_on_with_its_session",
         v311: &["3.1.2-4 client", "3.1.2-6 client"],
-        v5: &["3.1.2-4 client", "3.1.2-23 client", "3.2.2-4"],
+        v5: &[
+            "3.1.2-4 client",
+            "3.1.2-23 client",
+            "3.2.2-4",
+            "U5-3.1.2.11.2-18 client",
+            "U5-3.1.2.11.2-19 client",
+            "U5-3.14.2.2.2-175 client",
+        ],
         run: client_goes_on_with_its_session,
     },
     Test {
@@ -31,7 +38,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "retained_messages_outlive_sessions",
-        v311: &["3.1.2-7"],
+        v311: &["3.1.2-7", "U311-4.1-25"],
         v5: &[],
         run: retained_messages_outlive_sessions,
     },

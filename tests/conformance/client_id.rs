@@ -34,8 +34,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "client_id_is_refused",
-        v311: &["3.1.3-9"],
-        v5: &["3.1.3-8"],
+        v311: &["3.1.3-9", "U311-3.2.2.3-18"],
+        v5: &["3.1.3-8", "U5-3.2.2.2-61"],
         run: client_id_is_refused,
     },
 ];

@@ -31,8 +31,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "refusal_has_no_session",
-        v311: &["3.2.2-4 server"],
-        v5: &["3.2.2-6 server"],
+        v311: &["3.2.2-4 server", "U311-3.1.4-15", "U311-3.2.2.3-18"],
+        v5: &["3.2.2-6 server", "U5-3.2.2.2-61"],
         run: refusal_has_no_session,
     },
     Test {

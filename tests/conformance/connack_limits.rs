@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use mqtt_sansio::connection::ConnectionError;
+use mqtt_sansio::connection::{ConnectionError, client};
 use mqtt_sansio::packet::{ConnAck, KeepAlive, TopicFilters};
 use mqtt_sansio::property::ConnAckProperties;
 use mqtt_sansio::topic::TopicFilter;
@@ -129,7 +129,8 @@ fn client_keeps_to_qos_and_retain(version: Version) {
     let mut server = ClientEnd::connecting(version, connect("c"));
     let client = &mut server.end.connection;
     client.publish(QoS::ExactlyOnce, message("t", "1")).unwrap();
-    client.publish(QoS::AtLeastOnce, retained).unwrap();
+    client.publish(QoS::AtLeastOnce, retained.clone()).unwrap();
+    client.publish(QoS::AtMostOnce, retained).unwrap();
     client.publish(QoS::AtLeastOnce, message("t", "3")).unwrap();
     server.send("20 ~ 00 00 [24 01 25 00]");
     server.expect("32 ~ 't' 00 03 [] \"3\"");
@@ -194,6 +195,21 @@ fn client_keeps_to_the_packet_size(version: Version) {
         .publish(QoS::AtLeastOnce, message("t", large))
         .unwrap();
     server.send(connack);
+    server.expect_open();
+
+    // An alias that would make it too long is left out.
+    let automatic = client::Connection::new().automatic_aliases(5);
+    let mut server = ClientEnd::new(version, automatic.max_packet_size(u32::MAX));
+    let client = &mut server.end.connection;
+    client.connect(version, connect("c")).unwrap();
+    server.receive();
+    server.send("20 ~ 00 00 [27 00 00 00 14 22 00 05]");
+    for payload in ["12345678901234", "1"] {
+        let client = &mut server.end.connection;
+        let publish = message("t", payload);
+        client.publish(QoS::AtMostOnce, publish).unwrap();
+    }
+    server.expect("30 12 00 01 \"t\" 00 \"12345678901234\" | 30 ~ 't' [23 00 01] \"1\"");
     server.expect_open();
 }
 

@@ -44,13 +44,13 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "malformed",
         v311: &["3.1.4-1"],
-        v5: &["3.1.4-1"],
+        v5: &["3.1.4-1", "U5-3.1.4-58", "U5-4.13.1-223"],
         run: malformed,
     },
     Test {
         name: "check_fails",
         v311: &[],
-        v5: &["3.1.4-2"],
+        v5: &["3.1.4-2", "U5-3.1.4-59", "U5-4.12-214"],
         run: check_fails,
     },
     Test {

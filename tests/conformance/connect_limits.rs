@@ -38,19 +38,31 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "packet_size_is_announced",
         v311: &[],
-        v5: &["3.1.2-24", "3.2.2-15"],
+        v5: &[
+            "3.1.2-24",
+            "3.2.2-15",
+            "U5-3.1.2.11.4-22",
+            "U5-3.1.2.11.4-24",
+            "U5-3.2.2.3.6-73",
+            "U5-3.2.2.3.6-75",
+        ],
         run: packet_size_is_announced,
     },
     Test {
         name: "response_information_is_asked_for",
         v311: &[],
-        v5: &["3.1.2-28"],
+        v5: &["3.1.2-28", "U5-3.1.2.11.6-28", "U5-3.1.2.11.6-29"],
         run: response_information_is_asked_for,
     },
     Test {
         name: "problem_information_is_asked_for",
         v311: &[],
-        v5: &["3.1.2-29"],
+        v5: &[
+            "3.1.2-29",
+            "U5-3.1.2.11.7-31",
+            "U5-3.1.2.11.7-32",
+            "U5-3.1.2.11.7-33",
+        ],
         run: problem_information_is_asked_for,
     },
     Test {
@@ -67,6 +79,9 @@ fn client_keeps_the_connection_alive(version: Version) {
     connect.keep_alive = KeepAlive::from_secs(10);
     // From CONNECT on, if that is all that was sent.
     let mut server = ClientEnd::accepted(version, connect.clone(), "20 ~ 00 00 []");
+    // Early enough for a clock that is a little late.
+    let due = server.end.connection.next_timeout().unwrap();
+    assert!(due < Duration::from_millis(9_900));
     server.end.wait(9);
     server.expect_open();
     server.end.wait(1);
@@ -176,6 +191,13 @@ fn server_keeps_to_the_packet_size(version: Version) {
     let (mut client, _) = net.connect_with(version, connect);
     client.expect("62 ~ 00 02 | 3A ~ 't' 00 03 [] 78");
     client.expect_open();
+
+    // An alias that would make it too long is left out.
+    let connect = "10 ~ 'MQTT' VV 02 00 00 [27 00 00 00 14 22 00 05] 'e'";
+    let (mut client, _) = net.connect_with(version, connect);
+    client.subscribe("t", 0);
+    other.send("30 ~ 't' [] 78*14 | 30 ~ 't' [] 79");
+    client.expect("30 12 00 01 \"t\" 00 78*14 | 30 ~ 't' [23 00 01] 79");
 
     // Not even CONNACK may be larger.
     let mut client = net.open(version);

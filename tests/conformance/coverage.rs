@@ -20,7 +20,9 @@ struct Coverage {
     statements: Vec<Statement>,
     /// What each test says that it proves.
     tests: Vec<(String, &'static [&'static str])>,
-    /// What the vectors prove.
+    /// What the vectors name.
+    named: BTreeSet<String>,
+    /// What they prove.
     vectors: Proved,
     /// What the tests of other workspaces prove, which this one does not build.
     elsewhere: Proved,
@@ -49,6 +51,7 @@ impl Coverage {
         Self {
             version,
             elsewhere,
+            named: vectors::named(version),
             vectors: vectors::proved(version, &statements),
             statements,
             tests: tests.collect(),
@@ -118,6 +121,11 @@ impl Coverage {
                 }
             }
         }
+        for id in &self.named {
+            if !listed.contains(id.trim_start_matches("MQTT-")) {
+                faults.push(format!("vectors name {id}, which is no statement"));
+            }
+        }
         let version = label(self.version);
         faults
             .iter()
@@ -130,13 +138,11 @@ impl Coverage {
     fn table(&self) -> String {
         let mut rows: BTreeMap<(u32, u32), [usize; 5]> = BTreeMap::new();
         for statement in &self.statements {
-            let mut numbers = statement
-                .id
-                .split('.')
-                .map(|number| number.parse().unwrap());
-            let chapter = (numbers.next().unwrap(), numbers.next().unwrap());
-            // From chapter 6 on, sections have next to nothing in them.
-            let row = rows.entry(chapter).or_default();
+            let mut numbers = statement.id.split(['.', '-']);
+            let mut number = || numbers.next().unwrap().parse().ok();
+            let chapter = number().zip(number());
+            // What has no number comes first.
+            let row = rows.entry(chapter.unwrap_or_default()).or_default();
             row[0] += 1;
             row[1] += statement.binds.len();
             for &side in statement.binds {
@@ -160,7 +166,13 @@ impl Coverage {
             for (sum, number) in sum.iter_mut().zip(row) {
                 *sum += number;
             }
-            line(format!("{chapter}.{section}"), row);
+            line(
+                match chapter {
+                    0 => "none".into(),
+                    _ => format!("{chapter}.{section}"),
+                },
+                row,
+            );
         }
         line("all".into(), sum);
         table
@@ -199,8 +211,8 @@ pub(crate) fn check(print: bool) -> Result<(), Failed> {
             println!("\n{}", coverage.table());
         }
         let expected = match version {
-            Version::V311 => 141,
-            Version::V5 => 251,
+            Version::V311 => 141 + 32,
+            Version::V5 => 251 + 226,
         };
         assert_eq!(coverage.statements.len(), expected);
         faults.extend(coverage.faults());
@@ -248,6 +260,7 @@ pub(crate) fn faults_are_found() {
             ("a".into(), &["1.0.0-7", "1.0.0-1 server"]),
             ("b".into(), &["1.0.0-12", "1.0.0-13 server"]),
         ],
+        named: ["MQTT-1.0.0-3".into(), "U5-1.0-1".into()].into(),
         vectors: [
             ("1.0.0-3", Server),
             ("1.0.0-4", Client),
@@ -274,6 +287,7 @@ pub(crate) fn faults_are_found() {
         "v5: there are two tests a",
         "v5: a proves 1.0.0-7, which is no statement",
         "v5: a proves 1.0.0-1 server, which binds one side",
+        "v5: vectors name U5-1.0-1, which is no statement",
     ];
     assert_eq!(found, expected);
     let text =

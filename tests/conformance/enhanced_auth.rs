@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "both_sides_go_on_with_0x18",
         v311: &[],
-        v5: &["4.12.0-2", "4.12.0-3"],
+        v5: &["4.12.0-2", "4.12.0-3", "U5-4.13.1-220"],
         run: both_sides_go_on_with_0x18,
     },
     Test {
@@ -33,13 +33,13 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "method_stays",
         v311: &[],
-        v5: &["4.12.0-5"],
+        v5: &["4.12.0-5", "U5-3.15-185"],
         run: method_stays,
     },
     Test {
         name: "no_method_no_auth",
         v311: &[],
-        v5: &["4.12.0-6", "4.12.0-7"],
+        v5: &["4.12.0-6", "4.12.0-7", "U5-3.1.2.11.9-37", "U5-3.15-185"],
         run: no_method_no_auth,
     },
     Test {

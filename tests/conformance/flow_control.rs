@@ -3,26 +3,32 @@
 use mqtt_sansio::{QoS, Version};
 
 use crate::Test;
-use crate::sides::Side;
+use crate::sides::{self, Side};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "quota_begins_at_receive_maximum",
         v311: &[],
-        v5: &["4.9.0-1"],
+        v5: &["4.9.0-1", "U5-4.9-206"],
         run: quota_begins_at_receive_maximum,
     },
     Test {
         name: "no_quota_no_publish",
         v311: &[],
-        v5: &["4.9.0-2"],
+        v5: &["4.9.0-2", "U5-4.9-204"],
         run: no_quota_no_publish,
     },
     Test {
         name: "all_else_goes_on",
         v311: &[],
-        v5: &["4.9.0-3"],
+        v5: &["4.9.0-3", "U5-4.9-203"],
         run: all_else_goes_on,
+    },
+    Test {
+        name: "never_more_than_at_first",
+        v311: &[],
+        v5: &["U5-4.9-205"],
+        run: never_more_than_at_first,
     },
 ];
 
@@ -146,5 +152,31 @@ fn all_else_goes_on(version: Version) {
         side.peer.expect_open();
         side.peer.send("E0 01 80");
         side.peer.expect_close();
+    }
+}
+
+/// PUBCOMP for what was released on another connection, or for the second time, gives no quota that
+/// was not taken.
+fn never_more_than_at_first(version: Version) {
+    for mut side in Side::both_limited(version, "21 00 01") {
+        for payload in ["1", "2", "3", "4"] {
+            side.publish(QoS::ExactlyOnce, payload);
+        }
+        side.peer.expect("34 ~ 'out' 00 01 [] \"1\"");
+        side.peer.send("50 ~ 00 01");
+        side.peer.expect("62 ~ 00 01");
+        side.reconnect();
+        side.peer.expect("62 ~ 00 01");
+        let mut sent = sides::messages(&side.peer.receive_all());
+        for _ in 0..3 {
+            side.peer.send("70 ~ 00 01");
+            sent.extend(sides::messages(&side.peer.receive_all()));
+        }
+        assert_eq!(sent, ["out=2"]);
+        side.peer.send("50 ~ 00 02");
+        side.peer.expect("62 ~ 00 02");
+        side.peer.send("70 ~ 00 02 | 70 ~ 00 02 | 40 ~ 00 02");
+        side.peer.expect("34 ~ 'out' 00 03 [] \"3\"");
+        side.peer.expect_open();
     }
 }

@@ -27,6 +27,7 @@ mod connect;
 mod connect_limits;
 mod coverage;
 mod data_representation;
+mod defaults;
 mod disconnect;
 mod enhanced_auth;
 mod errors;
@@ -41,6 +42,7 @@ mod retry;
 mod session_state;
 mod shared_subscriptions;
 mod sides;
+mod silence;
 mod statements;
 mod subscribe;
 mod topics;
@@ -79,6 +81,8 @@ const CHAPTERS: &[(&str, &[Test])] = &[
     ("will", will::TESTS),
     ("connack", connack::TESTS),
     ("connack_limits", connack_limits::TESTS),
+    ("defaults", defaults::TESTS),
+    ("silence", silence::TESTS),
     ("publish", publish::TESTS),
     ("aliases", aliases::TESTS),
     ("retained", retained::TESTS),

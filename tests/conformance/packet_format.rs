@@ -23,7 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "client_takes_unused_identifiers",
         v311: &["2.3.1-1 client", "2.3.1-2", "2.3.1-3"],
-        v5: &["2.2.1-3"],
+        v5: &["2.2.1-3", "U5-2.2.1-8 client"],
         run: client_takes_unused_identifiers,
     },
     Test {

@@ -11,7 +11,7 @@ use support::notation::number;
 use support::script::{ClientEnd, Net, connect, lasting, message, subscriptions};
 
 use crate::Test;
-use crate::sides::{received, refusal};
+use crate::sides::{self, received, refusal};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -35,7 +35,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "topics_match_the_filter",
-        v311: &["3.3.2-3"],
+        v311: &["3.3.2-3", "U311-3.8.3-21"],
         v5: &["3.3.2-3"],
         run: topics_match_the_filter,
     },
@@ -50,7 +50,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "expires_while_it_waits",
         v311: &[],
-        v5: &["3.3.2-5", "3.3.2-6"],
+        v5: &["3.3.2-5", "3.3.2-6", "U5-3.3.2.3.3-108"],
         run: expires_while_it_waits,
     },
     Test {
@@ -62,7 +62,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "overlapping_subscriptions",
         v311: &["3.3.5-1"],
-        v5: &["3.3.4-2", "3.3.4-3", "3.3.4-4"],
+        v5: &["3.3.4-2", "3.3.4-3", "3.3.4-4", "U5-3.3.2.3.8-115 server"],
         run: overlapping_subscriptions,
     },
     Test {
@@ -249,6 +249,24 @@ fn expires_while_it_waits(version: Version) {
         server.expect(&format!("3A ~ 'u' 00 01 [02 00 00 00 {left:02X}] \"x\""));
         server.expect_open();
     }
+    // Without an interval it never expires.
+    let mut server = ClientEnd::accepted(version, lasting(version, "c"), "20 ~ 00 00 []");
+    server.lose();
+    let client = &mut server.end.connection;
+    client.publish(QoS::AtLeastOnce, message("u", "x")).unwrap();
+    server.end.wait(u64::from(u32::MAX) * 2);
+    server.reconnect(lasting(version, "c"), "20 ~ 01 00 []");
+    server.expect("32 ~ 'u' 00 01 [] \"x\"");
+    let net = Net::new();
+    let mut client = net.resume(version, "a");
+    client.subscribe("t", 1);
+    client.cut();
+    let mut other = net.connect(version, "b");
+    other.send("33 ~ 't' 00 01 [] \"x\"");
+    net.wait(u64::from(u32::MAX) * 2);
+    net.resume(version, "a").expect("32 ~ 't' 00 01 [] \"x\"");
+    other.subscribe("t", 0);
+    assert!(sides::messages(&other.receive_all()).contains(&"t=x".into()));
 }
 
 /// None, PUBACK or PUBREC, by either side.

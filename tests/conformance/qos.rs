@@ -43,8 +43,23 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "identifiers_in_use_are_passed_over",
-        v311: &["2.3.1-2", "2.3.1-4", "4.3.2-1", "4.3.3-1"],
-        v5: &["2.2.1-3", "2.2.1-4", "4.3.2-1", "4.3.3-1"],
+        v311: &[
+            "2.3.1-2",
+            "2.3.1-4",
+            "4.3.2-1",
+            "4.3.3-1",
+            "U311-4.3.2-26",
+            "U311-4.3.3-27",
+        ],
+        v5: &[
+            "2.2.1-3",
+            "2.2.1-4",
+            "4.3.2-1",
+            "4.3.3-1",
+            "U5-2.2.1-8",
+            "U5-4.3.2-195",
+            "U5-4.3.3-196",
+        ],
         run: identifiers_in_use_are_passed_over,
     },
     Test {
@@ -183,7 +198,7 @@ fn qos_2_sender(version: Version) {
 }
 
 /// When all identifiers have been gone through, those of exchanges that are not over come to no new
-/// message.
+/// message, and all others do.
 fn identifiers_in_use_are_passed_over(version: Version) {
     for mut side in Side::both(version) {
         side.publish(QoS::AtLeastOnce, "a");
@@ -192,24 +207,37 @@ fn identifiers_in_use_are_passed_over(version: Version) {
         side.peer
             .expect("32 ~ 'out' 00 01 [] \"a\" | 34 ~ 'out' 00 02 [] \"b\"");
         side.peer.expect("34 ~ 'out' 00 03 [] \"c\"");
-        side.peer.send("50 ~ 00 03");
-        side.peer.expect("62 ~ 00 03");
-        let mut before = 3_u16;
-        for _ in 4..65_540 {
-            side.publish(QoS::AtLeastOnce, "d");
+        side.publish(QoS::ExactlyOnce, "d");
+        side.peer.expect("34 ~ 'out' 00 04 [] \"d\"");
+        side.peer.send("50 ~ 00 03 | 50 ~ 00 02");
+        side.peer.expect("62 ~ 00 03 | 62 ~ 00 02");
+        // That of `b` is free with PUBCOMP, and in 5.0 that of `d` with PUBREC already.
+        side.peer.send("70 ~ 00 02 | 50 ~ 00 04 {80}");
+        if version == Version::V311 {
+            side.peer.expect("62 ~ 00 04");
+            side.peer.send("70 ~ 00 04");
+        }
+        side.peer.expect_open();
+        let mut before = 4_u16;
+        for _ in 5..65_540 {
+            side.publish(QoS::AtLeastOnce, "e");
             let Packet::Publish(publish) = side.peer.receive() else {
                 panic!("no PUBLISH");
             };
             assert!(!publish.dup);
             let id = publish.packet_id().unwrap().get();
-            let next = before.checked_add(1).unwrap_or(4);
+            let next = match before {
+                u16::MAX => 2,
+                2 => 4,
+                _ => before + 1,
+            };
             assert_eq!(id, next);
             before = id;
             let [high, low] = id.to_be_bytes();
             side.peer.send_bytes(&[0x40, 2, high, low]);
             side.delivered();
         }
-        assert_eq!(before, 7);
+        assert_eq!(before, 6);
     }
 }
 

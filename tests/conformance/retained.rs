@@ -9,7 +9,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "replace_the_last_one",
         v311: &["3.3.1-5", "3.3.1-7"],
-        v5: &["3.3.1-5"],
+        v5: &["3.3.1-5", "U5-3.3.1.3-102"],
         run: replace_the_last_one,
     },
     Test {
@@ -94,6 +94,17 @@ fn are_ordinary_for_who_is_there(version: Version) {
     client.send("31 ~ 't' [] \"1\" | 30 ~ 't' [] \"2\" | 33 ~ 't' 00 01 [] \"3\"");
     client.expect("40 02 00 01");
     client.expect("30 ~ 't' [] \"1\" | 30 ~ 't' [] \"2\" | 32 ~ 't' 00 01 [] \"3\"");
+    if version == Version::V311 {
+        // Options of 5.0 do not count where the session goes on in 3.1.1.
+        let mut lasting = net.resume(Version::V5, "b");
+        lasting.subscribe("u", 0x0D);
+        lasting.cut();
+        let mut lasting = net.resume(version, "b");
+        client.send("31 ~ 'u' \"1\"");
+        lasting.expect("30 ~ 'u' \"1\"");
+        lasting.send("31 ~ 'u' \"2\"");
+        lasting.expect("30 ~ 'u' \"2\"");
+    }
 }
 
 /// Retain As Published leaves RETAIN as it was.

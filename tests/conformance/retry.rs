@@ -9,7 +9,7 @@ use crate::sides::Side;
 pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "nothing_is_sent_again_otherwise",
-        v311: &[],
+        v311: &["U311-4.4-28"],
         v5: &["4.4.0-1"],
         run: nothing_is_sent_again_otherwise,
     },

@@ -22,7 +22,12 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "is_discarded_when_it_has_expired",
         v311: &[],
-        v5: &["4.1.0-2"],
+        v5: &[
+            "4.1.0-2",
+            "U5-3.1.2.11.2-18 server",
+            "U5-3.1.2.11.2-19 server",
+            "U5-3.14.2.2.2-175 server",
+        ],
         run: is_discarded_when_it_has_expired,
     },
 ];

@@ -30,6 +30,12 @@ pub(crate) const TESTS: &[Test] = &[
         v5: &["4.8.2-6"],
         run: error_discards_the_message,
     },
+    Test {
+        name: "qos_1_goes_to_another_member",
+        v311: &[],
+        v5: &["U5-4.8.2-201", "U5-4.8.2-202"],
+        run: qos_1_goes_to_another_member,
+    },
 ];
 
 /// The lower of both QoS, for each member its own.
@@ -191,6 +197,32 @@ fn error_discards_the_message(version: Version) {
         second.expect_open();
         net.resume(version, "first").expect_open();
         net.connect(version, "first").expect_open();
+        second.expect_open();
+    }
+}
+
+/// When the connection of the first ends, and, if nobody was there then, when its session ends.
+fn qos_1_goes_to_another_member(version: Version) {
+    for second_is_here in [true, false] {
+        let net = Net::new();
+        let mut first = net.resume(version, "first");
+        first.subscribe("$share/g/t", 2);
+        let mut other = net.connect(version, "other");
+        other.send("32 ~ 't' 00 01 [] \"x\"");
+        first.expect("32 ~ 't' 00 01 [] \"x\"");
+        let mut second = net.resume(version, "second");
+        second.subscribe("$share/g/t", 2);
+        if second_is_here {
+            first.cut();
+            second.expect("32 ~ 't' 00 01 [] \"x\"");
+            net.resume(version, "first").expect_open();
+            continue;
+        }
+        second.cut();
+        first.cut();
+        net.connect(version, "first").expect_open();
+        let mut second = net.resume(version, "second");
+        second.expect("32 ~ 't' 00 01 [] \"x\"");
         second.expect_open();
     }
 }

@@ -10,7 +10,7 @@ use crate::label;
 /// instead of why.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
-    /// Without `MQTT-`.
+    /// Without `MQTT-`; `U5-3.14-170` where it has no number.
     pub(crate) id: String,
     pub(crate) who: Who,
     pub(crate) binds: &'static [Side],
@@ -52,12 +52,19 @@ pub(crate) enum Who {
     Broker,
     Application,
     Transport,
+    /// What may be done or left.
+    Permission,
+    /// What asks for nothing.
+    Explanation,
 }
 
 impl Who {
     /// Whether neither the crate nor the broker decides it.
     pub(crate) const fn is_outside(self) -> bool {
-        matches!(self, Self::Application | Self::Transport)
+        matches!(
+            self,
+            Self::Application | Self::Transport | Self::Permission | Self::Explanation
+        )
     }
 }
 
@@ -85,12 +92,14 @@ pub(crate) fn proof(text: &str) -> (&str, &'static [Side]) {
     }
 }
 
-/// All statements of a version, in the order of its specification.
+/// All statements of a version, and what it says without a number, each in its order.
 pub(crate) fn all(version: Version) -> Vec<Statement> {
     let folder = support::vectors::testdata().join("statements");
-    let file = folder.join(label(version)).with_extension("txt");
-    let text = fs::read_to_string(file).unwrap();
-    let lines = text.lines().map(str::trim);
+    let text = ["", "-unnumbered"].map(|which| {
+        let file = format!("{}{which}.txt", label(version));
+        fs::read_to_string(folder.join(file)).unwrap()
+    });
+    let lines = text.iter().flat_map(|text| text.lines()).map(str::trim);
     lines
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(parse)
@@ -111,10 +120,13 @@ fn parse(line: &str) -> Statement {
         "broker" => Who::Broker,
         "application" => Who::Application,
         "transport" => Who::Transport,
+        "permission" => Who::Permission,
+        "explanation" => Who::Explanation,
         _ => panic!("nobody decides: {line}"),
     };
-    let id = id.strip_prefix("MQTT-");
-    let id = id.unwrap_or_else(|| panic!("no id: {line}")).to_owned();
+    let is_id = id.starts_with("MQTT-") || id.starts_with('U');
+    assert!(is_id, "no id: {line}");
+    let id = id.trim_start_matches("MQTT-").to_owned();
     let tests_in = reason.and_then(|reason| reason.strip_prefix("tests in "));
     Statement {
         id,

@@ -25,6 +25,12 @@ pub(crate) const TESTS: &[Test] = &[
         v5: &["4.7.3-4"],
         run: nothing_is_normalized,
     },
+    Test {
+        name: "first_dollar_is_not_for_clients",
+        v311: &["U311-4.7.2-30"],
+        v5: &["U5-4.7.2-198"],
+        run: first_dollar_is_not_for_clients,
+    },
 ];
 
 /// Neither when a message is published nor when it is retained.
@@ -145,4 +151,24 @@ fn nothing_is_normalized(version: Version) {
         late.expect(&format!("31 ~ '{own}' [] \"{at}\""));
         late.expect_open();
     }
+}
+
+/// Nothing comes of it, now or later, and 5.0 says so to the publisher.
+fn first_dollar_is_not_for_clients(version: Version) {
+    let net = Net::new();
+    let mut client = net.connect(version, "c");
+    client.subscribe("$a/b", 2);
+    client.subscribe("#", 2);
+    let mut other = net.connect(version, "other");
+    other.send("31 ~ '$a/b' [] \"x\" | 33 ~ '$a/b' 00 01 [] \"x\" | 35 ~ '$a/b' 00 02 [] \"x\"");
+    other.expect("40 ~ 00 01 {87} | 50 ~ 00 02 {87}");
+    other.expect_open();
+    let will = "10 ~ 'MQTT' VV 26 00 00 [] 'will' [] '$a/b' 'x'";
+    net.connect_with(version, will).0.cut();
+    client.expect_open();
+    let mut late = net.connect(version, "late");
+    late.subscribe("$a/b", 2);
+    late.expect_open();
+    other.send("30 ~ 'a/$b' [] \"x\"");
+    client.expect("30 ~ 'a/$b' [] \"x\"");
 }

@@ -1,7 +1,7 @@
 //! The statements that the bytes of one packet decide: each line of `testdata/vectors` that names
 //! one holds, through the codec and through an end of the side that it proves.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use libtest_mimic::Trial;
 use mqtt_sansio::connection::{Closed, client};
@@ -47,6 +47,12 @@ fn all(version: Version) -> Vec<Vector> {
     let mut vectors = vectors::all();
     vectors.retain(|vector| vector.version == version);
     vectors
+}
+
+/// All that the vectors of a version name.
+pub(crate) fn named(version: Version) -> BTreeSet<String> {
+    let vectors = all(version);
+    vectors.into_iter().flat_map(|it| it.statements).collect()
 }
 
 /// The sides that the vectors of a version prove.

@@ -9,8 +9,14 @@ use crate::Test;
 pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "comes_when_the_connection_ends",
-        v311: &["3.1.2-8"],
-        v5: &["3.1.2-7", "3.1.2-8"],
+        v311: &["3.1.2-8", "U311-3.1.2.5-7"],
+        v5: &[
+            "3.1.2-7",
+            "3.1.2-8",
+            "U5-3.1.2.5-13",
+            "U5-3.1.3.2.2-43",
+            "U5-3.1.3.2.4-49",
+        ],
         run: comes_when_the_connection_ends,
     },
     Test {
@@ -34,7 +40,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "waits_for_its_delay",
         v311: &[],
-        v5: &["3.1.2-7", "3.1.2-8"],
+        v5: &["3.1.2-7", "3.1.2-8", "U5-3.1.2.5-13"],
         run: waits_for_its_delay,
     },
     Test {
