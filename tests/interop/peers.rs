@@ -340,12 +340,13 @@ impl BrokerPeer {
 }
 
 /// Our client first.
-pub(crate) fn clients() -> [ClientPeer; 8] {
+pub(crate) fn clients() -> [ClientPeer; 9] {
     let mosquitto =
         debian("mosquitto_pub", "--help").and_then(|_| debian("mosquitto_sub", "--help"));
     let mosquitto = Peer::new(MOSQUITTO_CLIENTS, mosquitto, MOSQUITTO_SUB);
     let paho = Peer::new("paho-mqtt", python_package("paho-mqtt"), PAHO);
     let aiomqtt = Peer::new("aiomqtt", python_package("aiomqtt"), AIOMQTT);
+    let gmqtt = Peer::new("gmqtt", python_package("gmqtt"), &[]);
     let mqttjs = Peer::new("MQTT.js", node_package("mqtt"), &[]);
     let paho_c = Peer::new(
         "paho.mqtt.c",
@@ -363,6 +364,7 @@ pub(crate) fn clients() -> [ClientPeer; 8] {
         ClientPeer::new(mosquitto, Mosquitto),
         ClientPeer::new(paho, Script::new(|| python("client_paho.py"))),
         ClientPeer::new(aiomqtt, Script::new(|| python("client_aiomqtt.py"))),
+        ClientPeer::new(gmqtt, Script::new(|| python("client_gmqtt.py"))),
         ClientPeer::new(mqttjs, Script::new(|| node("client_mqttjs.mjs"))),
         ClientPeer::new(
             paho_c,
