@@ -73,10 +73,8 @@ impl Program {
 /// Runs mosquitto with these lines behind that of its listener.
 pub async fn mosquitto(program: &Path, lines: &str) -> (Program, u16) {
     for _ in 0..10 {
-        // It cannot say which port the system would choose: this one has just been free.
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        // It cannot say which port the system would choose.
+        let port = free_port().await;
         let config = temporary(&format!("mosquitto-{port}.conf"));
         let text = format!(
             "listener {port} 127.0.0.1\n{lines}\nallow_anonymous true\nuser root\npersistence false\n"
@@ -92,6 +90,12 @@ pub async fn mosquitto(program: &Path, lines: &str) -> (Program, u16) {
         // Somebody else was quicker to take the port.
     }
     panic!("mosquitto ends");
+}
+
+/// A port that has just been free.
+pub async fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    free.local_addr().unwrap().port()
 }
 
 /// Where a program is, also one for administrators. Without it the test was not run, which is said

@@ -39,7 +39,22 @@ async fn our_client_and_our_server() {
     }
 }
 
-/// mosquitto is no peer here, as not every machine lets its WebSocket listener start.
+/// Its WebSocket listener starts only beside another one.
+#[tokio::test]
+async fn our_client_and_mosquitto() {
+    let Some(mosquitto) = program("mosquitto") else {
+        return;
+    };
+    let port = peers::free_port().await;
+    let lines = format!("listener {port}\nprotocol websockets");
+    let _broker = peers::mosquitto(&mosquitto, &lines).await;
+    for version in ["3.1.1", "5.0"] {
+        let url = format!("ws://127.0.0.1:{port}");
+        let mut client = Program::start(CLIENT, &[&url, version, "a/b", "hello"]);
+        assert_eq!(client.line().await, "a/b: hello");
+    }
+}
+
 #[tokio::test]
 async fn our_client_and_aedes() {
     let (Some(node), Some(_)) = (program("node"), node_file("aedes/package.json")) else {
