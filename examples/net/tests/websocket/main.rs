@@ -15,6 +15,11 @@ mod peers;
 mod browser;
 mod statements;
 
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
 use peers::{PATIENCE, Program, node_file, program};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_websocket");
@@ -48,6 +53,9 @@ async fn our_client_and_mosquitto() {
     let port = peers::free_port().await;
     let lines = format!("listener {port}\nprotocol websockets");
     let _broker = peers::mosquitto(&mosquitto, &lines).await;
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        sleep(Duration::from_millis(10)).await;
+    }
     for version in ["3.1.1", "5.0"] {
         let url = format!("ws://127.0.0.1:{port}");
         let mut client = Program::start(CLIENT, &[&url, version, "a/b", "hello"]);
