@@ -304,9 +304,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if matches!(self.state, State::Idle) {
             self.agreement.version = error.version();
         }
-        let last = match error.kind() {
+        let last = match (error.kind(), &self.state) {
             // Nobody knows what its sender would understand (3.1.1 [MQTT-3.1.4-1]).
-            DecodeErrorKind::UnexpectedProtocolName => None,
+            (DecodeErrorKind::UnexpectedProtocolName, State::Idle) => None,
             _ => self.farewell(error.reason_code()),
         };
         self.end(Closed::Malformed(error), last);

@@ -111,9 +111,12 @@ fn first_packet(version: Version) {
 
 /// A second CONNECT ends the connection.
 fn only_once(version: Version) {
-    let mut client = Net::new().connect(version, "a");
-    client.send("10 ~ 'MQTT' VV 02 00 00 [] 'a'");
-    client.expect_close_with(0x82);
+    // Whatever it says.
+    for protocol in ["'MQTT' VV", "'MQTT' 09", "'MQTX' VV", "'MQIsdp' 03"] {
+        let mut client = Net::new().connect(version, "a");
+        client.send(&format!("10 ~ {protocol} 02 00 00 [] 'a'"));
+        client.expect_close_with(0x82);
+    }
 
     // Also before CONNACK. What a client sends at once waits for that, if it does not have to wait for
     // AUTH itself.
