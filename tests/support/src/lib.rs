@@ -11,6 +11,7 @@ pub mod drive;
 pub mod fuzz;
 pub mod hex;
 pub mod history;
+pub mod learn;
 pub mod link;
 pub mod notation;
 pub mod pieces;

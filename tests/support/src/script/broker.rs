@@ -70,6 +70,12 @@ impl Net {
         }
     }
 
+    /// How many messages wait for a session or are unacknowledged.
+    pub fn messages(&self, name: &str) -> usize {
+        let usage = self.call(|broker, _| broker.client_usage(name));
+        usage.map_or(0, |usage| usage.messages)
+    }
+
     /// Lets time pass.
     pub fn wait(&self, seconds: u64) {
         self.wait_for(Duration::from_secs(seconds));
