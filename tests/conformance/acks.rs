@@ -5,7 +5,7 @@ use mqtt_sansio::packet::KeepAlive;
 use mqtt_sansio::session::SessionError;
 use mqtt_sansio::{QoS, ReasonCode, Version};
 use support::notation::bytes;
-use support::script::{ClientEnd, OwnEnd, Script, ServerEnd, connect};
+use support::script::{ClientEnd, OwnEnd, Script, ServerEnd, connect, lasting};
 
 use crate::Test;
 use crate::sides::{self, Side, explaining};
@@ -106,6 +106,23 @@ fn explain_nothing_that_does_not_fit(version: Version) {
             }
         }
     }
+    // Nor on the next connection, where less fits.
+    let mut server = ClientEnd::accepted(version, lasting(version, "c"), "20 ~ 00 00 []");
+    server.end.acknowledges = false;
+    server.send("34 ~ 't' 00 07 []");
+    let token = server.end.token();
+    let because = explaining(version, "1F 'because'");
+    let client = &mut server.end.connection;
+    client
+        .acknowledge_with(token, ReasonCode::Success, because)
+        .unwrap();
+    server.reconnect(lasting(version, "c"), "20 ~ 01 00 [27 00 00 00 0A]");
+    server.send("3C ~ 't' 00 07 []");
+    for token in server.end.tokens() {
+        let _late = server.end.connection.acknowledge(token);
+    }
+    server.expect("50 ~ 00 07");
+    server.expect_open();
     for mut side in Side::both_limited(version, "27 00 00 00 0A") {
         side.peer.send("32 ~ 'in' 00 01 []");
         side.peer.expect("40 ~ 00 01");

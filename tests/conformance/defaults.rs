@@ -1,9 +1,11 @@
 //! MQTT 5.0 sections 3.1.2.11, 3.2.2.3 and 3.14.2.2: what holds where a property is absent, and what
 //! is an error where one excludes it.
 
+use std::time::Duration;
+
 use mqtt_sansio::connection::{ConnectionError, Limits, Role, client};
 use mqtt_sansio::packet::Will;
-use mqtt_sansio::property::SubscribeProperties;
+use mqtt_sansio::property::{ConnectProperties, SubscribeProperties};
 use mqtt_sansio::{Binary, Message, Packet, QoS, Version};
 use support::script::{
     ClientEnd, Net, OwnEnd, Script, ServerEnd, connect, lasting, message, subscriptions,
@@ -54,6 +56,12 @@ pub(crate) const TESTS: &[Test] = &[
         v311: &[],
         v5: &["U5-3.1.3.2.3-45", "U5-3.3.2.3.2-106"],
         run: payload_that_is_no_text,
+    },
+    Test {
+        name: "packet_that_is_too_large",
+        v311: &[],
+        v5: &["U5-3.1.2.11.4-24", "U5-3.2.2.3.6-75"],
+        run: packet_that_is_too_large,
     },
 ];
 
@@ -212,4 +220,30 @@ fn sends_text_alone<R: Role>(mut peer: Script<OwnEnd<R>>, bad: &Message) {
     peer.end.connection.publish(QoS::AtMostOnce, any).unwrap();
     peer.expect("30 ~ 't' [01 00] FF");
     peer.expect_open();
+}
+
+/// Whoever decodes it: a decoder of the caller's may take more than was told.
+fn packet_that_is_too_large(version: Version) {
+    let mut asked = connect("c");
+    let limit = ConnectProperties::builder().maximum_packet_size(20.try_into().unwrap());
+    asked.properties = limit.build();
+    refuses_more(ClientEnd::accepted(version, asked, "20 ~ 00 00 []"));
+    let Packet::ConnAck(accepted) = packet(version, "20 ~ 00 00 [27 00 00 00 14]") else {
+        unreachable!();
+    };
+    let connect = "10 ~ 'MQTT' VV 02 00 00 [] 'c'";
+    refuses_more(ServerEnd::accepted(version, connect, accepted));
+}
+
+fn refuses_more<R: Role>(mut peer: Script<OwnEnd<R>>) {
+    for (payload, is_taken) in [(14, true), (15, false)] {
+        let publish = packet(peer.version, &format!("30 ~ 't' [] 78*{payload}"));
+        let connection = &mut peer.end.connection;
+        let taken = connection.handle_packet(Duration::ZERO, peer.version, &publish);
+        assert_eq!(taken.is_ok(), is_taken);
+        match is_taken {
+            true => peer.expect_open(),
+            false => peer.expect_close_with(0x95),
+        }
+    }
 }
