@@ -72,6 +72,14 @@ fn replace_the_last_one(version: Version) {
         late.expect(kept);
         late.expect_open();
     }
+    // However often: a message that is replaced takes no room.
+    let net = Net::with(|config| config.max_retained_bytes = 10_000);
+    let mut client = net.connect(version, "a");
+    for _ in 0..100 {
+        client.send("33 ~ 't' 00 01 [] 78*1000");
+        client.expect("40 ~ 00 01 {10}");
+    }
+    client.expect_open();
 }
 
 /// For each topic that matches, with RETAIN, and again for each SUBSCRIBE.
