@@ -61,7 +61,9 @@ pub(crate) struct ConnectionEnd {
 impl End for ConnectionEnd {
     fn new(setting: &'static Setting, side: Side) -> Self {
         let mut snapshot = Snapshot::new();
-        snapshot.last_packet_id = mqtt_sansio::PacketId::new(65_534);
+        // The identifiers begin at the end, so that they go over 0, unless they are to be few.
+        let last = if setting.ids == 0 { 65_534 } else { 0 };
+        snapshot.last_packet_id = mqtt_sansio::PacketId::new(last);
         let journal = setting.journals[side as usize];
         let role = match side {
             Side::A => Role::Client(client(
