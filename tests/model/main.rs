@@ -108,13 +108,17 @@ fn connections() {
 }
 
 #[test]
-#[ignore = "takes half an hour"]
+#[ignore = "takes minutes"]
 fn whole() {
     let name = std::env::var("NAME").ok();
-    let all = ALL
-        .iter()
-        .filter(|setting| name.as_deref().is_none_or(|name| name == setting.name));
-    all.for_each(|setting| search(setting, usize::MAX));
+    // The largest has not been seen to end yet: only by its name.
+    let wanted = |setting: &Setting| match &name {
+        Some(name) => name == setting.name,
+        None => setting.name != setting::ALL_OF_THREE.name,
+    };
+    for setting in ALL.iter().filter(|setting| wanted(setting)) {
+        search(setting, usize::MAX);
+    }
 }
 
 /// What a state leaves out does not bear on what can be reached: without leaving it out, the same
