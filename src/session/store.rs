@@ -83,6 +83,8 @@ impl<M> Session<M> {
             }
             Change::Released(id) => {
                 if let Some(sent) = self.outbound.get_mut(id) {
+                    // The peer has it, whether or not the store says that it was sent.
+                    (sent.sent, sent.dup) = (true, true);
                     sent.state = Outbound::AwaitPubComp;
                     (sent.message, sent.abandoned) = (None, false);
                     self.outbound.requeue(Lane::Release, id);
@@ -90,6 +92,7 @@ impl<M> Session<M> {
             }
             Change::Abandoned(id) => {
                 if let Some(sent) = self.outbound.get_mut(id) {
+                    (sent.sent, sent.dup) = (true, true);
                     sent.message = None;
                     self.release_abandoned(id);
                 }
@@ -338,6 +341,26 @@ mod tests {
             Wire::Publish(Delivery::AtLeastOnce(id(65_535)), false, 2),
         ];
         assert_eq!(drain(&mut session), expected);
+    }
+
+    /// PUBCOMP ends the exchange though `Sent` is missing, as it does in the snapshot of the session.
+    #[test]
+    fn a_store_that_lost_sent() {
+        let stored = Change::Stored {
+            delivery: Delivery::ExactlyOnce(id(1)),
+            call: call(1),
+            expiry: Expiry::Never,
+            message: 7,
+        };
+        for lost in [Change::Released(id(1)), Change::Abandoned(id(1))] {
+            let mut session = Session::restore(Snapshot::new(), [stored, lost]).unwrap();
+            session.connect(Link::new(Version::V5));
+            let ok = ReasonCode::Success;
+            assert_eq!(drain(&mut session), [Wire::PubRel(id(1), ok)]);
+            let ends = session.handle_pub_comp(id(1), ok).unwrap();
+            assert!(matches!(ends, crate::session::Progress::Completed { .. }));
+            assert!(session.is_empty());
+        }
     }
 
     #[test]
