@@ -1,9 +1,9 @@
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| support::fuzz::decode(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mqtt_sansio_fuzz::decode(bytes));
 
 #[cfg(not(fuzzing))]
 fn main() {
-    support::fuzz::replay_arguments(support::fuzz::decode);
+    mqtt_sansio_fuzz::replay_arguments(mqtt_sansio_fuzz::decode);
 }

@@ -1,9 +1,9 @@
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| support::fuzz::pieces(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mqtt_sansio_fuzz::pieces(bytes));
 
 #[cfg(not(fuzzing))]
 fn main() {
-    support::fuzz::replay_arguments(support::fuzz::pieces);
+    mqtt_sansio_fuzz::replay_arguments(mqtt_sansio_fuzz::pieces);
 }

@@ -4,10 +4,27 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::BytesMut;
-use mqtt_sansio::connection::{Connection, Incoming, RequestToken, Role, client, server};
+use mqtt_sansio::connection::{Connection, Event, Incoming, RequestToken, Role, client, server};
 use mqtt_sansio::packet::{Ack, ConnAck, Connect};
+use mqtt_sansio::property::AckProperties;
 use mqtt_sansio::session::{CallId, Token};
-use mqtt_sansio::{Delivery, Message, Packet, PacketId, ReasonCode, Rules, Side, Version};
+use mqtt_sansio::{
+    Delivery, Message, Packet, PacketId, PacketType, ReasonCode, Rules, Side, Version,
+};
+
+use crate::answers::Answers;
+use crate::{heap, rules};
+
+/// What an end holds at the most with nothing under way, and for each thing that is.
+pub(crate) const IDLE: usize = 4_096;
+pub(crate) const EACH: usize = 512;
+
+/// An end holds no more than belongs to what is under way.
+pub(crate) fn check_heap<R: Role + Clone>(connection: &Connection<R>, under_way: usize) {
+    let held = heap::of(connection, Connection::shrink_to_fit);
+    let most = IDLE + EACH * under_way;
+    assert!(held <= most, "{held} bytes for {under_way} under way");
+}
 
 /// What one side has sent on a network connection.
 #[derive(Debug)]
@@ -106,11 +123,14 @@ struct Driven<R> {
     now: Duration,
     version: Version,
     tokens: Vec<Token>,
-    requests: Vec<RequestToken>,
+    requests: Vec<(RequestToken, PacketId)>,
     calls: Vec<CallId>,
+    answers: Answers,
+    /// Calls without an outcome.
+    open: usize,
 }
 
-impl<R: Role> Driven<R> {
+impl<R: Role + Clone> Driven<R> {
     fn new(connection: Connection<R>, side: Side, version: Version) -> Self {
         Self {
             connection,
@@ -120,17 +140,26 @@ impl<R: Role> Driven<R> {
             tokens: Vec::new(),
             requests: Vec::new(),
             calls: Vec::new(),
+            answers: Answers::new(version),
+            open: 0,
         }
     }
 
     fn handle(&mut self, packet: &Packet) -> bool {
+        self.answers.comes(packet);
         let judged = self
             .connection
             .handle_packet(self.now, self.version, packet);
         match judged {
-            Ok(Some(Incoming::Message(_, token))) => self.tokens.push(token),
-            Ok(Some(Incoming::Subscribe(_, token) | Incoming::Unsubscribe(_, token))) => {
-                self.requests.push(token);
+            Ok(Some(Incoming::Message(_, token) | Incoming::Skipped(_, Some(token)))) => {
+                self.answers.delivered(token);
+                self.tokens.push(token);
+            }
+            Ok(Some(Incoming::Subscribe(request, token))) => {
+                self.requests.push((token, request.packet_id));
+            }
+            Ok(Some(Incoming::Unsubscribe(request, token))) => {
+                self.requests.push((token, request.packet_id));
             }
             _ => {}
         }
@@ -147,12 +176,21 @@ impl<R: Role> Driven<R> {
             5 => {
                 if let Ok(call) = self.connection.publish(u.arbitrary()?, message(u)?) {
                     self.calls.push(call);
+                    self.open += 1;
                 }
             }
             6 if !self.tokens.is_empty() => {
                 let token = *u.choose(&self.tokens)?;
-                let (reason, properties) = (u.arbitrary()?, u.arbitrary()?);
-                let _ = self.connection.acknowledge_with(token, reason, properties);
+                let reason = match u.int_in_range(0..=3)? {
+                    0 | 1 => ReasonCode::Success,
+                    2 => ReasonCode::NotAuthorized,
+                    _ => u.arbitrary()?,
+                };
+                let why: AckProperties = u.arbitrary()?;
+                let given = self.connection.acknowledge_with(token, reason, why.clone());
+                if given.is_ok() {
+                    self.answers.acknowledged(token, reason, why);
+                }
             }
             7 if !self.calls.is_empty() => {
                 let call = *u.choose(&self.calls)?;
@@ -164,6 +202,7 @@ impl<R: Role> Driven<R> {
                 self.connection.handle_timeout(self.now);
             }
             10 if u.ratio(1, 8)? => self.connection.handle_close(),
+            10 => self.flood(u)?,
             11 if u.ratio(1, 8)? => drop(self.connection.disconnect(u.arbitrary()?)),
             12 if u.ratio(1, 8)? => {
                 let error = Packet::decode(self.version, b"\x30\x00").unwrap_err();
@@ -178,6 +217,25 @@ impl<R: Role> Driven<R> {
         Ok(())
     }
 
+    /// Packets of one kind for many identifiers.
+    fn flood(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let (first, count): (u16, u8) = (u.arbitrary()?, u.arbitrary()?);
+        let kind = u.int_in_range(0..=3)?;
+        for id in (first..=u16::MAX)
+            .take(count.into())
+            .filter_map(PacketId::new)
+        {
+            let ack = Ack::new(id);
+            self.handle(&match kind {
+                0 => Packet::PubAck(ack),
+                1 => Packet::PubRec(ack),
+                2 => Packet::PubRel(ack),
+                _ => Packet::PubComp(ack),
+            });
+        }
+        Ok(())
+    }
+
     fn drain(&mut self) {
         while self.connection.poll_change().is_some() {}
         let version = self.connection.version();
@@ -186,8 +244,17 @@ impl<R: Role> Driven<R> {
         while let Some(packet) = self.connection.poll_transmit(self.now) {
             self.sent.check(&packet);
             check_size(&packet, version, maximum);
+            let packet = packet.to_owned();
+            self.answers.leaves(&packet, self.connection.session());
         }
-        while self.connection.poll_event().is_some() {}
+        while let Some(event) = self.connection.poll_event() {
+            let ends = matches!(
+                event,
+                Event::Published(..) | Event::Subscribed(..) | Event::Unsubscribed(..)
+            );
+            self.open -= usize::from(ends);
+        }
+        check_heap(&self.connection, self.answers.len() + self.open);
         assert!(!(self.connection.is_closed() && self.connection.is_connected()));
         let wait = self.connection.wait(self.now);
         assert_ne!(wait, Some(Duration::ZERO));
@@ -214,9 +281,7 @@ pub fn server(bytes: &[u8]) {
 fn drive_server(u: &mut Unstructured<'_>) -> Result<()> {
     let version = Version::arbitrary(u)?;
     let mut connection = server::Connection::new(Duration::ZERO, Duration::from_secs(5));
-    if u.arbitrary()? {
-        connection = connection.rules(Rules::LENIENT);
-    }
+    connection = connection.rules(rules::some(u)?);
     if u.arbitrary()? {
         connection = connection.changes();
     }
@@ -232,12 +297,18 @@ fn drive_server(u: &mut Unstructured<'_>) -> Result<()> {
         let codes = |u: &mut Unstructured<'_>| u.arbitrary::<Vec<ReasonCode>>();
         match u.int_in_range(0..=15)? {
             0 if !driven.requests.is_empty() => {
-                let token = *u.choose(&driven.requests)?;
-                let _ = driven.connection.sub_ack(token, codes(u)?);
+                let ((token, id), codes) = (*u.choose(&driven.requests)?, codes(u)?);
+                let given = driven.connection.sub_ack(token, codes.iter().copied());
+                if given.is_ok() {
+                    driven.answers.answered(PacketType::SubAck, id, codes);
+                }
             }
             1 if !driven.requests.is_empty() => {
-                let token = *u.choose(&driven.requests)?;
-                let _ = driven.connection.unsub_ack(token, codes(u)?);
+                let ((token, id), codes) = (*u.choose(&driven.requests)?, codes(u)?);
+                let given = driven.connection.unsub_ack(token, codes.iter().copied());
+                if given.is_ok() {
+                    driven.answers.answered(PacketType::UnsubAck, id, codes);
+                }
             }
             2 if u.ratio(1, 4)? => drop(driven.connection.refuse(u.arbitrary()?)),
             3 => {
@@ -261,9 +332,7 @@ pub fn client(bytes: &[u8]) {
 fn drive_client(u: &mut Unstructured<'_>) -> Result<()> {
     let version = Version::arbitrary(u)?;
     let mut connection = client::Connection::new().automatic_aliases(u.int_in_range(0..=3)?);
-    if u.arbitrary()? {
-        connection = connection.rules(Rules::LENIENT);
-    }
+    connection = connection.rules(rules::some(u)?);
     if u.arbitrary()? {
         connection = connection.changes();
     }
@@ -275,6 +344,7 @@ fn drive_client(u: &mut Unstructured<'_>) -> Result<()> {
         match u.int_in_range(0..=15)? {
             0 | 1 if driven.connection.connect(version, u.arbitrary()?).is_ok() => {
                 driven.sent = Sent::new(Side::Client);
+                driven.answers.renew();
             }
             2 | 3 => {
                 let connack = accepting(u)?;
@@ -284,13 +354,13 @@ fn drive_client(u: &mut Unstructured<'_>) -> Result<()> {
                 let made = driven
                     .connection
                     .subscribe_with(u.arbitrary()?, u.arbitrary()?);
-                drop(made);
+                driven.open += usize::from(made.is_ok());
             }
             5 => {
                 let made = driven
                     .connection
                     .unsubscribe_with(u.arbitrary()?, u.arbitrary()?);
-                drop(made);
+                driven.open += usize::from(made.is_ok());
             }
             _ => driven.step(u)?,
         }

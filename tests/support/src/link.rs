@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use mqtt_sansio::connection::{Connection, Head, Incoming, Role, Violation};
-use mqtt_sansio::{FrameDecoder, Packet, Side, Version};
+use mqtt_sansio::{DecodeError, FrameDecoder, Packet, Side, Version};
 
 /// The way in and out of a connection that an end uses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -147,6 +147,11 @@ impl<R: Role> End<R> {
         self.door == Door::Packets
     }
 
+    /// Whether the packet that is next came too early.
+    pub fn is_early(&self) -> bool {
+        self.early.is_some()
+    }
+
     /// Whether nothing waits here to be taken in.
     pub fn is_empty(&self) -> bool {
         self.unread.is_empty() && self.early.is_none()
@@ -173,6 +178,9 @@ pub struct Pipe {
     /// What was sent and not looked at.
     sent: BytesMut,
     watcher: FrameDecoder,
+    /// What has arrived and was not looked at, if somebody listens.
+    arrived: BytesMut,
+    listener: Option<FrameDecoder>,
 }
 
 impl Pipe {
@@ -182,7 +190,38 @@ impl Pipe {
             flying: VecDeque::new(),
             sent: BytesMut::new(),
             watcher: decoder(sender, version),
+            arrived: BytesMut::new(),
+            listener: None,
         }
+    }
+
+    /// The same, and [`hear`](Self::hear) has what arrives.
+    #[must_use]
+    pub fn listen(mut self) -> Self {
+        self.listener = Some(self.watcher.clone());
+        self
+    }
+
+    /// What is sent is read as a packet of this version.
+    pub fn watch_as(&mut self, sender: Side, version: Version) {
+        self.watcher = decoder(sender, version);
+    }
+
+    /// The next packet that has arrived, or why there is none, if somebody listens.
+    ///
+    /// # Errors
+    ///
+    /// If what has arrived is none.
+    pub fn hear(&mut self) -> Result<Option<Packet>, DecodeError> {
+        match &mut self.listener {
+            Some(listener) if !listener.has_failed() => listener.decode_shared(&mut self.arrived),
+            _ => Ok(None),
+        }
+    }
+
+    /// Does something to the bytes that are on their way.
+    pub fn tamper(&mut self, with: impl FnOnce(&mut VecDeque<(Duration, u8)>)) {
+        with(&mut self.flying);
     }
 
     /// The next packet that was sent, on its way or not.
@@ -216,6 +255,9 @@ impl Pipe {
         let mut arrived = Vec::new();
         while arrived.len() < most && self.flying.front().is_some_and(|(at, _)| *at <= now) {
             arrived.extend(self.flying.pop_front().map(|(_, byte)| byte));
+        }
+        if self.listener.is_some() {
+            self.arrived.extend_from_slice(&arrived);
         }
         arrived
     }

@@ -10,9 +10,9 @@ use mqtt_sansio::packet::{Subscriptions, TopicFilters};
 use mqtt_sansio::session::{CallId, Token};
 use mqtt_sansio::{Message, Packet, PacketId, PacketType, QoS, ReasonCode, Side as Sender};
 
-use super::choices::{Choices, some_time};
 use super::journal::Journal;
 use super::same;
+use crate::choices::{Choices, some_time};
 use crate::drive::Sent;
 use crate::link::End;
 

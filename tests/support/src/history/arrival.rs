@@ -9,8 +9,8 @@ use mqtt_sansio::session::Token;
 use mqtt_sansio::{Message, Packet, QoS};
 
 use super::actor::{Actor, Held};
-use super::choices::{Choices, some_time};
 use super::{number_of, topic_of};
+use crate::choices::{Choices, some_time};
 use crate::link::Pipe;
 
 impl<R: Role + Clone + Debug> Actor<R> {

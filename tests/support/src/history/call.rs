@@ -9,8 +9,8 @@ use mqtt_sansio::session::CallId;
 use mqtt_sansio::{Message, QoS, ReasonCode, Version};
 
 use super::actor::{Actor, Asked, Record};
-use super::choices::Choices;
 use super::{OK, payload_of, same, topic_of};
+use crate::choices::Choices;
 
 impl<R: Role + Clone + Debug> Actor<R> {
     pub(super) fn accepted(&mut self, call: CallId, number: u32, asked: Asked) {

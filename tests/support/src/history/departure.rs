@@ -9,8 +9,8 @@ use mqtt_sansio::session::CallId;
 use mqtt_sansio::{Packet, PacketId, QoS};
 
 use super::actor::{Actor, Asked, Record};
-use super::choices::Choices;
 use super::number_of;
+use crate::choices::Choices;
 use crate::link::Pipe;
 
 impl<R: Role + Clone + Debug> Actor<R> {

@@ -18,7 +18,6 @@
 mod actor;
 mod arrival;
 mod call;
-mod choices;
 mod departure;
 mod flood;
 mod journal;
@@ -33,9 +32,9 @@ use mqtt_sansio::ReasonCode;
 use mqtt_sansio::Version;
 use mqtt_sansio::topic::TopicName;
 
-use self::choices::Choices;
 pub use self::flood::flood;
 use self::world::World;
+use crate::choices::Choices;
 use crate::random::Rng;
 
 const OK: ReasonCode = ReasonCode::Success;

@@ -9,7 +9,7 @@ use mqtt_sansio::{Packet, PacketId, PacketType, ReasonCode, Side, Version};
 
 use super::OK;
 use super::actor::Actor;
-use super::choices::Choices;
+use crate::choices::Choices;
 use crate::link::Pipe;
 
 const PUB_REL: usize = 2;

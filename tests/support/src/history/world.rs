@@ -11,8 +11,8 @@ use mqtt_sansio::{Message, Side as Sender, Version};
 
 use super::OK;
 use super::actor::Actor;
-use super::choices::{Choices, quota};
 use super::journal::Journal;
+use crate::choices::{Choices, quota};
 use crate::link::{Door, End, Pipe, decoder};
 
 pub(super) const KEEP_ALIVE: u16 = 2;
