@@ -302,6 +302,32 @@ impl<B: AsRef<[u8]>> Packet<B> {
         self.map(|field| Bytes::copy_from_slice(field.as_ref()))
     }
 
+    /// Makes a packet whose fields share the allocation of `bytes`, as far as they are parts of it;
+    /// other fields are copied. So a packet can be decoded borrowed, and be owned only if it is to
+    /// be kept.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use mqtt_sansio::{Packet, Version};
+    ///
+    /// let bytes = Bytes::from_static(b"\x30\x05\0\x01tHi");
+    /// let borrowed = Packet::decode(Version::V311, &bytes)?;
+    /// let Packet::Publish(publish) = borrowed.share(&bytes) else { return Ok(()) };
+    /// assert_eq!(publish.payload.as_ptr(), bytes[5..].as_ptr());
+    /// # Ok::<(), mqtt_sansio::DecodeError>(())
+    /// ```
+    pub fn share(&self, bytes: &Bytes) -> Packet {
+        let all = bytes.as_ptr_range();
+        self.map(|field| {
+            let field = field.as_ref();
+            let part = field.as_ptr_range();
+            match all.start <= part.start && part.end <= all.end {
+                true => bytes.slice_ref(field),
+                false => Bytes::copy_from_slice(field),
+            }
+        })
+    }
+
     /// Appends the packet in its shortest form.
     ///
     /// # Errors

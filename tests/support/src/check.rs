@@ -36,6 +36,11 @@ pub fn readable(version: Version, bytes: &[u8]) {
         Packet::decode_shared(version, shared.clone()),
         Ok(owned.clone())
     );
+    let within = Packet::decode(version, &shared).unwrap();
+    assert_eq!(
+        (within.share(&shared), packet.share(&shared)),
+        (owned.clone(), owned.clone())
+    );
     let frame = Frame::new(version, shared).unwrap();
     assert_eq!(frame.packet(), packet);
     assert_eq!(frame.to_packet(), owned);
