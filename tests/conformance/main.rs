@@ -1,7 +1,8 @@
 //! Conformance, statement by statement: each test names the normative statements that it proves,
 //! and runs in both versions where both have them. `testdata/statements` lists all there are.
 //!
-//! `cargo test --test conformance -- --nocapture coverage` prints how many of them have what.
+//! `cargo test --test conformance -- --nocapture coverage` prints how many of them have what, and
+//! `cargo test --test conformance -- --statement "5.0 MQTT-3.1.2-4 server"` runs what proves that.
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -11,10 +12,12 @@
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
-use std::{panic, thread};
+use std::{env, panic, thread};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use mqtt_sansio::Version;
+
+use crate::statements::{Filter, proof};
 
 mod acks;
 mod aliases;
@@ -129,13 +132,18 @@ fn in_time(run: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Result<
     }
 }
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+/// What proves what the filter asks for.
+fn trials(filter: Option<&Filter>) -> Vec<Trial> {
+    let asks = |version, texts: &[&str]| {
+        let proofs = texts.iter().map(|text| proof(text));
+        let mut pairs = proofs.flat_map(|(id, sides)| sides.iter().map(move |&side| (id, side)));
+        filter.is_none_or(|filter| pairs.any(|(id, side)| filter.asks(version, id, side)))
+    };
     let mut trials = Vec::new();
     for &(chapter, tests) in CHAPTERS {
         for test in tests {
             for version in BOTH {
-                if !test.proves(version).is_empty() {
+                if !test.proves(version).is_empty() && asks(version, test.proves(version)) {
                     let name = format!("{chapter}::{}::{}", test.name, label(version));
                     let run = move || {
                         (test.run)(version);
@@ -146,12 +154,28 @@ fn main() -> ExitCode {
             }
         }
     }
-    trials.extend(vectors::trials());
-    let print = arguments.nocapture;
-    trials.push(Trial::test("coverage", move || coverage::check(print)));
-    trials.push(Trial::test("faults_are_found", || {
-        coverage::faults_are_found();
-        Ok(())
-    }));
+    trials.extend(vectors::trials(filter));
+    trials
+}
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = env::args().collect();
+    let filter = arguments.iter().position(|it| it == "--statement").map(|at| {
+        let mut taken = arguments.drain(at..(at + 2).min(arguments.len()));
+        Filter::new(&taken.nth(1).unwrap_or_default())
+    });
+    let arguments = Arguments::from_iter(arguments);
+    let mut trials = trials(filter.as_ref());
+    if filter.is_none() {
+        let print = arguments.nocapture;
+        trials.push(Trial::test("coverage", move || coverage::check(print)));
+        trials.push(Trial::test("faults_are_found", || {
+            coverage::faults_are_found();
+            Ok(())
+        }));
+    } else if trials.is_empty() {
+        eprintln!("nothing proves it");
+        return ExitCode::from(2);
+    }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

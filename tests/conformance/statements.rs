@@ -92,6 +92,33 @@ pub(crate) fn proof(text: &str) -> (&str, &'static [Side]) {
     }
 }
 
+/// What `--statement` asks for: `5.0 MQTT-3.1.2-4 server`, or without a side for each.
+pub(crate) struct Filter {
+    version: Version,
+    id: String,
+    sides: &'static [Side],
+}
+
+impl Filter {
+    pub(crate) fn new(text: &str) -> Self {
+        let (version, rest) = text.split_once(' ').unwrap_or_default();
+        let (id, sides) = proof(rest);
+        Self {
+            version: match version {
+                "3.1.1" => Version::V311,
+                "5.0" => Version::V5,
+                _ => panic!("no version: {text}"),
+            },
+            id: id.trim_start_matches("MQTT-").into(),
+            sides,
+        }
+    }
+
+    pub(crate) fn asks(&self, version: Version, id: &str, side: Side) -> bool {
+        self.version == version && self.id == id && self.sides.contains(&side)
+    }
+}
+
 /// All statements of a version, and what it says without a number, each in its order.
 pub(crate) fn all(version: Version) -> Vec<Statement> {
     let folder = support::vectors::testdata().join("statements");

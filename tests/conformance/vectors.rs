@@ -11,7 +11,7 @@ use support::script::{ClientEnd, End, Net, ServerEnd};
 use support::vectors::{self, Expectation, Vector};
 
 use crate::coverage::Proved;
-use crate::statements::{self, Statement, Who, name};
+use crate::statements::{self, Filter, Statement, Who, name};
 use crate::{BOTH, in_time, label, writers};
 
 /// How a vector proves a side.
@@ -70,8 +70,8 @@ pub(crate) fn proved(version: Version, statements: &[Statement]) -> Proved {
     proved
 }
 
-/// A test for each side of each statement of the codec that vectors prove.
-pub(crate) fn trials() -> Vec<Trial> {
+/// A test for each side of each statement of the codec that vectors prove, and the filter asks for.
+pub(crate) fn trials(filter: Option<&Filter>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for version in BOTH {
         let vectors = all(version);
@@ -80,6 +80,9 @@ pub(crate) fn trials() -> Vec<Trial> {
                 continue;
             }
             for &side in statement.binds {
+                if filter.is_some_and(|filter| !filter.asks(version, &statement.id, side)) {
+                    continue;
+                }
                 let proofs: Vec<(Vector, Option<Proof>)> = naming(&statement, &vectors)
                     .map(|vector| (vector.clone(), proof(vector, &statement, side)))
                     .collect();
