@@ -160,10 +160,13 @@ fn trials(filter: Option<&Filter>) -> Vec<Trial> {
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = env::args().collect();
-    let filter = arguments.iter().position(|it| it == "--statement").map(|at| {
-        let mut taken = arguments.drain(at..(at + 2).min(arguments.len()));
-        Filter::new(&taken.nth(1).unwrap_or_default())
-    });
+    let filter = arguments
+        .iter()
+        .position(|it| it == "--statement")
+        .map(|at| {
+            let mut taken = arguments.drain(at..(at + 2).min(arguments.len()));
+            Filter::new(&taken.nth(1).unwrap_or_default())
+        });
     let arguments = Arguments::from_iter(arguments);
     let mut trials = trials(filter.as_ref());
     if filter.is_none() {

@@ -74,13 +74,17 @@ pub(crate) fn proved(version: Version, statements: &[Statement]) -> Proved {
 pub(crate) fn trials(filter: Option<&Filter>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for version in BOTH {
+        let asks = |id: &str, side| filter.is_none_or(|filter| filter.asks(version, id, side));
+        let mut statements = statements::all(version);
+        statements
+            .retain(|it| it.who == Who::Codec && it.binds.iter().any(|&side| asks(&it.id, side)));
+        if statements.is_empty() {
+            continue;
+        }
         let vectors = all(version);
-        for statement in statements::all(version) {
-            if statement.who != Who::Codec {
-                continue;
-            }
+        for statement in statements {
             for &side in statement.binds {
-                if filter.is_some_and(|filter| !filter.asks(version, &statement.id, side)) {
+                if !asks(&statement.id, side) {
                     continue;
                 }
                 let proofs: Vec<(Vector, Option<Proof>)> = naming(&statement, &vectors)

@@ -51,7 +51,11 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Break>, Failure> {
     let mut breaks = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file)?;
-        let file = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let mut open: Option<Break> = None;
         for (at, line) in text.lines().enumerate() {
             let place = format!("{file}:{}", at + 1);
@@ -67,7 +71,10 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Break>, Failure> {
         }
         breaks.extend(open);
     }
-    match breaks.iter().find(|it| it.proofs.is_empty() || it.edits.is_empty()) {
+    match breaks
+        .iter()
+        .find(|it| it.proofs.is_empty() || it.edits.is_empty())
+    {
         Some(it) => Err(format!("{}: no statement or no edit", it.place).into()),
         None => Ok(breaks),
     }
@@ -104,7 +111,10 @@ fn read_line(it: &mut Break, line: &str) -> Result<(), Failure> {
 /// Reads `5.0 both MQTT-1.5.4-1 U5-1.5.4-1`.
 fn read_proofs(line: &str) -> Result<Vec<Proof>, Failure> {
     let mut words = line.split(' ');
-    let version = words.next().filter(|it| ["3.1.1", "5.0"].contains(it)).ok_or("no version")?;
+    let version = words
+        .next()
+        .filter(|it| ["3.1.1", "5.0"].contains(it))
+        .ok_or("no version")?;
     let sides: &[&str] = match words.next() {
         Some("both") => &["client", "server"],
         Some("client") => &["client"],
@@ -116,7 +126,9 @@ fn read_proofs(line: &str) -> Result<Vec<Proof>, Failure> {
         id: id.into(),
         side: (*side).into(),
     };
-    Ok(words.flat_map(|id| sides.iter().map(move |side| proof(id, side))).collect())
+    Ok(words
+        .flat_map(|id| sides.iter().map(move |side| proof(id, side)))
+        .collect())
 }
 
 /// All sides of statements that have a test here.

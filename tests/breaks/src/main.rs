@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use std::{env, mem};
+use std::{env, io, thread};
 
 mod list;
 mod tree;
@@ -30,7 +31,11 @@ impl Options {
         let mut options = Self::default();
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or(format!("{argument} lacks its value"));
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or(format!("{argument} lacks its value"))
+            };
             match &argument[..] {
                 "--file" => options.file = Some(value()?),
                 "--changed" => options.changed = Some(value()?),
@@ -54,7 +59,10 @@ impl Options {
         };
         let changed: BTreeSet<&str> = changed.lines().collect();
         let is_asked = |file: &str| {
-            self.file.as_ref().is_some_and(|part| file.contains(&part[..])) || changed.contains(file)
+            self.file
+                .as_ref()
+                .is_some_and(|part| file.contains(&part[..]))
+                || changed.contains(file)
         };
         let asked = |it: &Break| it.edits.iter().any(|edit| is_asked(&edit.file));
         let (mut chosen, mut rest): (Vec<Break>, Vec<Break>) = breaks.into_iter().partition(asked);
@@ -81,49 +89,82 @@ fn random(state: &mut u64) -> u64 {
 }
 
 fn git(root: &Path, arguments: &[&str]) -> Result<String, Failure> {
-    let output = Command::new("git").arg("-C").arg(root).args(arguments).output()?;
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(arguments)
+        .output()?;
     match output.status.success() {
         true => Ok(String::from_utf8(output.stdout)?),
         false => Err(String::from_utf8_lossy(&output.stderr).into()),
     }
 }
 
-/// What came of a break, by what is wrong: nothing, if all its statements failed.
+/// What came of all breaks.
 #[derive(Default)]
 struct Report {
     caught: usize,
-    wrong: Vec<String>,
+    wrong: usize,
 }
 
 impl Report {
-    /// What one proof does with a break or, then it has to pass, without.
-    fn count(
-        &mut self,
-        binary: &Path,
-        broken: Option<(usize, &Break)>,
-        proof: &Proof,
-    ) -> Result<(), Failure> {
-        let mut test = Command::new(binary);
-        test.args(["--statement", &proof.to_string()]);
-        test.stdout(Stdio::null()).stderr(Stdio::null());
-        if let Some((number, _)) = broken {
-            test.env("BREAK", number.to_string());
-        }
-        match (broken, test.status()?.code()) {
-            (None, Some(0)) => {}
-            (_, Some(2)) => self.wrong.push(format!("nothing proves {proof}")),
-            (None, _) => self.wrong.push(format!("{proof} fails without a break")),
-            (Some((_, it)), Some(0)) => {
-                self.wrong.push(format!("{}: NOT caught: {proof}", it.place));
+    fn wrong(&mut self, place: &str, what: &str) {
+        println!("{place}: {what}");
+        self.wrong += 1;
+    }
+
+    /// Runs what proves each statement, with its break on, as many at once as there are processors.
+    fn count(&mut self, binary: &Path, breaks: &[Break]) -> Result<(), Failure> {
+        let breaks = breaks.iter().enumerate();
+        let pairs = breaks.flat_map(|(at, it)| it.proofs.iter().map(move |proof| (at, it, proof)));
+        let (pairs, report) = (Mutex::new(pairs), Mutex::new(self));
+        let work = || -> io::Result<()> {
+            loop {
+                let Some((number, it, proof)) = lock(&pairs).next() else {
+                    return Ok(());
+                };
+                let mut test = test(binary);
+                test.env("BREAK", number.to_string());
+                let code = test
+                    .args(["--statement", &proof.to_string()])
+                    .status()?
+                    .code();
+                let report = &mut lock(&report);
+                match code {
+                    Some(0) => report.wrong(&it.place, &format!("NOT caught: {proof}")),
+                    Some(2) => report.wrong(&it.place, &format!("nothing proves {proof}")),
+                    _ => report.caught += 1,
+                }
             }
-            (Some(_), _) => self.caught += 1,
+        };
+        let workers = thread::available_parallelism()?.get();
+        let ended = thread::scope(|scope| {
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().map(|it| it.join()).collect::<Vec<_>>()
+        });
+        for end in ended {
+            end.map_err(|_| "a worker panicked")??;
         }
         Ok(())
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The conformance tests, quiet.
+fn test(binary: &Path) -> Command {
+    let mut test = Command::new(binary);
+    test.stdout(Stdio::null()).stderr(Stdio::null());
+    test.env("RUST_BACKTRACE", "0");
+    test
+}
+
 fn run(options: &Options) -> Result<bool, Failure> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()?;
     let breaks = list::read(&root.join("testdata/breaks"))?;
     let testable = list::testable(&root.join("testdata/statements"))?;
     let broken: BTreeSet<&Proof> = breaks.iter().flat_map(|it| &it.proofs).collect();
@@ -137,7 +178,12 @@ fn run(options: &Options) -> Result<bool, Failure> {
             println!("{proof} has no break");
         }
     }
-    println!("{} breaks, for {} of {} sides of statements", breaks.len(), broken.len(), testable.len());
+    println!(
+        "{} breaks, for {} of {} sides of statements",
+        breaks.len(),
+        broken.len(),
+        testable.len()
+    );
     if options.list {
         return Ok(true);
     }
@@ -145,48 +191,50 @@ fn run(options: &Options) -> Result<bool, Failure> {
     println!("{} of them are tried", chosen.len());
     let tree = Tree::new(&root)?;
     let mut report = Report::default();
-    let mut unbroken: BTreeSet<Proof> = chosen.iter().flat_map(|it| it.proofs.clone()).collect();
-    let (alone, together): (Vec<Break>, Vec<Break>) = chosen.into_iter().partition(|it| it.is_alone);
-    // The last comes first. Without a break in it, it shows still what passes unbroken.
+    let (alone, together): (Vec<Break>, Vec<Break>) =
+        chosen.into_iter().partition(|it| it.is_alone);
+    // The last comes first.
     let mut waiting: Vec<Vec<Break>> = alone.into_iter().map(|it| vec![it]).collect();
     waiting.push(together);
+    let mut passes = false;
     while let Some(round) = waiting.pop() {
-        let (applied, later) = tree.apply(round, &mut report.wrong)?;
+        let (applied, later) = tree.apply(round, |place, why| {
+            report.wrong(place, &format!("does not apply: {why}"));
+        })?;
         if !later.is_empty() {
             waiting.push(later);
         }
         let start = Instant::now();
-        match (tree.build()?, &applied[..]) {
+        let built = tree.build()?;
+        println!("{} breaks built in {:.0?}", applied.len(), start.elapsed());
+        match (built, &applied[..]) {
             (Ok(binary), _) => {
-                println!("{} breaks built in {:.0?}", applied.len(), start.elapsed());
-                if !applied.iter().any(|it| it.is_alone) {
-                    for proof in mem::take(&mut unbroken) {
-                        report.count(&binary, None, &proof)?;
-                    }
+                // With all breaks off.
+                if !passes && !test(&binary).status()?.success() {
+                    return Err("the tests fail without a break".into());
                 }
-                for (number, it) in applied.iter().enumerate() {
-                    for proof in &it.proofs {
-                        report.count(&binary, Some((number, it)), proof)?;
-                    }
-                }
+                passes = true;
+                report.count(&binary, &applied)?;
             }
-            (Err(errors), []) => return Err(format!("unbroken, it does not compile\n{errors}").into()),
+            (Err(errors), []) => {
+                return Err(format!("unbroken, it does not compile\n{errors}").into());
+            }
             (Err(errors), [one]) => {
-                report.wrong.push(format!("{}: does not compile\n{errors}", one.place));
+                report.wrong(&one.place, &format!("does not compile\n{errors}"))
             }
             (Err(errors), [..]) => {
-                println!("{} breaks do not compile together\n{errors}", applied.len());
+                println!("they do not compile together\n{errors}");
                 let mut first = applied;
                 let second = first.split_off(first.len() / 2);
                 waiting.extend([second, first]);
             }
         }
     }
-    for wrong in &report.wrong {
-        println!("{wrong}");
-    }
-    println!("{} caught under their own statement, {} wrong", report.caught, report.wrong.len());
-    Ok(report.wrong.is_empty())
+    println!(
+        "{} caught under their own statement, {} wrong",
+        report.caught, report.wrong
+    );
+    Ok(report.wrong == 0)
 }
 
 fn main() -> ExitCode {

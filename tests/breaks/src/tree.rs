@@ -40,7 +40,10 @@ impl Tree {
         };
         let folder = target.join("broken");
         let mut sources = BTreeMap::new();
-        let files = git(root, &["ls-files", "--cached", "--others", "--exclude-standard"])?;
+        let files = git(
+            root,
+            &["ls-files", "--cached", "--others", "--exclude-standard"],
+        )?;
         let _ = fs::remove_dir_all(folder.join("testdata"));
         for file in files.lines().filter(|file| root.join(file).is_file()) {
             let mut bytes = fs::read(root.join(file))?;
@@ -64,22 +67,29 @@ impl Tree {
     pub(crate) fn apply(
         &self,
         breaks: Vec<Break>,
-        wrong: &mut Vec<String>,
+        mut wrong: impl FnMut(&str, &str),
     ) -> Result<(Vec<Break>, Vec<Break>), Failure> {
         let mut places: Vec<(Place, usize)> = Vec::new();
         let (mut applied, mut later) = (Vec::new(), Vec::new());
         for it in breaks {
-            let found = it.edits.iter().map(|edit| self.find(edit)).collect::<Result<Vec<_>, _>>();
+            let found = it
+                .edits
+                .iter()
+                .map(|edit| self.find(edit))
+                .collect::<Result<Vec<_>, _>>();
             let found = match found {
                 Ok(found) => found,
                 Err(why) => {
-                    wrong.push(format!("{}: does not apply: {why}", it.place));
+                    wrong(&it.place, &why);
                     continue;
                 }
             };
             let is_taken = |(file, range, _): &Place| {
                 places.iter().any(|((other, taken, _), _)| {
-                    file == other && range != taken && range.start < taken.end && taken.start < range.end
+                    file == other
+                        && range != taken
+                        && range.start < taken.end
+                        && taken.start < range.end
                 })
             };
             if found.iter().any(is_taken) {
@@ -91,7 +101,10 @@ impl Tree {
         }
         let is_alone = applied.iter().any(|it| it.is_alone);
         for (file, source) in &self.sources {
-            let mut edits: Vec<_> = places.iter().filter(|((name, ..), _)| name == file).collect();
+            let mut edits: Vec<_> = places
+                .iter()
+                .filter(|((name, ..), _)| name == file)
+                .collect();
             edits.sort_by_key(|((_, range, _), number)| (range.start, *number));
             let (mut text, mut rest) = (String::new(), 0);
             for same in edits.chunk_by(|((_, one, _), _), ((_, other, _), _)| one == other) {
@@ -102,7 +115,11 @@ impl Tree {
                 text += &source[rest..range.start];
                 text += &match is_alone {
                     true => new.clone(),
-                    false => guarded(file, old, same.iter().map(|((.., new), at)| (*at, &new[..]))),
+                    false => guarded(
+                        file,
+                        old,
+                        same.iter().map(|((.., new), at)| (*at, &new[..])),
+                    ),
                 };
                 rest = range.end;
             }
@@ -114,7 +131,10 @@ impl Tree {
 
     /// Where an edit applies.
     fn find(&self, edit: &Edit) -> Result<Place, String> {
-        let source = self.sources.get(&edit.file).ok_or(format!("no file {}", edit.file))?;
+        let source = self
+            .sources
+            .get(&edit.file)
+            .ok_or(format!("no file {}", edit.file))?;
         let once = |lines: &[String], text: &str| {
             let mut found = find_all(text, lines);
             let (first, second) = (found.next(), found.next());
@@ -141,7 +161,9 @@ impl Tree {
         let mut cargo = Command::new("cargo");
         cargo.args(["test", "--locked", "--no-run", "--message-format=short"]);
         cargo.args(["--package", "mqtt-sansio", "--test", "conformance"]);
-        cargo.current_dir(&self.folder).env("CARGO_TARGET_DIR", &self.target);
+        cargo
+            .current_dir(&self.folder)
+            .env("CARGO_TARGET_DIR", &self.target);
         cargo.env("CARGO_INCREMENTAL", "1");
         let output = cargo.output()?;
         let text = String::from_utf8_lossy(&output.stderr);
@@ -191,13 +213,17 @@ fn guarded<'a>(file: &str, old: &str, news: impl Iterator<Item = (usize, &'a str
 
 /// Where the lines stand in a text, whatever their indentation.
 fn find_all(text: &str, lines: &[String]) -> impl Iterator<Item = Range<usize>> {
-    let (first, rest) = lines.split_first().map_or(("", lines), |(first, rest)| (&first[..], rest));
-    text.match_indices(first).filter(move |_| !first.is_empty()).filter_map(move |(start, _)| {
-        let mut end = start + first.len();
-        for line in rest {
-            let below = text[end..].strip_prefix('\n')?.trim_start_matches(' ');
-            end = text.len() - below.strip_prefix(&line[..])?.len();
-        }
-        Some(start..end)
-    })
+    let (first, rest) = lines
+        .split_first()
+        .map_or(("", lines), |(first, rest)| (&first[..], rest));
+    text.match_indices(first)
+        .filter(move |_| !first.is_empty())
+        .filter_map(move |(start, _)| {
+            let mut end = start + first.len();
+            for line in rest {
+                let below = text[end..].strip_prefix('\n')?.trim_start_matches(' ');
+                end = text.len() - below.strip_prefix(&line[..])?.len();
+            }
+            Some(start..end)
+        })
 }
