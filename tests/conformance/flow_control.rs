@@ -82,6 +82,8 @@ fn no_quota_no_publish(version: Version) {
         side.peer.send("70 ~ 00 02");
         side.peer.expect("34 ~ 'out' 00 03 [] \"3\"");
         side.peer.expect_open();
+        side.peer.send("70 ~ 00 02 | 40 ~ 00 02");
+        side.peer.expect_open();
         side.peer.send("50 ~ 00 01 80");
         side.peer.expect("34 ~ 'out' 00 04 [] \"4\"");
         side.peer.expect_open();

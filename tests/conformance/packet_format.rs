@@ -12,6 +12,7 @@ use support::notation::number;
 use support::script::{ClientEnd, Net, ServerEnd, connect, lasting, message, subscriptions};
 
 use crate::Test;
+use crate::sides::Side;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -65,6 +66,12 @@ fn no_identifier_at_qos_0(version: Version) {
     client.send("32 ~ 't' 00 01 [] \"x\"");
     client.expect("40 02 00 01");
     client.expect("30 ~ 00 01 \"t\" {00} \"x\"");
+
+    // Nor is one looked for.
+    for mut side in Side::both(version) {
+        side.peer.send("30 ~ 'in' [] \"xyz\"");
+        assert_eq!(side.delivered(), ["in=xyz"]);
+    }
 }
 
 /// All kinds of packets share the identifiers. Each is used once, and again when it is free.
@@ -252,5 +259,21 @@ fn answers_have_the_identifier_of_the_request(version: Version) {
             }
             false => server.expect_close_with(0x82),
         }
+    }
+
+    let mut server = ClientEnd::plain(version);
+    let calls = ["a", "b", "c"].map(|filter| {
+        let wanted = subscriptions(filter, QoS::AtMostOnce);
+        server.end.connection.subscribe(wanted).unwrap()
+    });
+    server.receive_all();
+    for at in [1, 0, 2] {
+        server.send(&format!("90 ~ 00 {:02X} [] 00", at + 1));
+        let events = server.end.events();
+        let answered = events.iter().find_map(|event| match event {
+            Event::Subscribed(call, Answer::Codes(_)) => Some(*call),
+            _ => None,
+        });
+        assert_eq!(answered, Some(calls[at]));
     }
 }

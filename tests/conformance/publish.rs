@@ -254,6 +254,7 @@ fn expires_while_it_waits(version: Version) {
     server.lose();
     let client = &mut server.end.connection;
     client.publish(QoS::AtLeastOnce, message("u", "x")).unwrap();
+    client.handle_timeout(server.end.now);
     server.end.wait(u64::from(u32::MAX) * 2);
     server.reconnect(lasting(version, "c"), "20 ~ 01 00 []");
     server.expect("32 ~ 'u' 00 01 [] \"x\"");

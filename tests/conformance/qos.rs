@@ -259,6 +259,12 @@ fn qos_2_receiver(version: Version) {
             assert_eq!(side.delivered(), ["in=y"]);
             side.peer.send("62 ~ 00 07 | 62 ~ 00 08");
             side.peer.expect("70 ~ 00 07 | 70 ~ 00 08");
+            // Behind PUBCOMP the identifier is that of a new message.
+            side.peer.send("34 ~ 'in' 00 07 [] \"z\"");
+            side.peer.expect("50 ~ 00 07");
+            assert_eq!(side.delivered(), ["in=z"]);
+            side.peer.send("62 ~ 00 07");
+            side.peer.expect("70 ~ 00 07");
             side.reconnect();
             // PUBREL again gets PUBCOMP again.
             side.peer.send("62 ~ 00 07");

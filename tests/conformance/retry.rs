@@ -45,6 +45,8 @@ fn nothing_is_sent_again_otherwise(version: Version) {
     client.expect("62 ~ 00 03");
     net.wait(1_000_000);
     client.expect_open();
+    client.send("40 ~ 00 01");
+    client.expect_open();
     client.cut();
     let connect = "10 ~ 'MQTT' VV 02 00 00 [11 FF FF FF FF] 'c'";
     let (mut client, connack) = net.connect_with(version, connect);
@@ -64,6 +66,8 @@ fn nothing_is_sent_again_otherwise(version: Version) {
     server.send("50 ~ 00 03");
     server.expect("62 ~ 00 03");
     server.end.wait(1_000_000);
+    server.expect_open();
+    server.send("40 ~ 00 01");
     server.expect_open();
     server.reconnect(lasting(version, "c"), "20 ~ 00 00 []");
     server.expect_open();
