@@ -179,6 +179,7 @@ fn never_more_than_at_first(version: Version) {
         side.peer.expect("62 ~ 00 02");
         side.peer.send("70 ~ 00 02 | 70 ~ 00 02 | 40 ~ 00 02");
         side.peer.expect("34 ~ 'out' 00 03 [] \"3\"");
+        side.peer.send("70 ~ 00 02 | 40 ~ 00 02");
         side.peer.expect_open();
     }
 }

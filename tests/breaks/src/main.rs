@@ -165,7 +165,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .canonicalize()?;
-    let breaks = list::read(&root.join("testdata/breaks"))?;
+    let mut breaks = list::read(&root.join("testdata/breaks"))?;
     let testable = list::testable(&root.join("testdata/statements"))?;
     let broken: BTreeSet<&Proof> = breaks.iter().flat_map(|it| &it.proofs).collect();
     for it in &breaks {
@@ -187,10 +187,17 @@ fn run(options: &Options) -> Result<bool, Failure> {
     if options.list {
         return Ok(true);
     }
-    let chosen = options.choose(&root, breaks)?;
-    println!("{} of them are tried", chosen.len());
     let tree = Tree::new(&root)?;
     let mut report = Report::default();
+    breaks.retain(|it| match tree.places(it) {
+        Ok(_) => true,
+        Err(why) => {
+            report.wrong(&it.place, &format!("does not apply: {why}"));
+            false
+        }
+    });
+    let chosen = options.choose(&root, breaks)?;
+    println!("{} of them are tried", chosen.len());
     let (alone, together): (Vec<Break>, Vec<Break>) =
         chosen.into_iter().partition(|it| it.is_alone);
     // The last comes first.
@@ -198,9 +205,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     waiting.push(together);
     let mut passes = false;
     while let Some(round) = waiting.pop() {
-        let (applied, later) = tree.apply(round, |place, why| {
-            report.wrong(place, &format!("does not apply: {why}"));
-        })?;
+        let (applied, later) = tree.apply(round)?;
         if !later.is_empty() {
             waiting.push(later);
         }

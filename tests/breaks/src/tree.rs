@@ -29,7 +29,7 @@ pub(crate) struct Tree {
 }
 
 /// Where an edit applies, and what it puts there if its break is on.
-type Place = (String, Range<usize>, String);
+pub(crate) type Place = (String, Range<usize>, String);
 
 impl Tree {
     /// Copies what git tracks, or would: only what has changed, so that a second run builds little.
@@ -63,27 +63,12 @@ impl Tree {
     }
 
     /// Applies as many breaks as are apart from each other, each behind its number, and hands back the
-    /// others. What does not apply is wrong.
-    pub(crate) fn apply(
-        &self,
-        breaks: Vec<Break>,
-        mut wrong: impl FnMut(&str, &str),
-    ) -> Result<(Vec<Break>, Vec<Break>), Failure> {
+    /// others.
+    pub(crate) fn apply(&self, breaks: Vec<Break>) -> Result<(Vec<Break>, Vec<Break>), Failure> {
         let mut places: Vec<(Place, usize)> = Vec::new();
         let (mut applied, mut later) = (Vec::new(), Vec::new());
         for it in breaks {
-            let found = it
-                .edits
-                .iter()
-                .map(|edit| self.find(edit))
-                .collect::<Result<Vec<_>, _>>();
-            let found = match found {
-                Ok(found) => found,
-                Err(why) => {
-                    wrong(&it.place, &why);
-                    continue;
-                }
-            };
+            let found = self.places(&it)?;
             let is_taken = |(file, range, _): &Place| {
                 places.iter().any(|((other, taken, _), _)| {
                     file == other
@@ -127,6 +112,11 @@ impl Tree {
             write(&self.folder.join(file), text.as_bytes())?;
         }
         Ok((applied, later))
+    }
+
+    /// Where a break applies, or why it does not.
+    pub(crate) fn places(&self, it: &Break) -> Result<Vec<Place>, String> {
+        it.edits.iter().map(|edit| self.find(edit)).collect()
     }
 
     /// Where an edit applies.
