@@ -74,7 +74,9 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
         let binary = postcard::to_allocvec(&kept).unwrap();
         seeds.push((format!("json-{number}"), [&[0], &text[..]].concat()));
         seeds.push((format!("postcard-{number}"), [&[1], &binary[..]].concat()));
-        let choices: Vec<_> = (0..60_u64).map(|at| (at * at * number) as u8).collect();
+        let choices: Vec<_> = (0..60_u64)
+            .map(|at| (at * at * number).to_le_bytes()[0])
+            .collect();
         let how = 2 + u8::try_from(number % 2).unwrap();
         seeds.push((format!("choices-{number}"), [&[how], &choices[..]].concat()));
     }

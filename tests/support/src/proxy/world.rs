@@ -207,10 +207,9 @@ impl<'a> World<'a> {
         }
         self.check();
         let connections = (&self.client.end.connection, &self.server.end.connection);
-        if connections.0.is_closed() || connections.1.is_closed() {
-            if self.settling || self.choices.one_in(4) {
-                self.cut();
-            }
+        let is_closed = connections.0.is_closed() || connections.1.is_closed();
+        if is_closed && (self.settling || self.choices.one_in(4)) {
+            self.cut();
         }
     }
 
