@@ -18,7 +18,7 @@ mod statements;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use peers::{PATIENCE, Program, node_file, program};
 
@@ -53,9 +53,13 @@ async fn our_client_and_mosquitto() {
     let port = peers::free_port().await;
     let lines = format!("listener {port}\nprotocol websockets");
     let _broker = peers::mosquitto(&mosquitto, &lines).await;
-    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        sleep(Duration::from_millis(10)).await;
-    }
+    let listens = async {
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let listens = timeout(PATIENCE, listens).await;
+    listens.expect("mosquitto listens for WebSocket");
     for version in ["3.1.1", "5.0"] {
         let url = format!("ws://127.0.0.1:{port}");
         let mut client = Program::start(CLIENT, &[&url, version, "a/b", "hello"]);
