@@ -165,11 +165,31 @@ impl<T> InFlight<T> {
     }
 
     pub(super) fn shrink_to_fit(&mut self) {
-        if self.ids.is_empty() {
-            self.clear();
+        if self.slots.len() > usize::from(self.ids.len()) {
+            self.move_together();
         }
         self.ids.shrink_to_fit();
         self.slots.shrink_to_fit();
+    }
+
+    /// Puts the entries into the first slots, each where it was in its lane.
+    fn move_together(&mut self) {
+        let mut slots = core::mem::take(&mut self.slots);
+        let heads = [Lane::Message, Lane::Release, Lane::Request];
+        let heads = heads.map(|lane| (lane, self.lane(lane).head));
+        self.clear();
+        for (lane, head) in heads {
+            let mut at = head;
+            while let Some(slot) = slots.get_mut(usize::from(at)) {
+                at = slot.next;
+                if let Some(value) = slot.value.take() {
+                    self.push(lane, slot.id, value);
+                }
+                if slot.sent {
+                    self.advance(lane);
+                }
+            }
+        }
     }
 
     pub(super) fn set_last_id(&mut self, last: Option<PacketId>) {
@@ -410,10 +430,12 @@ mod tests {
                     }
                     _ => assert_eq!(real.remove(id(65_535)), None),
                 }
-                assert_eq!(
-                    usize::from(real.ids().len()),
-                    naive.iter().flatten().count()
-                );
+                let live = naive.iter().flatten().count();
+                if step % 61 == 0 {
+                    real.shrink_to_fit();
+                    assert_eq!((real.slots.len(), real.slots.capacity()), (live, live));
+                }
+                assert_eq!(usize::from(real.ids().len()), live);
                 for (lane, naive) in LANES.into_iter().zip(&naive) {
                     let listed: Vec<_> = real.iter(lane).map(|(id, v)| (id.get(), *v)).collect();
                     let expected: Vec<_> = naive.iter().map(|e| (e.0, e.1)).collect();
