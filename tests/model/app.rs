@@ -5,7 +5,7 @@ mod key;
 
 use std::collections::VecDeque;
 
-use mqtt_sansio::session::{CallId, Fate, Receipt, Snapshot, Token};
+use mqtt_sansio::session::{CallId, Change, Fate, Receipt, Session, Snapshot, Token};
 use mqtt_sansio::{Delivery, PacketId, QoS, ReasonCode};
 
 /// A packet.
@@ -336,8 +336,20 @@ impl App {
         Ok(())
     }
 
+    /// Stores a change, where changes are stored.
+    pub(crate) fn store<M: Clone>(&mut self, store: &mut Option<Snapshot<M>>, change: Change<M>) {
+        match change {
+            Change::Stored { call, .. } => self.is_stored(call),
+            Change::Received(id) => self.is_taken(id),
+            _ => {}
+        }
+        if let Some(old) = store.take() {
+            *store = Some(Session::restore(old, [change]).unwrap().snapshot());
+        }
+    }
+
     /// A message is stored.
-    pub(crate) fn is_stored(&mut self, call: CallId) {
+    fn is_stored(&mut self, call: CallId) {
         for record in self
             .sent
             .iter_mut()
@@ -348,7 +360,7 @@ impl App {
     }
 
     /// It is stored that a message of QoS 2 is taken over.
-    pub(crate) fn is_taken(&mut self, id: PacketId) {
+    fn is_taken(&mut self, id: PacketId) {
         if let Some(at) = self
             .pending
             .iter()

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use mqtt_sansio::session::{
-    CallId, Change, Link, Progress, Receipt, Session, SessionError, Snapshot, Transmit,
+    CallId, Link, Progress, Receipt, Session, SessionError, Snapshot, Transmit,
 };
 use mqtt_sansio::{QoS, ReasonCode};
 
@@ -249,14 +249,7 @@ impl SessionEnd {
             return false;
         };
         let change = change.map(|message| *message);
-        match change {
-            Change::Stored { call, .. } => self.app.is_stored(call),
-            Change::Received(id) => self.app.is_taken(id),
-            _ => {}
-        }
-        if let Some(store) = self.store.take() {
-            self.store = Some(Session::restore(store, [change]).unwrap().snapshot());
-        }
+        self.app.store(&mut self.store, change);
         true
     }
 

@@ -3,7 +3,7 @@
 use super::Radix;
 use super::node::ROOT;
 
-/// How far the nodes have been put in order.
+/// The progress of putting the nodes in order.
 #[derive(Clone, Copy)]
 pub(super) struct Order {
     /// All before this place are where they are to be, as far as the tree has not changed since.

@@ -1,6 +1,6 @@
 //! What a connection stores, and a crash.
 
-use mqtt_sansio::session::{Change, Session};
+use mqtt_sansio::session::Session;
 
 use super::super::app::Broken;
 use super::super::session::turn_round;
@@ -17,14 +17,7 @@ impl ConnectionEnd {
         let Some(change) = change.map(|change| change.map(Clone::clone)) else {
             return false;
         };
-        match change {
-            Change::Stored { call, .. } => self.app.is_stored(call),
-            Change::Received(id) => self.app.is_taken(id),
-            _ => {}
-        }
-        if let Some(store) = self.store.take() {
-            self.store = Some(Session::restore(store, [change]).unwrap().snapshot());
-        }
+        self.app.store(&mut self.store, change);
         true
     }
 
