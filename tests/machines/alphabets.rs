@@ -43,6 +43,9 @@ pub(crate) const DISCONNECT: &str = "E0 00";
 pub(crate) const SUBSCRIBE: &str = "82 ~ 00 01 [] 't' 00";
 pub(crate) const UNSUBSCRIBE: &str = "A2 ~ 00 01 [] 't'";
 pub(crate) const PUBLISH: &str = "30 ~ 't' [] 6D";
+/// From `p`, at QoS 1 and 2, while fewer than two wait for `a`.
+pub(crate) const PUBLISH_1: Act = SendBelow('p', "32 ~ 't' 00 01 [] 6D", 2, "a");
+pub(crate) const PUBLISH_2: Act = SendBelow('p', "34 ~ 't' 00 02 [] 6D | 62 ~ 00 02", 2, "a");
 pub(crate) const RETAIN: &str = "31 ~ 't' [] 72";
 pub(crate) const RETAIN_NOTHING: &str = "31 ~ 't' []";
 
@@ -129,14 +132,8 @@ pub(crate) const ALPHABETS: &[Alphabet] = &[
             ("cut", Cut('a')),
             ("subscribe", Send('a', "82 ~ 00 01 [] 't' 02")),
             ("p.publish 0", Send('p', PUBLISH)),
-            (
-                "p.publish 1",
-                SendBelow('p', "32 ~ 't' 00 01 [] 6D", 2, "a"),
-            ),
-            (
-                "p.publish 2",
-                SendBelow('p', "34 ~ 't' 00 02 [] 6D | 62 ~ 00 02", 2, "a"),
-            ),
+            ("p.publish 1", PUBLISH_1),
+            ("p.publish 2", PUBLISH_2),
             ("answer", Answer('a')),
         ],
         start: &[PUBLISHER],

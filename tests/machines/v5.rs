@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 use mqtt_sansio::Version;
 
 use crate::alphabets::{
-    A, Alphabet, DISCONNECT, PLAIN, PUBLISH, PUBLISHER, RETAIN, RETAIN_NOTHING, SUBSCRIBE,
-    UNSUBSCRIBE,
+    A, Alphabet, DISCONNECT, PLAIN, PUBLISH, PUBLISH_1, PUBLISH_2, PUBLISHER, RETAIN,
+    RETAIN_NOTHING, SUBSCRIBE, UNSUBSCRIBE,
 };
 use crate::world::Act::{Answer, Cut, Open, Refuse, Send, SendBelow, Wait};
 
@@ -99,14 +99,8 @@ pub(crate) const ALPHABETS: &[Alphabet] = &[
             ("cut", Cut('a')),
             ("subscribe", Send('a', "82 ~ 00 01 [] 't' 02")),
             ("p.publish 0", Send('p', PUBLISH)),
-            (
-                "p.publish 1",
-                SendBelow('p', "32 ~ 't' 00 01 [] 6D", 2, "a"),
-            ),
-            (
-                "p.publish 2",
-                SendBelow('p', "34 ~ 't' 00 02 [] 6D | 62 ~ 00 02", 2, "a"),
-            ),
+            ("p.publish 1", PUBLISH_1),
+            ("p.publish 2", PUBLISH_2),
             ("answer", Answer('a')),
             ("refuse", Refuse('a')),
         ],
