@@ -1,15 +1,12 @@
 """Clients of aiomqtt: commands and what comes of them are lines of JSON, as in script.rs."""
 
 import asyncio
-import json
-import logging
 import socket
-import sys
 
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
 from messages import (
-    V5, of_connect, of_message, of_subscribe, of_will, payload, received, say,
+    V5, of_connect, of_message, of_subscribe, of_will, payload, received, say, serve,
 )
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
@@ -90,23 +87,9 @@ async def obey(link, client, version, inbox):
     # The end of `async with` sends DISCONNECT.
 
 
-async def main():
-    # An application that breaks in a callback is what a test is about.
-    logging.disable(logging.CRITICAL)
-    links, running = {}, set()
-    stdin = asyncio.StreamReader(limit=1 << 26)
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin
-    )
-    print('{"ready": true}', flush=True)
-    while line := await stdin.readline():
-        command = json.loads(line)
-        link = command["link"]
-        if command["do"] == "open":
-            links[link] = asyncio.Queue()
-            running.add(asyncio.create_task(run(command, links[link])))
-        else:
-            links[link].put_nowait(command)
+def start(opening):
+    inbox = asyncio.Queue()
+    return inbox, run(opening, inbox)
 
 
-asyncio.run(main())
+asyncio.run(serve(start))

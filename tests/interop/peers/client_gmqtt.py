@@ -1,14 +1,11 @@
 """Clients of gmqtt: commands and what comes of them are lines of JSON, as in script.rs."""
 
 import asyncio
-import json
-import logging
 import socket
-import sys
 
 import gmqtt
 from gmqtt.mqtt.handler import MQTTConnectError
-from messages import V5, payload, say
+from messages import V5, payload, say, serve
 
 # Its names for the properties of a message, and ours.
 NAMES = {
@@ -129,22 +126,9 @@ class Link:
                     self.on_disconnect(self.client, None)
 
 
-async def main():
-    # An application that breaks in a callback is what a test is about.
-    logging.disable(logging.CRITICAL)
-    links, running = {}, set()
-    stdin = asyncio.StreamReader(limit=1 << 26)
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin
-    )
-    print('{"ready": true}', flush=True)
-    while line := await stdin.readline():
-        command = json.loads(line)
-        if command["do"] == "open":
-            link = links[command["link"]] = Link(command)
-            running.add(asyncio.create_task(link.run(command)))
-        else:
-            links[command["link"]].inbox.put_nowait(command)
+def start(opening):
+    link = Link(opening)
+    return link.inbox, link.run(opening)
 
 
-asyncio.run(main())
+asyncio.run(serve(start))

@@ -1,6 +1,8 @@
 """What the scripts of the Python clients have in common: messages as JSON, and properties."""
 
+import asyncio
 import json
+import logging
 import sys
 import threading
 
@@ -90,3 +92,23 @@ def commands():
     """The commands, until there are no more."""
     for line in sys.stdin:
         yield json.loads(line)
+
+
+async def serve(start):
+    """Runs the commands. `start` makes of one that opens a link its inbox and what runs it."""
+    # An application that breaks in a callback is what a test is about.
+    logging.disable(logging.CRITICAL)
+    inboxes, running = {}, set()
+    stdin = asyncio.StreamReader(limit=1 << 26)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin
+    )
+    print('{"ready": true}', flush=True)
+    while line := await stdin.readline():
+        command = json.loads(line)
+        link = command["link"]
+        if command["do"] == "open":
+            inboxes[link], run = start(command)
+            running.add(asyncio.create_task(run))
+        else:
+            inboxes[link].put_nowait(command)
