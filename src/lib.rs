@@ -107,6 +107,7 @@ extern crate std;
 #[cfg(feature = "arbitrary")]
 mod arbitrary;
 mod binary;
+mod block;
 #[cfg(feature = "tokio-util")]
 mod codec;
 pub mod connection;

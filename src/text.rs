@@ -33,7 +33,7 @@ macro_rules! text_type {
             /// Returns the text. This costs a second UTF-8 check: compare, hash and match on bytes
             /// instead.
             pub fn to_str(&self) -> &str {
-                core::str::from_utf8(self.as_bytes()).expect("checked when the value was made")
+                $crate::block::checked(core::str::from_utf8(self.as_bytes()))
             }
 
             /// Returns the number of bytes, at most 65,535.

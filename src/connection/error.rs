@@ -2,7 +2,8 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::error::EncodeError;
+use crate::error::{EncodeError, numbers};
+use crate::number::number;
 use crate::packet_type::PacketType;
 use crate::reason::ReasonCode;
 use crate::rules::Rule;
@@ -117,7 +118,38 @@ impl Violation {
             _ => return None,
         })
     }
+
+    /// The violation as a number, as [`DecodeError::to_u64`](crate::DecodeError::to_u64) is that of
+    /// an error.
+    pub fn to_u32(self) -> u32 {
+        let (number, held) = self.to_parts();
+        u32::from(number) << 16 | held
+    }
+
+    /// Reads the number of a violation. `None` if no violation has it.
+    pub fn from_u32(number: u32) -> Option<Self> {
+        Self::from_parts(u8::try_from(number >> 16).ok()?, number & 0xFFFF)
+    }
 }
+
+number!(Violation: u32 by from_u32 and to_u32, or "not the number of a violation");
+
+numbers! { Violation {
+    1 Session(violation: session::Violation),
+    2 UnexpectedPacket(packet: PacketType),
+    3 EmptyClientId,
+    4 RequestInUse,
+    5 SessionPresent,
+    6 TopicAliasTooLarge(sender: Side),
+    7 UnknownTopicAlias,
+    8 NotSupported(reason: ReasonCode),
+    9 AuthenticationMethod,
+    10 ConnAckMethod,
+    11 AuthOutOfTurn,
+    12 SessionExpiry,
+    13 ProblemInformation,
+    14 TooEarly,
+}}
 
 /// The end of a message, which names the rule to let go.
 struct Tail(Option<Rule>);
@@ -211,6 +243,22 @@ mod tests {
             Ok(())
         }
         assert_eq!(publish(), Err(ConnectionError::WrongState));
+    }
+
+    #[test]
+    fn every_violation_is_read_from_its_number() {
+        let all = (0..=0xFF_FFFF).filter_map(|number| Some((number, Violation::from_u32(number)?)));
+        let mut kinds = [0; 15];
+        for (number, violation) in all {
+            assert_eq!(violation.to_u32(), number);
+            kinds[number as usize >> 16] += 1;
+        }
+        // 15 types of packets, twice in a session; three values of QoS; all reason codes.
+        assert_eq!(kinds, [0, 36, 15, 1, 1, 1, 2, 1, 43, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(
+            Violation::try_from(u32::MAX).unwrap_err().value,
+            u64::from(u32::MAX)
+        );
     }
 
     /// These values are returned and moved with every packet.

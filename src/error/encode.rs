@@ -22,10 +22,10 @@ pub enum EncodeError {
     /// The packet is longer than 268,435,460 bytes.
     #[error("packet is longer than a remaining length of 268435455 allows")]
     TooLarge,
-    /// The buffer cannot grow and is too small.
+    /// The buffer cannot grow and is too small; one of `needed` bytes is large enough.
     #[error("buffer has room for {available} bytes of {needed}")]
     BufferTooSmall {
-        /// The length of the packet.
+        /// The length of the packet, or of the list or properties that are built.
         needed: u32,
         /// The room in the buffer, or `u32::MAX` if there is more.
         available: u32,
@@ -60,6 +60,16 @@ pub enum EncodeError {
     /// A CONNECT of 5.0 that is to be one of 3.1, or to have the bit of a bridge.
     #[error("5.0 has neither the protocol level of 3.1 nor the bit of a bridge")]
     OnlyInV311,
+}
+
+impl EncodeError {
+    /// The error for a buffer with too little room.
+    #[cold]
+    pub(crate) fn too_small(needed: usize, available: usize) -> Self {
+        let [needed, available] =
+            [needed, available].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
+        Self::BufferTooSmall { needed, available }
+    }
 }
 
 /// A part of a packet that 3.1.1 does not have.

@@ -12,6 +12,7 @@ mod encode;
 mod fault;
 mod field;
 mod kind;
+mod number;
 mod statement;
 
 pub use encode::{EncodeError, OnlyInV5};
@@ -19,6 +20,7 @@ pub(crate) use fault::Fault;
 pub use field::Field;
 pub use kind::DecodeErrorKind;
 pub(crate) use kind::TLS_HANDSHAKE;
+pub(crate) use number::{Part, numbers};
 
 /// The reason for which bytes are not an MQTT packet: always the sender's fault.
 ///

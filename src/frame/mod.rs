@@ -1,5 +1,6 @@
 use bytes::{Bytes, BytesMut};
 
+use crate::block::checked;
 use crate::error::DecodeError;
 use crate::packet::Packet;
 use crate::version::Version;
@@ -47,13 +48,12 @@ impl Frame {
 
     /// The packet, borrowed.
     pub fn packet(&self) -> Packet<&[u8]> {
-        Packet::decode(self.version, &self.bytes).expect("checked when the frame was made")
+        checked(Packet::decode(self.version, &self.bytes))
     }
 
     /// The packet. Its fields share the allocation.
     pub fn to_packet(&self) -> Packet {
-        let packet = Packet::decode_shared(self.version, self.bytes.clone());
-        packet.expect("checked when the frame was made")
+        checked(Packet::decode_shared(self.version, self.bytes.clone()))
     }
 
     /// The version of the packet.

@@ -14,6 +14,7 @@
 //! | join a 3.1.1 and a 5.0 network | [`bridge`] |
 //! | live with a peer that breaks rules | [`lenience`] |
 //! | size a server or a device | [`sizes`] |
+//! | run without a heap, and log errors as numbers | [`devices`] |
 //! | test your own client or server | [`testing`] |
 //! | move from another crate | [`coming_from`] |
 
@@ -25,5 +26,5 @@ macro_rules! pages {
 
 pages! {
     driver resume back_pressure takeover wills fan_out large_payloads storage authentication bridge
-    lenience sizes testing coming_from
+    lenience sizes devices testing coming_from
 }

@@ -39,7 +39,7 @@ impl FixedHeader {
         let needed = 1 + body_len.encoded_len() + body_len.get() as usize - apart;
         let available = out.remaining_mut();
         match available < needed {
-            true => Err(too_small(needed, available)),
+            true => Err(EncodeError::too_small(needed, available)),
             false => Ok(Self { first, body_len }),
         }
     }
@@ -129,13 +129,6 @@ pub(super) fn put_tail<K, B: AsRef<[u8]>>(
     if !plain {
         properties.put(version, out);
     }
-}
-
-/// The error for a buffer with too little room.
-#[cold]
-pub(super) fn too_small(needed: usize, available: usize) -> EncodeError {
-    let [needed, available] = [needed, available].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
-    EncodeError::BufferTooSmall { needed, available }
 }
 
 pub(super) fn check_code(

@@ -343,7 +343,7 @@ impl<B: AsRef<[u8]>> Packet<B> {
             {
                 let (needed, available) = (4, out.remaining_mut());
                 if available < needed {
-                    return Err(encode::too_small(needed, available));
+                    return Err(EncodeError::too_small(needed, available));
                 }
                 let [high, low] = ack.packet_id.get().to_be_bytes();
                 out.put_slice(&[first, 2, high, low]);

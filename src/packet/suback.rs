@@ -7,6 +7,8 @@ use bytes::{BufMut, Bytes};
 use super::Context;
 use super::encode::{self, Body, FixedHeader};
 use super::fields::packet;
+use crate::block::Buffer;
+use crate::block::sealed::Storage as _;
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field, OnlyInV5};
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
@@ -113,6 +115,24 @@ impl ReasonCodes {
     /// Collects codes. Encoding checks which of them the packet may carry.
     pub fn new(reasons: impl IntoIterator<Item = ReasonCode>) -> Self {
         Self(reasons.into_iter().map(ReasonCode::to_u8).collect())
+    }
+}
+
+impl<'a> ReasonCodes<&'a [u8]> {
+    /// Collects codes as [`new`](ReasonCodes::new) does, in a buffer of the caller's: a byte each.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::BufferTooSmall`].
+    pub fn new_in(
+        buffer: &'a mut [u8],
+        reasons: impl IntoIterator<Item = ReasonCode>,
+    ) -> Result<Self, EncodeError> {
+        let mut block = Buffer::new(buffer);
+        for reason in reasons {
+            block.append(1, |out| out.put_u8(reason.to_u8()));
+        }
+        block.finish().map(Self)
     }
 }
 

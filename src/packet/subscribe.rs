@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::Context;
 use super::encode::{Body, FixedHeader};
 use super::fields::packet;
+use crate::block::{Buffer, Storage, checked};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field, OnlyInV5};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, SubscribeProperties};
@@ -144,23 +145,67 @@ impl Subscriptions {
     pub fn new<B: AsRef<[u8]>, O: Into<SubscriptionOptions>>(
         subscriptions: impl IntoIterator<Item = (TopicFilter<B>, O)>,
     ) -> Result<Self, InvalidSubscriptions> {
-        let (mut block, mut fits) = (BytesMut::new(), Fits::default());
-        for (filter, options) in subscriptions {
-            let (filter, options) = (filter.as_borrowed(), options.into());
-            fits.add(&filter, options);
-            if options.no_local && filter.is_shared() {
-                return Err(InvalidSubscriptions::NoLocalOnSharedSubscription);
-            }
-            wire::put_prefixed(filter.as_bytes(), &mut block);
-            block.put_u8(options.to_byte());
-        }
-        if block.is_empty() {
-            return Err(InvalidSubscriptions::Empty);
-        }
+        let mut block = BytesMut::new();
+        let fits = collect(&mut block, subscriptions)?;
         Ok(Self {
             block: block.freeze(),
             fits,
         })
+    }
+}
+
+impl<'a> Subscriptions<&'a [u8]> {
+    /// Collects topic filters as [`new`](Subscriptions::new) does, in a buffer of the caller's: the
+    /// bytes of each, and three.
+    ///
+    /// ```
+    /// use mqtt_sansio::QoS;
+    /// use mqtt_sansio::packet::Subscriptions;
+    /// use mqtt_sansio::topic::TopicFilter;
+    ///
+    /// let mut buffer = [0; 12];
+    /// let wanted = [(TopicFilter::new("sensors/#")?, QoS::AtLeastOnce)];
+    /// let subscriptions = Subscriptions::new_in(&mut buffer, wanted)?;
+    /// assert_eq!(subscriptions.iter().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there are none, one is shared and has No Local set, or the buffer is too small.
+    pub fn new_in<B: AsRef<[u8]>, O: Into<SubscriptionOptions>>(
+        buffer: &'a mut [u8],
+        subscriptions: impl IntoIterator<Item = (TopicFilter<B>, O)>,
+    ) -> Result<Self, InvalidSubscriptions> {
+        let mut block = Buffer::new(buffer);
+        let fits = collect(&mut block, subscriptions)?;
+        Ok(Self {
+            block: block.finish()?,
+            fits,
+        })
+    }
+}
+
+fn collect<B: AsRef<[u8]>, O: Into<SubscriptionOptions>>(
+    block: &mut impl Storage,
+    subscriptions: impl IntoIterator<Item = (TopicFilter<B>, O)>,
+) -> Result<Fits, InvalidSubscriptions> {
+    let (mut count, mut fits) = (0_u32, Fits::default());
+    for (filter, options) in subscriptions {
+        let (filter, options) = (filter.as_borrowed(), options.into());
+        fits.add(&filter, options);
+        if options.no_local && filter.is_shared() {
+            return Err(InvalidSubscriptions::NoLocalOnSharedSubscription);
+        }
+        block.append(3 + filter.as_bytes().len(), |out| {
+            wire::put_prefixed(filter.as_bytes(), out);
+            out.put_u8(options.to_byte());
+        });
+        count += 1;
+    }
+    match count {
+        0 => Err(InvalidSubscriptions::Empty),
+        _ => Ok(fits),
     }
 }
 
@@ -204,6 +249,9 @@ pub enum InvalidSubscriptions {
     /// A shared subscription cannot have No Local [MQTT-3.8.3-4].
     #[error("no local is set on a shared subscription")]
     NoLocalOnSharedSubscription,
+    /// The buffer is too small.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
 }
 
 /// A topic filter and the options for the messages that match it.
@@ -348,10 +396,10 @@ impl<'a> Iterator for SubscriptionIter<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let (rest, filter) = wire::binary(self.0, Field::TopicFilter).expect(CHECKED);
-        let (rest, byte) = wire::u8(rest, Field::SubscriptionOptions).expect(CHECKED);
+        let (rest, filter) = checked(wire::binary(self.0, Field::TopicFilter));
+        let (rest, byte) = checked(wire::u8(rest, Field::SubscriptionOptions));
         // What is valid in 3.1.1 means the same in 5.0.
-        let options = SubscriptionOptions::from_byte(Version::V5, byte).expect(CHECKED);
+        let options = checked(SubscriptionOptions::from_byte(Version::V5, byte));
         self.0 = rest;
         let filter = TopicFilter(filter.0);
         Some(Subscription { filter, options })
@@ -359,9 +407,6 @@ impl<'a> Iterator for SubscriptionIter<'a> {
 }
 
 impl FusedIterator for SubscriptionIter<'_> {}
-
-/// The reason for which reading a block again cannot fail.
-const CHECKED: &str = "checked when the block was made";
 
 impl<B: AsRef<[u8]>> fmt::Debug for Subscriptions<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

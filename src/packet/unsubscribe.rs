@@ -8,6 +8,7 @@ use super::Context;
 use super::encode::{Body, FixedHeader};
 use super::fields::packet;
 use super::subscribe::shared;
+use crate::block::{Buffer, Storage, checked};
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, UnsubscribeProperties};
@@ -115,13 +116,41 @@ impl TopicFilters {
         filters: impl IntoIterator<Item = TopicFilter<B>>,
     ) -> Result<Self, InvalidTopicFilters> {
         let mut block = BytesMut::new();
-        for filter in filters {
-            wire::put_prefixed(filter.as_bytes(), &mut block);
-        }
-        if block.is_empty() {
-            return Err(InvalidTopicFilters::Empty);
-        }
+        collect(&mut block, filters)?;
         Ok(Self(block.freeze()))
+    }
+}
+
+impl<'a> TopicFilters<&'a [u8]> {
+    /// Collects filters as [`new`](TopicFilters::new) does, in a buffer of the caller's: the bytes of
+    /// each, and two.
+    ///
+    /// # Errors
+    ///
+    /// If there are none, or the buffer is too small.
+    pub fn new_in<B: AsRef<[u8]>>(
+        buffer: &'a mut [u8],
+        filters: impl IntoIterator<Item = TopicFilter<B>>,
+    ) -> Result<Self, InvalidTopicFilters> {
+        let mut block = Buffer::new(buffer);
+        collect(&mut block, filters)?;
+        Ok(Self(block.finish()?))
+    }
+}
+
+fn collect<B: AsRef<[u8]>>(
+    block: &mut impl Storage,
+    filters: impl IntoIterator<Item = TopicFilter<B>>,
+) -> Result<(), InvalidTopicFilters> {
+    let mut count = 0_u32;
+    for filter in filters {
+        let filter = filter.as_bytes();
+        block.append(2 + filter.len(), |out| wire::put_prefixed(filter, out));
+        count += 1;
+    }
+    match count {
+        0 => Err(InvalidTopicFilters::Empty),
+        _ => Ok(()),
     }
 }
 
@@ -159,6 +188,9 @@ pub enum InvalidTopicFilters {
     /// UNSUBSCRIBE needs at least one topic filter [MQTT-3.10.3-2].
     #[error("at least one topic filter is needed")]
     Empty,
+    /// The buffer is too small.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
 }
 
 /// Iterator over [`TopicFilters`].
@@ -172,8 +204,7 @@ impl<'a> Iterator for TopicFilterIter<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let read = wire::binary(self.0, Field::TopicFilter);
-        let (rest, filter) = read.expect("checked when the block was made");
+        let (rest, filter) = checked(wire::binary(self.0, Field::TopicFilter));
         self.0 = rest;
         Some(TopicFilter(filter.0))
     }

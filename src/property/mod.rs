@@ -33,6 +33,7 @@ use core::marker::PhantomData;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::block::checked;
 use crate::error::{DecodeErrorKind, EncodeError, Field, OnlyInV5};
 use crate::text::Text;
 use crate::varint::VarInt;
@@ -45,6 +46,7 @@ mod serde;
 mod spec;
 mod value;
 
+pub use crate::block::{Buffer, Storage};
 pub use crate::property_id::PropertyId;
 pub use builder::PropertiesBuilder;
 pub(crate) use spec::PropertySet;
@@ -142,10 +144,27 @@ impl<K> Properties<K, Bytes> {
 impl<K: Place> Properties<K, Bytes> {
     /// Returns a builder without properties.
     pub fn builder() -> PropertiesBuilder<K> {
-        PropertiesBuilder {
-            block: BytesMut::new(),
-            place: PhantomData,
-        }
+        PropertiesBuilder::new(BytesMut::new())
+    }
+}
+
+impl<'a, K: Place> Properties<K, &'a [u8]> {
+    /// Returns a builder without properties that writes into a buffer of the caller's, and so needs
+    /// no heap. It needs the [bytes](Self::byte_len) that it builds, and no more.
+    ///
+    /// ```
+    /// use mqtt_sansio::property::ConnectProperties;
+    ///
+    /// let mut buffer = [0; 16];
+    /// let properties = ConnectProperties::builder_in(&mut buffer)
+    ///     .session_expiry_interval(3600)
+    ///     .receive_maximum(4.try_into()?)
+    ///     .build()?;
+    /// assert_eq!(properties.byte_len(), 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn builder_in(buffer: &'a mut [u8]) -> PropertiesBuilder<K, Buffer<'a>> {
+        PropertiesBuilder::new(Buffer::new(buffer))
     }
 }
 
@@ -201,10 +220,7 @@ impl<K, B: AsRef<[u8]>> Properties<K, B> {
 
     /// Returns a builder that starts with these properties.
     pub fn to_builder(&self) -> PropertiesBuilder<K> {
-        PropertiesBuilder {
-            block: BytesMut::from(self.block.as_ref()),
-            place: PhantomData,
-        }
+        PropertiesBuilder::new(BytesMut::from(self.block.as_ref()))
     }
 
     /// Returns the length with the length in front; 3.1.1 has no properties.
@@ -241,7 +257,7 @@ impl<B: AsRef<[u8]>> WillProperties<B> {
     /// Returns the properties of the message to publish for the will: all but the delay.
     pub(crate) fn to_message(&self) -> MessageProperties {
         let builder = self.to_builder().without(PropertyId::WillDelayInterval);
-        Properties::new(builder.block.freeze())
+        Properties::new(builder.build().block)
     }
 }
 
@@ -418,17 +434,14 @@ impl<'a> Iterator for PropertyIter<'a> {
 
     fn next(&mut self) -> Option<Property<'a>> {
         let [id, tail @ ..] = self.0 else { return None };
-        let id = PropertyId::from_u8(*id).expect(CHECKED);
-        let (rest, property) = Property::parse(id, tail).expect(CHECKED);
+        let id = PropertyId::from_u8(*id).expect("checked when the block was made");
+        let (rest, property) = checked(Property::parse(id, tail));
         self.0 = rest;
         Some(property)
     }
 }
 
 impl FusedIterator for PropertyIter<'_> {}
-
-/// The reason for which reading a block again cannot fail.
-const CHECKED: &str = "checked when the block was made";
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use bytes::BufMut;
 use super::value::{MaximumQoS, PayloadFormat, SubscriptionId, TopicAlias, Value};
 use super::{Properties, PropertiesBuilder};
 use crate::binary::Binary;
+use crate::block::Storage;
 use crate::error::Field;
 use crate::property_id::PropertyId;
 use crate::text::Text;
@@ -92,6 +93,14 @@ macro_rules! properties {
                     $(Self::$RName(value) => value.put(out),)*
                 }
             }
+
+            /// The length of the identifier and the value.
+            pub(super) fn encoded_len(&self) -> usize {
+                1 + match self {
+                    $(Self::$Name(value) => value.encoded_len(),)*
+                    $(Self::$RName(value) => value.encoded_len(),)*
+                }
+            }
         }
 
         #[expect(clippy::needless_lifetimes, reason = "the types in the table need the name")]
@@ -112,7 +121,7 @@ macro_rules! properties {
         }
 
         #[expect(clippy::extra_unused_lifetimes, reason = "the types in the table need the name")]
-        impl<K: Place> PropertiesBuilder<K> {
+        impl<K: Place, S: Storage> PropertiesBuilder<K, S> {
             $(#[doc = concat!("Sets", $doc)]
             $(#[doc = $more])*
             #[doc = ""]

@@ -107,6 +107,11 @@ pub enum MaximumQoS {
 pub(super) trait Value<'a>: Sized {
     fn parse(input: &'a [u8], field: Field) -> ParseResult<'a, Self>;
     fn put(&self, out: &mut impl BufMut);
+
+    /// The length on the wire; for a number, that of the number.
+    fn encoded_len(&self) -> usize {
+        size_of::<Self>()
+    }
 }
 
 /// Fails at `input`, where the value starts, if it is not one that the property may have.
@@ -225,6 +230,10 @@ impl<'a> Value<'a> for SubscriptionId {
     fn put(&self, out: &mut impl BufMut) {
         self.varint().encode(out);
     }
+
+    fn encoded_len(&self) -> usize {
+        self.varint().encoded_len()
+    }
 }
 
 impl<'a> Value<'a> for Text<&'a [u8]> {
@@ -236,6 +245,10 @@ impl<'a> Value<'a> for Text<&'a [u8]> {
     fn put(&self, out: &mut impl BufMut) {
         wire::put_prefixed(self.as_bytes(), out);
     }
+
+    fn encoded_len(&self) -> usize {
+        2 + self.as_bytes().len()
+    }
 }
 
 impl<'a> Value<'a> for TopicName<&'a [u8]> {
@@ -246,6 +259,10 @@ impl<'a> Value<'a> for TopicName<&'a [u8]> {
     fn put(&self, out: &mut impl BufMut) {
         wire::put_prefixed(self.as_bytes(), out);
     }
+
+    fn encoded_len(&self) -> usize {
+        2 + self.as_bytes().len()
+    }
 }
 
 impl<'a> Value<'a> for Binary<&'a [u8]> {
@@ -255,6 +272,10 @@ impl<'a> Value<'a> for Binary<&'a [u8]> {
 
     fn put(&self, out: &mut impl BufMut) {
         wire::put_prefixed(self.as_bytes(), out);
+    }
+
+    fn encoded_len(&self) -> usize {
+        2 + self.as_bytes().len()
     }
 }
 
@@ -268,6 +289,10 @@ impl<'a> Value<'a> for (Text<&'a [u8]>, Text<&'a [u8]>) {
     fn put(&self, out: &mut impl BufMut) {
         self.0.put(out);
         self.1.put(out);
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.encoded_len() + self.1.encoded_len()
     }
 }
 

@@ -3,6 +3,7 @@ use core::fmt;
 
 use thiserror::Error;
 
+use crate::error::{Part, numbers};
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::qos::QoS;
@@ -86,6 +87,27 @@ impl Violation {
             (Self::WrongCodeCount(_), Version::V311) => "MQTT-3.8.4-5",
             (Self::UnreadAnswers, _) => return None,
         })
+    }
+}
+
+numbers! { Violation {
+    1 UnexpectedAck(packet: PacketType),
+    2 PubAckAtQoS2,
+    3 PacketIdInUse(qos: QoS),
+    4 ReceiveMaximumExceeded,
+    5 WrongCodeCount(packet: PacketType),
+    6 UnreadAnswers,
+}}
+
+/// The number of the kind, and behind it a byte for what it holds.
+impl Part for Violation {
+    fn to_part(self) -> u32 {
+        let (number, held) = self.to_parts();
+        u32::from(number) << 8 | held
+    }
+
+    fn from_part(part: u32) -> Option<Self> {
+        Self::from_parts(u8::try_from(part >> 8).ok()?, part & 0xFF)
     }
 }
 

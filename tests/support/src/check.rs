@@ -3,8 +3,11 @@
 
 use arbitrary::Unstructured;
 use bytes::{Bytes, BytesMut};
+use mqtt_sansio::packet::{
+    InvalidSubscriptions, InvalidTopicFilters, ReasonCodes, Subscriptions, TopicFilters,
+};
 use mqtt_sansio::{
-    DecodeError, Frame, FrameDecoder, Packet, PacketType, Rules, Side, VarInt, Version,
+    DecodeError, EncodeError, Frame, FrameDecoder, Packet, PacketType, Rules, Side, VarInt, Version,
 };
 
 /// Everything a stream holds: its packets, owned, and the errors between them.
@@ -44,6 +47,53 @@ pub fn readable(version: Version, bytes: &[u8]) {
     let frame = Frame::new(version, shared).unwrap();
     assert_eq!(frame.packet(), packet);
     assert_eq!(frame.to_packet(), owned);
+    lists_in_buffers(&packet);
+}
+
+/// A list of a packet can be built in a buffer of the caller's.
+fn lists_in_buffers(packet: &Packet<&[u8]>) {
+    match packet {
+        Packet::Subscribe(it) => in_a_buffer(|buffer| {
+            let subscriptions = it.subscriptions.iter().map(|it| (it.filter, it.options));
+            match Subscriptions::new_in(buffer, subscriptions) {
+                Err(InvalidSubscriptions::Encode(error)) => return Err(error),
+                built => assert_eq!(built, Ok(it.subscriptions)),
+            }
+            Ok(())
+        }),
+        Packet::Unsubscribe(it) => in_a_buffer(|buffer| {
+            match TopicFilters::new_in(buffer, &it.filters) {
+                Err(InvalidTopicFilters::Encode(error)) => return Err(error),
+                built => assert_eq!(built, Ok(it.filters)),
+            }
+            Ok(())
+        }),
+        Packet::SubAck(it) | Packet::UnsubAck(it) => in_a_buffer(|buffer| {
+            assert_eq!(ReasonCodes::new_in(buffer, &it.reasons)?, it.reasons);
+            Ok(())
+        }),
+        _ => {}
+    }
+}
+
+/// What is built in a buffer needs as many bytes as it says, and no fewer.
+fn in_a_buffer(build: impl Fn(&mut [u8]) -> Result<(), EncodeError>) {
+    let Err(error) = build(&mut []) else { return };
+    let EncodeError::BufferTooSmall {
+        needed,
+        available: 0,
+    } = error
+    else {
+        panic!("{error}");
+    };
+    let mut buffer = vec![0xEE; needed as usize];
+    assert_eq!(build(&mut buffer), Ok(()));
+    let (_, short) = buffer.split_first_mut().unwrap();
+    let available = needed - 1;
+    assert_eq!(
+        build(short),
+        Err(EncodeError::BufferTooSmall { needed, available })
+    );
 }
 
 /// Decoding, encoding and decoding again is the identity, and the encoding is the shortest form.
