@@ -57,6 +57,11 @@ impl<M> Events<M> {
         }
     }
 
+    pub(super) fn reserve(&mut self, count: u16) {
+        let more = usize::from(count).saturating_sub(self.queue.len());
+        self.queue.reserve_exact(more);
+    }
+
     pub(super) fn shrink_to_fit(&mut self) {
         self.queue.shrink_to_fit();
     }

@@ -328,6 +328,18 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         self.session.poll_change()
     }
 
+    /// Takes memory for this many messages in flight of QoS 1 and 2, sent and received, and for as many
+    /// calls that wait and outcomes that were not polled. As long as there are no more, the connection
+    /// needs no other for messages, apart from their content.
+    ///
+    /// See [`Session::reserve`]; what is reserved is lost if the client or server has no session of this
+    /// one, and the opposite is [`shrink_to_fit`](Self::shrink_to_fit).
+    pub fn reserve(&mut self, outbound: u16, inbound: u16) {
+        self.outbox.reserve(outbound);
+        self.events.reserve(outbound);
+        self.session.reserve(outbound, inbound);
+    }
+
     /// Frees memory that is kept for further messages, for a connection that is idle.
     pub fn shrink_to_fit(&mut self) {
         self.outbox.shrink_to_fit();

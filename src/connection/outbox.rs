@@ -138,6 +138,11 @@ impl<M> Outbox<M> {
         }
     }
 
+    pub(super) fn reserve(&mut self, count: u16) {
+        let more = usize::from(count).saturating_sub(self.calls.len());
+        self.calls.reserve_exact(more);
+    }
+
     pub(super) fn shrink_to_fit(&mut self) {
         self.drop_handed_call();
         self.handed = None;

@@ -164,6 +164,13 @@ impl<T> InFlight<T> {
         self.lanes = [Queue::EMPTY; 3];
     }
 
+    /// Takes memory for this many entries in all.
+    pub(super) fn reserve(&mut self, count: u16) {
+        self.ids.reserve(count);
+        let more = usize::from(count).saturating_sub(self.slots.len());
+        self.slots.reserve_exact(more);
+    }
+
     pub(super) fn shrink_to_fit(&mut self) {
         if self.slots.len() > usize::from(self.ids.len()) {
             self.move_together();

@@ -199,6 +199,16 @@ impl<M> Session<M> {
         }
     }
 
+    /// Takes memory for this many exchanges of QoS 1 and 2, those in flight included, which this side
+    /// and the peer began. As long as there are no more, the session needs no other.
+    ///
+    /// Above eight each way, this holds for packet identifiers in a row; where they are scattered, their
+    /// tables grow, up to those of [`PacketIds`].
+    pub fn reserve(&mut self, outbound: u16, inbound: u16) {
+        self.outbound.reserve(outbound);
+        self.inbound.reserve(inbound);
+    }
+
     /// Frees memory that is kept for further messages.
     pub fn shrink_to_fit(&mut self) {
         self.outbound.shrink_to_fit();

@@ -157,6 +157,18 @@ impl PacketIds {
         (self.len, self.many) = (0, false);
     }
 
+    /// Takes memory for this many identifiers in a row.
+    pub(super) fn reserve(&mut self, count: u16) {
+        if usize::from(count) > FEW {
+            let pages = self.pages.get_or_insert_default();
+            // A row may begin within a page.
+            let count = usize::from(count).div_ceil(64) + 1;
+            let (index, whole) = (pages.index.len(), pages.pages.len());
+            pages.index.reserve_exact(count.saturating_sub(index));
+            pages.pages.reserve_exact(count.saturating_sub(whole));
+        }
+    }
+
     pub(super) fn shrink_to_fit(&mut self) {
         match &mut self.pages {
             Some(pages) if self.many => {

@@ -37,6 +37,7 @@ fn main() {
     codec::neither_decoding_nor_encoding_allocates();
     topics();
     connections();
+    reserved();
     fan_out::one_message_to_many();
     pieces::large_messages_are_not_held();
     hostile::peers();
@@ -49,6 +50,64 @@ fn connections() {
             exchanges(version, door);
         }
     }
+}
+
+/// What a device takes when it starts is all that it takes for messages.
+fn reserved() {
+    for version in [Version::V311, Version::V5] {
+        for count in [1, 4, 8, 100] {
+            for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+                without_growing(version, qos, count);
+            }
+        }
+    }
+}
+
+fn without_growing(version: Version, qos: QoS, count: u16) {
+    let now = Duration::ZERO;
+    let message = Message::new("a/b/c".parse().unwrap(), "x");
+    // The first clone makes it shared.
+    drop(message.clone());
+    let (mut up, mut down) = (Vec::with_capacity(4096), Vec::with_capacity(4096));
+    let mut client = client::Connection::new();
+    let mut server = server::Connection::new(now, Duration::MAX);
+    let connect = Connect::new("c".parse().unwrap());
+    client.connect(version, connect).unwrap();
+    carry(Door::Bytes, version, &mut client, &mut server, &mut up);
+    let connack = ConnAck::new(ReasonCode::Success);
+    server.accept(now, connack, &mut None).unwrap();
+    carry(Door::Bytes, version, &mut server, &mut client, &mut down);
+    while client.poll_event().is_some() {}
+    client.shrink_to_fit();
+
+    let before = Region::new(ALLOCATOR);
+    client.reserve(count, count);
+    let reserved = held(&before);
+    server.reserve(count, count);
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..300 {
+        for _ in 0..count {
+            client.publish(qos, message.clone()).unwrap();
+            server.publish(qos, message.clone()).unwrap();
+        }
+        loop {
+            let (sent, _) = carry(Door::Bytes, version, &mut client, &mut server, &mut up);
+            let (answered, _) = carry(Door::Bytes, version, &mut server, &mut client, &mut down);
+            if !sent && !answered {
+                break;
+            }
+        }
+        while client.poll_event().is_some() || server.poll_event().is_some() {}
+    }
+    let change = region.change();
+    let grown = (change.allocations, change.reallocations);
+    assert_eq!(grown, (0, 0), "{count} messages of {qos:?}, {version}");
+    // As `guide::devices` says.
+    let tables = if count <= 8 { 0 } else { 1_000 };
+    assert!(
+        reserved <= usize::from(count) * 332 + tables,
+        "{reserved} for {count}"
+    );
 }
 
 #[derive(Clone, Copy, Debug)]
