@@ -332,8 +332,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// calls that wait and outcomes that were not polled. As long as there are no more, the connection
     /// needs no other for messages, apart from their content.
     ///
-    /// See [`Session::reserve`]; what is reserved is lost if the client or server has no session of this
-    /// one, and the opposite is [`shrink_to_fit`](Self::shrink_to_fit).
+    /// It is for the session that the connection has: [`accept`](server::Connection::accept) may put
+    /// another one in its place. See [`Session::reserve`], and [`shrink_to_fit`](Self::shrink_to_fit) for
+    /// the opposite.
     pub fn reserve(&mut self, outbound: u16, inbound: u16) {
         self.outbox.reserve(outbound);
         self.events.reserve(outbound);

@@ -71,6 +71,11 @@ fn without_growing(version: Version, qos: QoS, count: u16) {
     let (mut up, mut down) = (Vec::with_capacity(4096), Vec::with_capacity(4096));
     let mut client = client::Connection::new();
     let mut server = server::Connection::new(now, Duration::MAX);
+    let before = Region::new(ALLOCATOR);
+    client.reserve(count, count);
+    let reserved = held(&before);
+    server.reserve(count, count);
+
     let connect = Connect::new("c".parse().unwrap());
     client.connect(version, connect).unwrap();
     carry(Door::Bytes, version, &mut client, &mut server, &mut up);
@@ -78,12 +83,7 @@ fn without_growing(version: Version, qos: QoS, count: u16) {
     server.accept(now, connack, &mut None).unwrap();
     carry(Door::Bytes, version, &mut server, &mut client, &mut down);
     while client.poll_event().is_some() {}
-    client.shrink_to_fit();
 
-    let before = Region::new(ALLOCATOR);
-    client.reserve(count, count);
-    let reserved = held(&before);
-    server.reserve(count, count);
     let region = Region::new(ALLOCATOR);
     for _ in 0..300 {
         for _ in 0..count {
