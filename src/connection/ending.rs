@@ -100,7 +100,11 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             }
         }
         self.cut_payload();
-        for call in self.outbox.take_calls() {
+        // Those that stay go round, in the memory that they have.
+        for _ in 0..self.outbox.waiting() {
+            let Some(call) = self.outbox.pop_first() else {
+                break;
+            };
             match call.what {
                 What::Publish(message) => {
                     self.give_up(call.id, GivenUp::ConnectionLost, message);

@@ -120,9 +120,10 @@ impl<M> Outbox<M> {
     /// Drops what belongs to the network connection that is over, but neither the calls nor the end
     /// of a packet that is half sent.
     pub(super) fn clear(&mut self) {
+        self.drop_handed_call();
         let rest = self.rare.take().map(|rare| rare.rest);
         *self = Self {
-            calls: self.take_calls(),
+            calls: core::mem::take(&mut self.calls),
             block: core::mem::take(&mut self.block),
             ..Self::new()
         };
@@ -278,12 +279,6 @@ impl<M> Outbox<M> {
         self.calls.pop_front()
     }
 
-    /// Takes all calls that wait.
-    pub(super) fn take_calls(&mut self) -> VecDeque<Call<M>> {
-        self.drop_handed_call();
-        core::mem::take(&mut self.calls)
-    }
-
     /// Takes a message of QoS 0 back.
     pub(super) fn take_message(&mut self, id: CallId) -> Option<M> {
         let handed = usize::from(self.has_handed_call);
@@ -366,7 +361,11 @@ impl<M> Outbox<M> {
             return;
         }
         let mut left: Option<Duration> = None;
-        for call in self.take_calls() {
+        // Those that stay go round, in the memory that they have.
+        for _ in 0..self.waiting() {
+            let Some(call) = self.pop_first() else {
+                break;
+            };
             match call.what {
                 What::Publish(Some(message)) if call.expiry.is_over(now) => gone(call.id, message),
                 what => {

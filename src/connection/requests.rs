@@ -117,7 +117,11 @@ impl<M: Publishable> client::Connection<M> {
     /// Discards calls that were queued before the version and the server's limits were known, and
     /// that break them.
     pub(super) fn discard_unsupported(&mut self) {
-        for call in self.outbox.take_calls() {
+        // Those that stay go round, in the memory that they have.
+        for _ in 0..self.outbox.waiting() {
+            let Some(call) = self.outbox.pop_first() else {
+                break;
+            };
             let supported = match &call.what {
                 What::Request(request) => self.check_request(&request.packet()),
                 What::Publish(Some(message)) => self.check_message(message, Delivery::AtMostOnce),

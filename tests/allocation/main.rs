@@ -74,13 +74,13 @@ fn without_growing(version: Version, qos: QoS, count: u16) {
     let before = Region::new(ALLOCATOR);
     client.reserve(count, count);
     let reserved = held(&before);
-    server.reserve(count, count);
 
     let connect = Connect::new("c".parse().unwrap());
     client.connect(version, connect).unwrap();
     carry(Door::Bytes, version, &mut client, &mut server, &mut up);
     let connack = ConnAck::new(ReasonCode::Success);
     server.accept(now, connack, &mut None).unwrap();
+    server.reserve(count, count);
     carry(Door::Bytes, version, &mut server, &mut client, &mut down);
     while client.poll_event().is_some() {}
 
