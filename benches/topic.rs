@@ -158,6 +158,19 @@ fn look_up(c: &mut Criterion) {
                     tree.matches(name).fold(0, |sum, value| sum ^ value)
                 });
             });
+            let mut batches = names.chunks_exact(64).cycle();
+            // The time is that of 64 names.
+            group.bench_function(
+                BenchmarkId::new(format!("{shape}, 64 side by side"), size),
+                |b| {
+                    b.iter(|| {
+                        let mut sum = 0;
+                        let batch = batches.next().expect("a cycle");
+                        tree.matches_each(batch, |_, value| sum ^= value);
+                        sum
+                    });
+                },
+            );
         }
     }
     // A hundred filters match among many: the time is that of the matches.

@@ -176,6 +176,24 @@ impl<'a, V> Matches<'a, V> {
         Position { bound }
     }
 
+    /// The nodes that the next step visits, as far as they are known; else this one.
+    pub(super) fn ahead(&self) -> [u32; 2] {
+        let Some(node) = self.tree.nodes.get(self.node as usize) else {
+            return [ROOT; 2];
+        };
+        let literal = || self.literal(node);
+        let first = match self.step {
+            Step::Value if node.may_branch() && self.level_starts() => {
+                let [hash, plus] = [b'#', b'+'].map(|byte| self.tree.child_of(node, byte));
+                return [hash.unwrap_or(self.node), plus.unwrap_or(self.node)];
+            }
+            Step::Value | Step::Literal => literal(),
+            Step::Hash | Step::Plus => self.tree.child_of(node, b'+'),
+            Step::Up => self.detours.next(),
+        };
+        [first.unwrap_or(self.node), self.node]
+    }
+
     /// Goes down to where the walk, when it stood at `bound`, would stand in this tree.
     fn seek(&mut self, bound: &[u8]) {
         let mut rest = bound;

@@ -92,6 +92,13 @@ impl Detours {
         self.known = len.min(self.known + 1);
     }
 
+    /// The child that is entered next, if it is known.
+    pub(super) fn next(&self) -> Option<u32> {
+        self.known.checked_sub(1)?;
+        let at = self.open.checked_sub(1)? % self.latest.len();
+        self.latest.get(at).map(|&(child, _)| child)
+    }
+
     #[inline]
     pub(super) fn pop(&mut self) -> Option<(u32, usize)> {
         self.known = self.known.checked_sub(1)?;

@@ -10,6 +10,7 @@ mod look_up;
 mod name;
 mod radix;
 mod share;
+mod side_by_side;
 mod stored_key;
 mod text_map;
 mod topic_tree;

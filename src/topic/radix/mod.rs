@@ -107,6 +107,13 @@ impl<V> Radix<V> {
         self.values.get(node as usize)?.as_ref()
     }
 
+    /// Loads a node and its value.
+    #[inline]
+    pub(super) fn touch(&self, node: u32) -> usize {
+        let count = self.nodes.get(node as usize).map_or(0, Node::count);
+        count ^ usize::from(self.value(node).is_some())
+    }
+
     pub(super) fn text(&self, node: u32) -> &[u8] {
         cost::node();
         self.nodes

@@ -383,6 +383,8 @@ impl Trees {
         let entries = self.names.iter().map(|(name, value)| (text(name), value));
         let expected = self.name_model.iter();
         assert!(entries.eq(expected.map(|(name, value)| (name.clone(), value))));
+        let names = self.name_model.keys().chain(self.filter_model.keys());
+        found_side_by_side(&self.filters, names);
         for (text, value) in &self.filter_model {
             let filter = TopicFilter::new(text).unwrap();
             assert_eq!(self.filters.remove(&filter), Some(*value));
@@ -408,6 +410,21 @@ fn found_by_name(tree: &FilterTree<usize>, model: &Model, topic: &str) {
     let matching = model.iter().filter(|(filter, _)| is_match(filter, topic));
     let expected = matching.map(|(filter, value)| (filter.clone(), value));
     assert!(found.into_iter().eq(expected), "{topic}");
+}
+
+/// Many names at once find what each of them finds alone, in its order.
+fn found_side_by_side<'a>(
+    tree: &FilterTree<usize>,
+    names: impl Iterator<Item = &'a String> + Clone,
+) {
+    let names = names.filter_map(|name| TopicName::new(name).ok());
+    // More of them than go on at once, unless there are none.
+    let names: Vec<_> = names.cycle().take(40).collect();
+    let mut found = vec![Vec::new(); names.len()];
+    tree.matches_each(&names, |index, value| found[index].push(value));
+    for (name, found) in names.iter().zip(found) {
+        assert!(tree.matches(name).eq(found), "{name:?}");
+    }
 }
 
 fn found_by_filter(tree: &TopicTree<usize>, model: &Model, wanted: &str) {
