@@ -1,7 +1,7 @@
 //! How the text of a node fits a name, and the ways that are still open.
 
 use super::cost;
-use super::levels::{Blocks, equal_bytes};
+use super::levels::{Blocks, equal_bytes, starts_with};
 
 /// The result of comparing the text of a node with the name.
 pub(super) enum Fit {
@@ -28,7 +28,7 @@ pub(super) fn fit(text: &[u8], name: &[u8], at: usize, blocks: &mut Blocks) -> F
             }
             [b'#'] => return Fit::Hash,
             // Most text is equal as a whole.
-            _ if ahead.starts_with(rest) => {
+            _ if starts_with(ahead, rest) => {
                 cost::bytes(rest.len());
                 return Fit::To(at + rest.len());
             }

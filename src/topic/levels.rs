@@ -54,6 +54,16 @@ pub(super) fn equal_bytes(left: &[u8], right: &[u8]) -> usize {
     equal
 }
 
+/// Returns whether `left` starts with `right`. Short text is compared as a word, which is quicker
+/// than a call.
+#[inline]
+pub(super) fn starts_with(left: &[u8], right: &[u8]) -> bool {
+    match left.get(..right.len()) {
+        Some(start) if right.len() <= 8 => padded(start) == padded(right),
+        start => start == Some(right),
+    }
+}
+
 /// The first eight bytes, or all and zeros.
 #[inline]
 fn padded(bytes: &[u8]) -> u64 {
