@@ -1,10 +1,10 @@
+use super::Session;
 use super::call::CallId;
 use super::change::Change;
 use super::error::Violation;
 use super::exchange::Sent;
 use super::in_flight::Lane;
 use super::sender::{Outbound, Step};
-use super::{Fate, Progress, Session};
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::reason::ReasonCode;
@@ -226,6 +226,43 @@ fn fate<M>(sent: &Sent<M>, ack: PacketType, reason: ReasonCode) -> Fate {
         (_, ReasonCode::PacketIdentifierInUse) if sent.dup => Fate::Uncertain,
         _ => Fate::Refused,
     }
+}
+
+/// The effect of an acknowledgement on a message.
+#[must_use]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle every kind")]
+pub enum Progress<M> {
+    /// PUBREC: the peer owns the message, which is not sent again.
+    Received,
+    /// PUBACK, PUBCOMP or a failing PUBREC: the exchange is over and its packet identifier is free.
+    Completed {
+        /// The call that published the message.
+        call: CallId,
+        /// The end of the exchange.
+        fate: Fate,
+        /// The message, if it was refused and not returned to the caller before.
+        message: Option<M>,
+    },
+    /// No effect: the acknowledgement is a repetition, or PUBREC or PUBCOMP of an unknown exchange,
+    /// which the protocol allows.
+    Unchanged,
+    /// PUBACK for a packet identifier that is not in use, or whose message has not been sent. It
+    /// has no effect.
+    Unknown,
+}
+
+/// The end of the exchange of a message.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle every kind")]
+pub enum Fate {
+    /// The peer accepted the message.
+    Accepted,
+    /// The peer refused the message.
+    Refused,
+    /// The peer may have the message: a code of 0x80 or above answered a message that was sent
+    /// again and may refer to the first copy, or answered PUBREL.
+    Uncertain,
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod store;
 mod strays;
 
 pub(crate) use acks::Effect;
+pub use acks::{Fate, Progress};
 use call::Calls;
 pub use call::{CallId, Expiry};
 pub use change::Change;
@@ -371,43 +372,6 @@ pub enum Transmit<'a, M> {
     PubRel(PacketId, ReasonCode),
     /// PUBCOMP.
     PubComp(PacketId, ReasonCode),
-}
-
-/// The effect of an acknowledgement on a message.
-#[must_use]
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "callers must handle every kind")]
-pub enum Progress<M> {
-    /// PUBREC: the peer owns the message, which is not sent again.
-    Received,
-    /// PUBACK, PUBCOMP or a failing PUBREC: the exchange is over and its packet identifier is free.
-    Completed {
-        /// The call that published the message.
-        call: CallId,
-        /// The end of the exchange.
-        fate: Fate,
-        /// The message, if it was refused and not returned to the caller before.
-        message: Option<M>,
-    },
-    /// No effect: the acknowledgement is a repetition, or PUBREC or PUBCOMP of an unknown exchange,
-    /// which the protocol allows.
-    Unchanged,
-    /// PUBACK for a packet identifier that is not in use, or whose message has not been sent. It
-    /// has no effect.
-    Unknown,
-}
-
-/// The end of the exchange of a message.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "callers must handle every kind")]
-pub enum Fate {
-    /// The peer accepted the message.
-    Accepted,
-    /// The peer refused the message.
-    Refused,
-    /// The peer may have the message: a code of 0x80 or above answered a message that was sent
-    /// again and may refer to the first copy, or answered PUBREL.
-    Uncertain,
 }
 
 #[cfg(test)]
