@@ -6,12 +6,12 @@ use std::io::Write;
 use mqtt_sansio::Side;
 
 use crate::Failure;
-use crate::capture::{Item, What};
-use crate::captured::name;
-use crate::fields::quoted;
-use crate::layout::{Part, parts};
+use crate::json::{bytes_json, members, quoted};
 use crate::paint::Ink;
 use crate::print::{Style, describe};
+use crate::report::capture::{Item, What};
+use crate::report::captured::name;
+use crate::report::layout::{Part, parts};
 
 /// What one side of a connection sent: the number of the connection, the side, the packets.
 pub(crate) type Sent = (usize, Side, Vec<Item>);
@@ -259,7 +259,13 @@ fn json(
 ) -> Result<(), Failure> {
     let null = || "null".to_owned();
     let half = |item: Option<&Item>| {
-        item.map_or_else(null, |item| format!("{{{}}}", style.members(None, item)))
+        item.map_or_else(null, |item| {
+            let bytes = match style.hex {
+                true => bytes_json(item),
+                false => String::new(),
+            };
+            format!("{{{}{bytes}}}", members(item))
+        })
     };
     let (left, right) = (half(left), half(right));
     let difference = difference.map_or_else(null, |found| {

@@ -6,6 +6,9 @@ use mqtt_sansio::packet::{Connect, Packet, Subscription, Will};
 use mqtt_sansio::property::{Properties, Property};
 use mqtt_sansio::{PacketType, ReasonCode, Version};
 
+use crate::json::quoted;
+use crate::report::hex::hex;
+
 /// The fields of a packet in the order of the packet.
 pub(crate) struct Fields(Vec<(String, Value)>);
 
@@ -266,7 +269,7 @@ impl Value {
             Self::Text(text) => quoted(text),
             Self::Bytes(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => quoted(text),
-                Err(_) => format!("{{\"hex\":\"{}\"}}", crate::hex(bytes)),
+                Err(_) => format!("{{\"hex\":\"{}\"}}", hex(bytes)),
             },
             Self::Code(code, name) => format!("{{\"code\":{code},\"name\":{}}}", quoted(name)),
             Self::List(list) => {
@@ -276,24 +279,4 @@ impl Value {
             Self::Group(fields) => fields.json(),
         }
     }
-}
-
-/// A JSON string.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for char in text.chars() {
-        match char {
-            '"' | '\\' => out.extend(['\\', char]),
-            ' '..='~' => out.push(char),
-            '\u{80}'.. if char.is_alphanumeric() => out.push(char),
-            // Surrogates, as JSON writes what is not in the first plane.
-            _ => {
-                let mut units = [0; 2];
-                for unit in char.encode_utf16(&mut units) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
-        }
-    }
-    out + "\""
 }

@@ -34,15 +34,14 @@
 //! and carriage returns with them, belong to the topics. Without a tab the topic is empty, so
 //! invalid. The exit code is 0.
 
-mod capture;
-mod captured;
 mod diff;
 mod fields;
-mod layout;
+mod json;
 mod lines;
 mod options;
 mod paint;
 mod print;
+mod report;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -51,13 +50,12 @@ use std::env;
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::process::ExitCode;
 
-use capture::packets::{Reader, decoder};
-use capture::{Capture, Item, Protocol, What};
-use lines::{NotHex, unhex};
 use mqtt_sansio::Side;
 use options::{Mode, Options, USAGE};
 use paint::Paint;
 use print::Style;
+use report::capture::{Capture, Protocol};
+use report::{Report, raw, stream};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -70,8 +68,7 @@ fn main() -> ExitCode {
         Mode::Packets => packets(&options, &options::load(&options.file)?, &mut stdout()),
         Mode::Diff => compare(&options),
         Mode::Lines => {
-            let (version, rules, input) = (options.version, options.rules, options.open()?);
-            let all_ok = lines::lines(version, rules, input, &options.file)?;
+            let all_ok = lines::lines(&options.settings, options.open()?, &options.file)?;
             Ok(all_ok || !options.strict)
         }
         Mode::Topics => topics(&options),
@@ -111,34 +108,12 @@ impl Options {
 
 /// Writes a line for each packet in a file. Whether all of it was packets.
 fn packets(options: &Options, bytes: &[u8], out: &mut impl Write) -> Result<bool, Failure> {
-    let (version, rules, style) = (options.version, options.rules, options.style());
-    if let Some(capture) = Capture::read(bytes, &options.ports) {
-        return captured::packets(&capture, version, rules, style, out);
+    let report = Report::new(&options.settings, bytes);
+    let report = report.map_err(|error| format!("{}: {error}", options.file))?;
+    for row in &report.rows {
+        options.style().row(out, row)?;
     }
-    let items = raw(options, &options.file, bytes)?;
-    for item in &items {
-        style.item(out, None, item)?;
-    }
-    let good = |item: &Item| matches!(item.what, What::Packet(_) | What::Skipped(_));
-    Ok(items.iter().all(good))
-}
-
-/// The packets of a raw stream, or of one in hex.
-fn raw(options: &Options, name: &str, bytes: &[u8]) -> Result<Vec<Item>, Failure> {
-    let unhexed = match unhex(bytes) {
-        // No packets are hex digits and spaces alone.
-        Err(NotHex::Odd) => return Err(format!("{name}: {}", NotHex::Odd).into()),
-        unhexed => unhexed.ok(),
-    };
-    let bytes = unhexed.as_deref().unwrap_or(bytes);
-    let side = match bytes {
-        [0x20 | 0xF0, ..] => Side::Server,
-        _ => Side::Client,
-    };
-    let decoder = decoder(options.version, bytes);
-    let mut reader = Reader::new(side, decoder, options.rules);
-    reader.read(bytes, &mut 0);
-    Ok(reader.items)
+    Ok(report.good)
 }
 
 /// Compares two files. Whether their packets are the same.
@@ -151,18 +126,20 @@ fn compare(options: &Options) -> Result<bool, Failure> {
 
 /// What each side of each connection sent, to be compared.
 fn sent(options: &Options, name: &str, bytes: &[u8]) -> Result<Vec<diff::Sent>, Failure> {
-    let Some(capture) = Capture::read(bytes, &options.ports) else {
-        let items = raw(options, name, bytes)?;
+    let Some(capture) = Capture::read(bytes, &options.settings.ports) else {
+        let stream = stream(bytes).map_err(|error| format!("{name}: {error}"))?;
+        let items = raw(&options.settings, &stream);
         let side = items.first().map_or(Side::Client, |item| item.side);
         return Ok(vec![(1, side, items)]);
     };
     for complaint in capture.complaints() {
         eprintln!("inspect: {name}: {complaint}");
     }
+    let settings = &options.settings;
     let connections = capture.connections.iter();
     let connections = connections.filter(|connection| connection.protocol == Protocol::Mqtt);
     let sent = connections.enumerate().flat_map(|(index, connection)| {
-        let items = connection.exchange(options.version, options.rules).items;
+        let items = connection.exchange(settings.version, settings.rules).items;
         let (client, server) = items
             .into_iter()
             .partition(|item| item.side == Side::Client);
@@ -181,8 +158,4 @@ fn topics(options: &Options) -> Result<bool, Failure> {
         writeln!(out, "{}", topics::verdict(&line?))?;
     }
     Ok(true)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

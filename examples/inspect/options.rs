@@ -3,9 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
-use mqtt_sansio::{Rule, Rules, Version};
-
 use crate::Failure;
+use crate::report::Settings;
 
 pub(crate) const USAGE: &str = "usage: inspect [OPTION ..] FILE
        inspect [OPTION ..] --diff FILE FILE
@@ -33,9 +32,7 @@ packet, was not captured, or differs; 2 if a file cannot be read.";
 
 #[derive(Debug)]
 pub(crate) struct Options {
-    pub(crate) version: Option<Version>,
-    pub(crate) rules: Rules,
-    pub(crate) ports: Vec<u16>,
+    pub(crate) settings: Settings,
     pub(crate) mode: Mode,
     pub(crate) strict: bool,
     pub(crate) json: bool,
@@ -56,9 +53,7 @@ pub(crate) enum Mode {
 impl Options {
     pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, Failure> {
         let mut options = Self {
-            version: None,
-            rules: Rules::STRICT,
-            ports: Vec::new(),
+            settings: Settings::DEFAULT,
             mode: Mode::Packets,
             strict: false,
             json: false,
@@ -68,15 +63,11 @@ impl Options {
         };
         let mut files = Vec::new();
         while let Some(arg) = args.next() {
-            let mut value = || args.next().ok_or(USAGE);
             let mode = options.mode;
             match arg.as_str() {
-                "--version" => options.version = version(&value()?)?,
-                "--allow" => options.rules = allow(options.rules, &value()?)?,
-                "--port" => {
-                    let port = value()?;
-                    let number = port.parse().map_err(|_| format!("no port {port}"))?;
-                    options.ports.push(number);
+                "--version" | "--allow" | "--port" => {
+                    let value = args.next().ok_or(USAGE)?;
+                    options.settings.set(&arg, &value)?;
                 }
                 "--diff" if mode == Mode::Packets => options.mode = Mode::Diff,
                 "--lines" if mode == Mode::Packets => options.mode = Mode::Lines,
@@ -133,25 +124,4 @@ pub(crate) fn load(name: &str) -> Result<Vec<u8>, Failure> {
         true => Err(format!("{name}: is empty").into()),
         false => Ok(bytes),
     }
-}
-
-fn version(name: &str) -> Result<Option<Version>, Failure> {
-    match name {
-        "auto" => Ok(None),
-        "3.1.1" => Ok(Some(Version::V311)),
-        "5.0" | "5" => Ok(Some(Version::V5)),
-        other => Err(format!("no version {other}: auto, 3.1.1 or 5.0").into()),
-    }
-}
-
-/// Lets a rule go, or all of them.
-fn allow(rules: Rules, name: &str) -> Result<Rules, Failure> {
-    if name == "all" {
-        return Ok(Rules::LENIENT);
-    }
-    let rule = name.parse().map_err(|_| {
-        let names: Vec<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
-        format!("no rule {name}: all, {}", names.join(", "))
-    })?;
-    Ok(rules.without(rule))
 }

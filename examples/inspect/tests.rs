@@ -5,7 +5,10 @@
 )]
 
 use super::*;
-use crate::capture::packets::Stop;
+use crate::json::quoted;
+use crate::report::capture::made;
+use crate::report::capture::packets::{Reader, Stop, decoder};
+use crate::report::layout::parts;
 
 fn inspect(args: &[&str], bytes: &[u8]) -> Result<(bool, String), Failure> {
     let args = args.iter().chain(&["file"]).map(|&arg| arg.to_owned());
@@ -111,9 +114,9 @@ fn json_is_json() {
         }
     }
     let odd = "\" \\ \n \u{1b} \u{7f} é \u{202e} 😀";
-    let read: String = serde_json::from_str(&fields::quoted(odd)).unwrap();
+    let read: String = serde_json::from_str(&quoted(odd)).unwrap();
     assert_eq!(read, odd);
-    assert!(!fields::quoted(odd).contains(['\u{1b}', '\u{202e}']));
+    assert!(!quoted(odd).contains(['\u{1b}', '\u{202e}']));
 }
 
 #[test]
@@ -146,8 +149,8 @@ fn hex_covers_every_byte() {
             continue;
         }
         let options = Options::parse(["file".to_owned()].into_iter()).unwrap();
-        for item in raw(&options, &name, &bytes).unwrap() {
-            let parts = layout::parts(&item);
+        for item in raw(&options.settings, &bytes) {
+            let parts = parts(&item);
             let covered: Vec<u8> = parts.iter().flat_map(|part| part.bytes).copied().collect();
             assert!(covered == item.bytes, "{name}");
             for part in &parts {
@@ -180,7 +183,7 @@ fn hex_shows_what_breaks_off() {
     let (good, text) = inspect(&["--hex", "--version", "5.0"], b"\x30\x04\0\x09ab").unwrap();
     assert!(!good && text.contains("00 09 61 62"), "{text}");
     assert!(text.contains("topic name (not whole)"), "{text}");
-    let mut random = capture::made::Random(3);
+    let mut random = made::Random(3);
     for round in 0..3000 {
         let len = 1 + random.below(60);
         let mut bytes: Vec<u8> = (0..len).map(|_| random.byte()).collect();
@@ -229,8 +232,8 @@ fn shows_both_sides_in_the_order_of_time() {
 
 #[test]
 fn says_that_tls_is_not_read() {
-    let hello = capture::made::sent(Side::Client, 1, b"\x16\x03\x01\x02\0\x01");
-    let (good, text) = inspect(&[], &capture::made::pcap(&[hello])).unwrap();
+    let hello = made::sent(Side::Client, 1, b"\x16\x03\x01\x02\0\x01");
+    let (good, text) = inspect(&[], &made::pcap(&[hello])).unwrap();
     assert!(
         good && text.contains("TLS, in which no packets can be seen"),
         "{text}"

@@ -10,7 +10,7 @@
 //! exit code is 1 if an exchange never ended or a rule was broken, and 2 if FILE is no capture.
 
 #[expect(dead_code, reason = "inspect shows more of a capture")]
-#[path = "../inspect/capture/mod.rs"]
+#[path = "../inspect/report/capture/mod.rs"]
 mod capture;
 mod exchanges;
 #[cfg(test)]

@@ -10,7 +10,6 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -26,8 +25,8 @@ pub(crate) struct Capture {
     pub(crate) times: Vec<Duration>,
     /// The place from which on the file cannot be read.
     pub(crate) damage: Option<Damage>,
-    /// How many frames held no TCP segment, and why.
-    pub(crate) without: BTreeMap<NoSegment, usize>,
+    /// Why frames held no TCP segment, in order, and how many.
+    pub(crate) without: Vec<(NoSegment, usize)>,
 }
 
 /// A place where a file is not what its format says.
@@ -89,12 +88,18 @@ impl Capture {
     /// those to 1883 and those that begin with CONNECT.
     pub(crate) fn read(file: &[u8], ports: &[u16]) -> Option<Self> {
         let (frames, damage) = file::frames(file)?;
-        let mut without = BTreeMap::new();
+        let mut without = Vec::<(NoSegment, usize)>::new();
         let mut flows = tcp::Flows::default();
         for (index, frame) in frames.iter().enumerate() {
             match link::segment(frame) {
                 Ok(segment) => flows.add(index, &segment),
-                Err(reason) => *without.entry(reason).or_default() += 1,
+                Err(reason) => {
+                    let at = without.partition_point(|&(other, _)| other < reason);
+                    match without.get_mut(at) {
+                        Some((other, count)) if *other == reason => *count += 1,
+                        _ => without.insert(at, (reason, 1)),
+                    }
+                }
             }
         }
         Some(Self {
@@ -118,22 +123,21 @@ impl Capture {
 
     /// What keeps the capture from being whole, in words.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let without = self
-            .without
-            .iter()
-            .filter_map(|(reason, count)| match reason {
-                NoSegment::Other => None,
-                NoSegment::Fragment => {
-                    Some(format!("{count} fragments of IP packets are left out"))
-                }
-                NoSegment::Short => Some(format!("{count} frames end within their headers")),
+        let mut complaints = Vec::new();
+        for (reason, count) in &self.without {
+            complaints.push(match reason {
+                NoSegment::Other => continue,
+                NoSegment::Fragment => format!("{count} fragments of IP packets are left out"),
+                NoSegment::Short => format!("{count} frames end within their headers"),
                 NoSegment::Link(link) => {
-                    Some(format!("{count} frames have the unknown link type {link}"))
+                    format!("{count} frames have the unknown link type {link}")
                 }
             });
-        let damage = self.damage.iter();
-        let damage = damage.map(|Damage { at, what }| format!("damaged at byte {at}: {what}"));
-        without.chain(damage).collect()
+        }
+        if let Some(Damage { at, what }) = &self.damage {
+            complaints.push(format!("damaged at byte {at}: {what}"));
+        }
+        complaints
     }
 }
 

@@ -5,8 +5,8 @@
 )]
 
 use super::made::*;
+use super::packets::Exchange;
 use super::*;
-use crate::capture::packets::Exchange;
 use mqtt_sansio::{Packet, PacketType, Rules, Version};
 
 fn read(file: &[u8]) -> Capture {
@@ -359,7 +359,7 @@ fn survives_damage() {
         .iter()
         .map(|sent| framed(1, false, &sent.ipv4()))
         .collect();
-    let real = include_bytes!("../../../testdata/captures/both-exchange-mosquitto.pcap");
+    let real = include_bytes!("../../../../testdata/captures/both-exchange-mosquitto.pcap");
     let seeds = [
         pcap_of(1, false, &frames),
         pcapng_of(1, false, false, &frames),
@@ -396,7 +396,7 @@ fn survives_damage() {
 /// mosquitto_pub and mosquitto_sub with mosquitto.
 #[test]
 fn reads_a_real_exchange() {
-    let file = include_bytes!("../../../testdata/captures/both-exchange-mosquitto.pcap");
+    let file = include_bytes!("../../../../testdata/captures/both-exchange-mosquitto.pcap");
     let capture = read(file);
     assert!(capture.complaints().is_empty());
     assert_eq!(capture.connections.len(), 5);

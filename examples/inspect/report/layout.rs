@@ -3,7 +3,7 @@
 use mqtt_sansio::property::PropertyId;
 use mqtt_sansio::{Field, PacketType, ReasonCode, VarInt, Version};
 
-use crate::capture::{Item, What};
+use super::capture::{Item, What};
 
 /// A field and its bytes, with their length in front if they have one.
 #[derive(Debug, PartialEq)]

@@ -19,7 +19,7 @@ pub(crate) struct Item {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most are packets")]
+#[allow(clippy::large_enum_variant, reason = "most are packets, on 64 bits")]
 pub(crate) enum What {
     Packet(Packet),
     /// A packet that may be skipped, as its rule was let go.
