@@ -232,6 +232,8 @@ pub fn decode(bytes: &[u8]) {
                 assert!(error.offset() <= bytes.len());
                 assert!(error.reason_code().is_error());
                 assert!(!error.to_string().is_empty());
+                let numbered = DecodeError::from_u64(error.to_u64()).unwrap();
+                assert_eq!(numbered.to_string(), error.to_string());
             }
             lenient(decoder.rules(Rules::LENIENT), bytes);
         }

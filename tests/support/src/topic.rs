@@ -197,6 +197,7 @@ fn change_and_look_up(bytes: &[u8], all: &[&str]) {
                     _ => trees.remove(&text, &topic),
                 }
             }
+            6 if step & 8 == 0 => trees.compact(usize::from(step >> 4)),
             _ => {
                 found_by_name(&trees.filters, &trees.filter_model, &topic);
                 found_by_filter(&trees.names, &trees.name_model, &text);
@@ -371,6 +372,17 @@ impl Trees {
             let model = &mut self.name_model;
             assert_eq!(self.names.get(&name), model.get(topic));
             assert_eq!(self.names.get_mut(&name), model.get_mut(topic));
+        }
+    }
+
+    /// Puts both trees in order, as far as so many steps do, or the one as a whole.
+    fn compact(&mut self, mut steps: usize) {
+        match steps {
+            0 => self.filters.compact(),
+            _ => {
+                self.filters.compact_within(&mut steps.clone());
+                self.names.compact_within(&mut steps);
+            }
         }
     }
 
