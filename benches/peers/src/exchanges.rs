@@ -30,10 +30,7 @@ const BATCH: usize = 64;
 
 pub fn print(filter: &str, effort: Effort) {
     let columns = Columns::new("exchange", &["mqtt-sansio"], &["mqtt-protocol-core"]);
-    columns.print(
-        "Exchanges, both ends",
-        "ns an exchange (heap allocations an exchange)",
-    );
+    columns.print("Exchanges, both ends", "an exchange", effort);
     for version in [Version::V311, Version::V5] {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
             let name = format!("{version} QoS {}", qos.level());
@@ -46,7 +43,8 @@ pub fn print(filter: &str, effort: Effort) {
     let columns = Columns::new("stream", &["bytes door"], &["decoder, packet door"]);
     columns.print(
         "Small packets through the two doors of a server, answers included",
-        "ns a packet (heap allocations a packet)",
+        "a packet",
+        effort,
     );
     for version in [Version::V311, Version::V5] {
         let name = format!("{version} through the bytes door");
