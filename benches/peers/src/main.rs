@@ -6,6 +6,7 @@
 //! ```
 //!
 //! `--instructions` counts instructions instead of nanoseconds (see [`instructions`]).
+//! `--checks` prints what each codec checks instead (see [`checks`]).
 //! `--quick` runs fewer and shorter rounds, `--row SUBSTRING` only the rows whose name has the
 //! substring, and both can be given. `--packets`, `--mixed`, `--topics` and `--exchanges` leave the
 //! rest out. Without `--all-features`, the peers with many dependencies are left out.
@@ -41,6 +42,8 @@ mod asked;
 mod body;
 mod checks;
 mod exchanges;
+#[path = "../../../tests/support/src/hex.rs"]
+mod hex;
 mod instructions;
 mod mixed;
 mod packets;
@@ -75,6 +78,7 @@ fn main() {
             "--instructions" => count = true,
             "--once" => effort = Effort::Once,
             "--packets" | "--mixed" | "--topics" | "--exchanges" => only = Some(argument),
+            "--checks" => return checks::print(),
             "--row" => filter = arguments.next().expect("--row needs a substring"),
             other => panic!("unknown argument {other}; see the comment of main.rs"),
         }
