@@ -7,6 +7,7 @@
 //! moved, which would cost about as much as to decode them. Both sides reuse the buffers of the link, and both
 //! make the PUBLISH anew for each exchange, from a topic and a payload that are there.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -156,7 +157,8 @@ fn stream(version: Version, door: Door) -> Run {
     const GROUPS: u16 = 32;
     const NOW: Duration = Duration::ZERO;
 
-    let mut server = server::Connection::new(NOW, Duration::MAX);
+    let in_flight = NonZeroU16::new(2 * GROUPS).unwrap();
+    let mut server = server::Connection::new(NOW, Duration::MAX).max_in_flight(in_flight);
     let mut decoder = FrameDecoder::server();
     let (mut input, mut output) = (Vec::new(), Vec::new());
     let connect = Packet::from(Connect::new("bench".parse().unwrap()));
