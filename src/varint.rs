@@ -108,9 +108,10 @@ impl TryFrom<usize> for VarInt {
     type Error = InvalidValue;
 
     fn try_from(value: usize) -> Result<Self, InvalidValue> {
-        match u32::try_from(value) {
-            Ok(value) => Self::new(value),
-            Err(_) => Err(Self::too_large(u64::try_from(value).unwrap_or(u64::MAX))),
+        match value <= Self::MAX.0 as usize {
+            #[expect(clippy::cast_possible_truncation, reason = "it is at most the maximum")]
+            true => Ok(Self(value as u32)),
+            false => Err(Self::too_large(value as u64)),
         }
     }
 }

@@ -346,7 +346,8 @@ impl<B: AsRef<[u8]>> Body for Connect<B> {
             let what = OnlyInV5::LonePassword;
             return Err(EncodeError::NotInVersion { what, version });
         }
-        if self.properties.authentication_data().is_some()
+        if !self.properties.is_empty()
+            && self.properties.authentication_data().is_some()
             && self.properties.authentication_method().is_none()
         {
             return Err(EncodeError::MissingAuthenticationMethod);
@@ -374,11 +375,19 @@ impl<B: AsRef<[u8]>> Body for Connect<B> {
     }
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
-        header.put(out);
         let (name, level) = self.protocol(version);
-        let [high, low] = self.keep_alive.0.to_be_bytes();
-        out.put_slice(name);
-        out.put_slice(&[level, self.flags(), high, low]);
+        let (flags, [high, low]) = (self.flags(), self.keep_alive.0.to_be_bytes());
+        match *name {
+            [a, b, m, q, t, u] => {
+                header.put_with(u16::from_be_bytes([a, b]), out);
+                out.put_slice(&[m, q, t, u, level, flags, high, low]);
+            }
+            _ => {
+                header.put(out);
+                out.put_slice(name);
+                out.put_slice(&[level, flags, high, low]);
+            }
+        }
         self.properties.put(version, out);
         wire::put_prefixed(self.client_id.as_bytes(), out);
         if let Some(will) = &self.will {

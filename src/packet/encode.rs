@@ -50,7 +50,7 @@ impl FixedHeader {
     }
 
     /// Appends the header and the first two bytes of the body, most often in one go.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put_with(self, next: u16, out: &mut impl BufMut) {
         let [high, low] = next.to_be_bytes();
         match self.body_len.get() {
@@ -82,12 +82,12 @@ impl Body for Empty {
 
 #[inline]
 pub(super) fn put(
-    first: u8,
+    packet: PacketType,
     body: &impl Body,
     version: Version,
     out: &mut impl BufMut,
 ) -> Result<(), EncodeError> {
-    let header = FixedHeader::new(first, body.body_len(version)?, 0, out)?;
+    let header = FixedHeader::new(packet.first_byte(), body.body_len(version)?, 0, out)?;
     body.put(header, version, out);
     Ok(())
 }

@@ -218,7 +218,7 @@ impl Packet {
             return Publish::parse_shared(ctx, header, bytes);
         }
         match Packet::parse(ctx, header, &bytes)? {
-            Some(packet) => Ok(Some(packet.map(|&field| bytes.slice_ref(field)))),
+            Some(packet) => Ok(Some(packet.map(|&field| wire::share(&bytes, field)))),
             None => Ok(None),
         }
     }
@@ -334,9 +334,8 @@ impl<B: AsRef<[u8]>> Packet<B> {
     ///
     /// If the packet breaks a rule of `version` or does not fit. Nothing is written then.
     pub fn encode(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
-        let packet = self.packet_type();
-        let first = packet.first_byte();
         match self {
+            Self::Publish(publish) => publish.encode(version, out),
             // Half of all packets are such an acknowledgement.
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack)
                 if ack.is_short() =>
@@ -346,23 +345,40 @@ impl<B: AsRef<[u8]>> Packet<B> {
                     return Err(EncodeError::too_small(needed, available));
                 }
                 let [high, low] = ack.packet_id.get().to_be_bytes();
-                out.put_slice(&[first, 2, high, low]);
+                out.put_slice(&[self.packet_type().first_byte(), 2, high, low]);
                 Ok(())
             }
-            Self::Connect(connect) => encode::put(first, connect, version, out),
-            Self::ConnAck(connack) => encode::put(first, connack, version, out),
+            _ => self.encode_other(version, out),
+        }
+    }
+
+    /// Apart from the packets of which there are many, to which it would add what it saves.
+    #[inline(never)]
+    fn encode_other(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
+        match self {
+            Self::Connect(connect) => encode::put(PacketType::Connect, connect, version, out),
+            Self::ConnAck(connack) => encode::put(PacketType::ConnAck, connack, version, out),
             Self::Publish(publish) => publish.encode(version, out),
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
-                encode::put(first, &Acked(packet, ack), version, out)
+                let packet = self.packet_type();
+                encode::put(packet, &Acked(packet, ack), version, out)
             }
-            Self::Subscribe(subscribe) => encode::put(first, subscribe, version, out),
-            Self::Unsubscribe(unsubscribe) => encode::put(first, unsubscribe, version, out),
+            Self::Subscribe(subscribe) => {
+                encode::put(PacketType::Subscribe, subscribe, version, out)
+            }
+            Self::Unsubscribe(unsubscribe) => {
+                encode::put(PacketType::Unsubscribe, unsubscribe, version, out)
+            }
             Self::SubAck(suback) | Self::UnsubAck(suback) => {
-                encode::put(first, &SubAcked(packet, suback), version, out)
+                let packet = self.packet_type();
+                encode::put(packet, &SubAcked(packet, suback), version, out)
             }
-            Self::PingReq | Self::PingResp => encode::put(first, &Empty, version, out),
-            Self::Disconnect(disconnect) => encode::put(first, disconnect, version, out),
-            Self::Auth(auth) => encode::put(first, auth, version, out),
+            Self::PingReq => encode::put(PacketType::PingReq, &Empty, version, out),
+            Self::PingResp => encode::put(PacketType::PingResp, &Empty, version, out),
+            Self::Disconnect(disconnect) => {
+                encode::put(PacketType::Disconnect, disconnect, version, out)
+            }
+            Self::Auth(auth) => encode::put(PacketType::Auth, auth, version, out),
         }
     }
 

@@ -178,7 +178,7 @@ impl Publish {
             retain,
             ..
         } = publish;
-        let share = |field: &&[u8]| bytes.slice_ref(field);
+        let share = |field: &&[u8]| wire::share(&bytes, field);
         let topic = publish.topic.as_ref().map(|topic| topic.map(share));
         let properties = publish.properties.map(share);
         let head_len = bytes.len() - publish.payload.len();
@@ -219,7 +219,7 @@ impl<B: AsRef<[u8]>> Publish<B> {
     /// # Errors
     ///
     /// If the packet breaks a rule of `version` or does not fit; then nothing has been written.
-    #[inline]
+    #[inline(never)]
     pub fn encode(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
         self.encode_with(&[], None, version, out)
     }
@@ -251,14 +251,26 @@ impl<B: AsRef<[u8]>> Publish<B> {
         out: &mut impl BufMut,
     ) -> Result<(), EncodeError> {
         let payload = self.payload.as_ref();
-        let (head_len, block_len) = self.lens(ids, version)?;
-        let body_len = head_len.saturating_add(apart.unwrap_or(payload.len()));
+        let topic = self.topic_bytes();
+        let (head_len, block_len) = self.lens(topic, ids, version)?;
+        let body_len = match apart {
+            None => head_len + payload.len(),
+            Some(len) => head_len.saturating_add(len),
+        };
         let header = FixedHeader::new(self.first(), body_len, apart.unwrap_or(0), out)?;
-        self.put_head(header, ids, block_len, version, out);
+        header.put_with(wire::prefix(topic), out);
+        out.put_slice(topic);
+        self.put_id_and_properties(ids, block_len, version, out);
         if apart.is_none() {
             out.put_slice(payload);
         }
         Ok(())
+    }
+
+    /// The topic, or an empty name where an alias stands for it.
+    #[inline]
+    fn topic_bytes(&self) -> &[u8] {
+        self.topic.as_ref().map_or(&[], TopicName::as_bytes)
     }
 
     /// Returns the length of the whole packet.
@@ -279,28 +291,32 @@ impl<B: AsRef<[u8]>> Publish<B> {
         apart: Option<usize>,
         version: Version,
     ) -> Result<usize, EncodeError> {
-        let (head_len, _) = self.lens(ids, version)?;
+        let (head_len, _) = self.lens(self.topic_bytes(), ids, version)?;
         let payload_len = apart.unwrap_or_else(|| self.payload.as_ref().len());
         encode::packet_len(head_len.saturating_add(payload_len))
     }
 
     /// The length of the body without the payload, and of the properties and identifiers in it.
-    #[inline]
+    #[inline(always)]
     fn lens(
         &self,
+        topic: &[u8],
         ids: &[SubscriptionId],
         version: Version,
     ) -> Result<(usize, VarInt), EncodeError> {
         if self.dup && self.qos() == QoS::AtMostOnce {
             return Err(EncodeError::DupAtQoS0);
         }
-        let topic = match &self.topic {
-            Some(topic) => topic.len(),
-            None if version == Version::V5 && self.properties.topic_alias().is_some() => 0,
-            None => return Err(EncodeError::MissingTopic),
+        // A topic name is not empty.
+        if topic.is_empty() && (version == Version::V311 || self.properties.topic_alias().is_none())
+        {
+            return Err(EncodeError::MissingTopic);
+        }
+        let id = match self.delivery {
+            Delivery::AtMostOnce => 0,
+            Delivery::AtLeastOnce(_) | Delivery::ExactlyOnce(_) => 2,
         };
-        let id = if self.packet_id().is_some() { 2 } else { 0 };
-        let len = 2 + topic + id;
+        let len = 2 + topic.len() + id;
         match version {
             Version::V311 if self.properties.is_empty() => Ok((len, VarInt::default())),
             Version::V311 => Err(EncodeError::NotInVersion {
@@ -316,17 +332,13 @@ impl<B: AsRef<[u8]>> Publish<B> {
     }
 
     #[inline(always)]
-    fn put_head(
+    fn put_id_and_properties(
         &self,
-        header: FixedHeader,
         ids: &[SubscriptionId],
         block_len: VarInt,
         version: Version,
         out: &mut impl BufMut,
     ) {
-        let topic = self.topic.as_ref().map_or(&[][..], TopicName::as_bytes);
-        header.put_with(wire::prefix(topic), out);
-        out.put_slice(topic);
         let id = self.packet_id().map(|id| id.get().to_be_bytes());
         match (id, version, block_len.get()) {
             (None, Version::V311, _) => {}

@@ -54,6 +54,22 @@ fn rows() -> Vec<Row> {
             );
         }
     }
+    for (kind, run) in MIXED {
+        for (version, label) in [
+            (packets::Version::V311, "3.1.1"),
+            (packets::Version::V5, "5.0"),
+        ] {
+            let run = move || {
+                run(&Case {
+                    name: String::new(),
+                    version,
+                    bytes: packets::mixed(version),
+                    equivalents: Vec::new(),
+                });
+            };
+            add(format!("{kind}, {label} mixed stream"), Box::new(run));
+        }
+    }
     for version in VERSIONS {
         for qos in LEVELS {
             let level = qos.level();
@@ -130,6 +146,31 @@ const KINDS: [Kind; 6] = [
             let _ = black_box(packet.encode(version(case), &mut out));
         });
         assert_eq!(out, stream(case));
+    }),
+];
+
+/// The first packets of a stream of all kinds.
+const MIXED: [Kind; 3] = [
+    ("decode borrowed", |case| {
+        let mut unread = &case.bytes[..];
+        let mut decoder = decoder(case);
+        measured(&mut || {
+            let _ = black_box(&decoder.decode(&mut unread));
+        });
+    }),
+    ("decode shared", |case| {
+        let mut unread = BytesMut::from(&case.bytes[..]);
+        let mut decoder = decoder(case);
+        measured(&mut || {
+            let _ = black_box(&decoder.decode_shared(&mut unread));
+        });
+    }),
+    ("frame", |case| {
+        let mut unread = BytesMut::from(&case.bytes[..]);
+        let mut decoder = decoder(case);
+        measured(&mut || {
+            let _ = black_box(&decoder.decode_frame(&mut unread));
+        });
     }),
 ];
 

@@ -7,6 +7,7 @@
 //! moved, which would cost about as much as to decode them. Both sides reuse the buffers of the link, and both
 //! make the PUBLISH anew for each exchange, from a topic and a payload that are there.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,10 +31,7 @@ const BATCH: usize = 64;
 
 pub fn print(filter: &str, effort: Effort) {
     let columns = Columns::new("exchange", &["mqtt-sansio"], &["mqtt-protocol-core"]);
-    columns.print(
-        "Exchanges, both ends",
-        "ns an exchange (heap allocations an exchange)",
-    );
+    columns.print("Exchanges, both ends", "an exchange", effort);
     for version in [Version::V311, Version::V5] {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
             let name = format!("{version} QoS {}", qos.level());
@@ -46,7 +44,8 @@ pub fn print(filter: &str, effort: Effort) {
     let columns = Columns::new("stream", &["bytes door"], &["decoder, packet door"]);
     columns.print(
         "Small packets through the two doors of a server, answers included",
-        "ns a packet (heap allocations a packet)",
+        "a packet",
+        effort,
     );
     for version in [Version::V311, Version::V5] {
         let name = format!("{version} through the bytes door");
@@ -158,7 +157,8 @@ fn stream(version: Version, door: Door) -> Run {
     const GROUPS: u16 = 32;
     const NOW: Duration = Duration::ZERO;
 
-    let mut server = server::Connection::new(NOW, Duration::MAX);
+    let in_flight = NonZeroU16::new(2 * GROUPS).unwrap();
+    let mut server = server::Connection::new(NOW, Duration::MAX).max_in_flight(in_flight);
     let mut decoder = FrameDecoder::server();
     let (mut input, mut output) = (Vec::new(), Vec::new());
     let connect = Packet::from(Connect::new("bench".parse().unwrap()));

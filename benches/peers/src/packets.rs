@@ -57,6 +57,57 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
+/// How many packets [`mixed`] has.
+pub const MIXED: usize = 16_000;
+
+/// What a server reads from clients, in an order that nothing can foresee: 40 % PUBLISH of QoS 0,
+/// 20 % of QoS 1, all with a payload of 0 to 99 bytes, 20 % PUBACK, 4 % each of PUBREC, PUBREL and
+/// PUBCOMP, and 8 % PINGREQ.
+pub fn mixed(version: Version) -> Vec<u8> {
+    const TOPICS: [&str; 4] = [
+        TOPIC,
+        "plant/7/state",
+        "a/b",
+        "site/4/hall/12/press/9/oil/temp",
+    ];
+    let mut random = 1_u32;
+    let mut below = |limit: usize| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) as usize % limit
+    };
+    let mut percents: Vec<_> = (0..MIXED).map(|at| at % 100).collect();
+    for at in (1..MIXED).rev() {
+        percents.swap(at, below(at + 1));
+    }
+    let payload = [b'x'; 99];
+    let mut stream = Vec::new();
+    for (at, percent) in percents.into_iter().enumerate() {
+        let [high, low] = (at as u16 | 1).to_be_bytes();
+        let first = match percent {
+            0..40 => 0x30,
+            40..60 => 0x32,
+            60..80 => 0x40,
+            80..84 => 0x50,
+            84..88 => 0x62,
+            88..92 => 0x70,
+            _ => 0xc0,
+        };
+        let body = match first {
+            0x30 | 0x32 => {
+                let mut body = string(TOPICS[below(TOPICS.len())]);
+                body.extend([high, low].iter().take(usize::from(first & 2)));
+                body.extend(no_properties(version));
+                body.extend(&payload[..below(100)]);
+                body
+            }
+            0xc0 => Vec::new(),
+            _ => vec![high, low],
+        };
+        stream.extend(packet(first, &body));
+    }
+    stream
+}
+
 fn connect(version: Version) -> Vec<u8> {
     let mut body = string("MQTT");
     let level = if version == Version::V5 { 5 } else { 4 };
@@ -130,20 +181,20 @@ fn string(text: &str) -> Vec<u8> {
 }
 
 fn packet(first: u8, body: &[u8]) -> Vec<u8> {
-    let mut packet = Vec::new();
-    put_fixed_header(&mut packet, first, body.len());
-    packet.extend(body);
-    packet
+    let (header, length) = fixed_header(first, body.len());
+    [&header[..length], body].concat()
 }
 
-/// Writes the first byte and the remaining length.
-pub fn put_fixed_header(out: &mut Vec<u8>, first: u8, mut remaining: usize) {
-    out.push(first);
+/// The first byte and the remaining length, in so many bytes.
+pub fn fixed_header(first: u8, mut remaining: usize) -> ([u8; 5], usize) {
+    let (mut header, mut at) = ([first; 5], 1);
     while remaining > 0x7f {
-        out.push(remaining as u8 | 0x80);
+        header[at] = remaining as u8 | 0x80;
         remaining >>= 7;
+        at += 1;
     }
-    out.push(remaining as u8);
+    header[at] = remaining as u8;
+    (header, at + 1)
 }
 
 /// Splits one packet into its first byte and its body.

@@ -33,11 +33,19 @@ pub fn print(group: &Group, cases: &[Case], effort: Effort) {
         ours: names(group.ours),
         peers: names(group.peers),
     };
-    columns.print(group.title, "ns a packet (heap allocations a packet)");
-    let candidates = group.floor.iter().chain(group.ours).chain(group.peers);
+    columns.print(group.title, "a packet", effort);
     for case in cases {
-        let runs = candidates.clone().map(|candidate| (candidate.run)(case));
+        let runs = group.candidates().map(|candidate| (candidate.run)(case));
         columns.row(&case.name, &mut runs.collect::<Vec<_>>(), effort);
+    }
+    let forms = group
+        .candidates()
+        .filter(|candidate| !candidate.form.is_empty());
+    let forms: Vec<_> = forms
+        .map(|candidate| format!("{}: {}", candidate.name, candidate.form))
+        .collect();
+    if !forms.is_empty() {
+        println!("\n{}.", forms.join(". "));
     }
 }
 
@@ -51,36 +59,56 @@ pub struct Columns {
 
 impl Columns {
     pub fn new(first: &'static str, ours: &[&'static str], peers: &[&'static str]) -> Self {
+        Self::above(&[], first, ours, peers)
+    }
+
+    /// With a floor, which comes first in a row.
+    pub fn above(
+        floor: &[&'static str],
+        first: &'static str,
+        ours: &[&'static str],
+        peers: &[&'static str],
+    ) -> Self {
         Self {
             first,
-            floor: Vec::new(),
+            floor: floor.to_vec(),
             ours: ours.to_vec(),
             peers: peers.to_vec(),
         }
     }
 
-    pub fn print(&self, title: &str, unit: &str) {
-        println!("\n## {title}\n\n{unit}\n");
+    pub fn print(&self, title: &str, each: &str, effort: Effort) {
+        let unit = effort.unit();
+        println!("\n## {title}\n\n{unit} {each} (heap allocations {each})\n");
         let names = self.floor.iter().chain(&self.ours).chain(&self.peers);
         let names = names.map(|name| name.to_string());
         let ratios = self.ours.iter().map(|ours| format!("{ours} / best peer"));
-        let head: Vec<_> = names.chain(ratios).collect();
+        let floors = self.floor.iter().flat_map(|floor| {
+            let ours = self.ours.iter();
+            ours.map(move |ours| format!("{ours} / {floor}"))
+        });
+        let head: Vec<_> = names.chain(ratios).chain(floors).collect();
         println!("| {} | {} |", self.first, head.join(" | "));
         println!("|---|{}", "--:|".repeat(head.len()));
     }
 
     pub fn row(&self, name: &str, runs: &mut [Option<Run>], effort: Effort) {
         let figures = timing::compare(runs, effort);
-        let (_, measured) = figures.split_at(self.floor.len());
+        let (floor, measured) = figures.split_at(self.floor.len());
         let (ours, peers) = measured.split_at(self.ours.len());
-        let time = |figures: &Option<Figures>| figures.as_ref().map(|f| f.nanoseconds);
+        let time = |figures: &Option<Figures>| figures.as_ref().map(|f| f.cost);
         let best = peers.iter().filter_map(time).min_by(f64::total_cmp);
         let cells = figures.iter().map(|figures| figures.as_ref().map(cell));
         let ratios = ours
             .iter()
             .map(|ours| Some(format!("{:.2}", time(ours)? / best?)));
+        let floors = floor.iter().flat_map(|floor| {
+            let ours = ours.iter();
+            ours.map(|ours| Some(format!("{:.2}", time(ours)? / time(floor)?)))
+        });
         let row: Vec<_> = cells
             .chain(ratios)
+            .chain(floors)
             .map(|cell| cell.unwrap_or_else(|| "-".to_string()))
             .collect();
         println!("| {name} | {} |", row.join(" | "));
@@ -88,8 +116,8 @@ impl Columns {
 }
 
 fn cell(figures: &Figures) -> String {
-    let digits = usize::from(figures.nanoseconds < 100.0);
+    let digits = usize::from(figures.cost < 100.0);
     // Whole but for what happens once in many packets, such as a buffer that grows.
     let allocations = (figures.allocations * 100.0).round() / 100.0;
-    format!("{:.digits$} ({allocations})", figures.nanoseconds)
+    format!("{:.digits$} ({allocations})", figures.cost)
 }

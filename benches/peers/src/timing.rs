@@ -3,7 +3,9 @@
 //! Work is done in batches of a few hundred packets. A batch first prepares its input and then runs
 //! its loop in [`Meter::measure`], which alone is timed and counted.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use alloc_counter::{allow_alloc, count_alloc};
@@ -26,66 +28,106 @@ impl Meter {
     /// Runs a batch of so many packets, or whatever it is that is counted.
     pub fn measure(&mut self, packets: usize, batch: impl FnOnce()) {
         self.packets += packets;
+        let mut batch = Some(batch);
+        let mut batch = || batch.take().into_iter().for_each(|batch| batch());
         if self.counting {
-            let ((allocations, reallocations, _), ()) = count_alloc(batch);
+            let ((allocations, reallocations, _), ()) = count_alloc(|| measured(&mut batch));
             self.allocations += allocations + reallocations;
         } else {
             // Named for another use of that crate: what it runs is not counted.
             allow_alloc(|| {
                 let start = Instant::now();
-                batch();
+                measured(&mut batch);
                 self.elapsed += start.elapsed();
             });
         }
     }
 }
 
+/// The one function whose instructions are counted (see [`instructions`](crate::instructions)).
+#[inline(never)]
+fn measured(batch: &mut dyn FnMut()) {
+    batch();
+}
+
 #[derive(Clone, Copy)]
-pub struct Effort {
-    rounds: usize,
-    /// How long one candidate runs in one round.
-    slice: Duration,
+pub enum Effort {
+    Timed {
+        rounds: usize,
+        /// How long one candidate runs in one round.
+        slice: Duration,
+    },
+    /// Each candidate runs one batch, whose instructions another process counts.
+    Once,
+    /// The instructions of these batches, in turn.
+    Counted(&'static Mutex<VecDeque<u64>>),
 }
 
 impl Effort {
-    pub const FULL: Self = Self {
-        rounds: 31,
-        slice: Duration::from_micros(2500),
+    pub const FULL: Self = Self::Timed {
+        rounds: 101,
+        slice: Duration::from_micros(800),
     };
-    pub const QUICK: Self = Self {
-        rounds: 5,
-        slice: Duration::from_micros(500),
+    pub const QUICK: Self = Self::Timed {
+        rounds: 11,
+        slice: Duration::from_micros(300),
     };
+
+    /// What is measured.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Timed { .. } => "ns",
+            Self::Once | Self::Counted(_) => "instructions",
+        }
+    }
 }
 
 pub struct Figures {
-    pub nanoseconds: f64,
+    /// In nanoseconds or instructions.
+    pub cost: f64,
     pub allocations: f64,
 }
 
 /// Runs the candidates of one row in turns.
 pub fn compare(candidates: &mut [Option<Run>], effort: Effort) -> Vec<Option<Figures>> {
     let mut rounds = vec![Vec::new(); candidates.len()];
-    for _ in 0..effort.rounds {
-        for (run, times) in candidates.iter_mut().zip(&mut rounds) {
-            let Some(run) = run else { continue };
-            let mut meter = Meter::default();
-            while meter.elapsed < effort.slice {
-                run(&mut meter);
+    if let Effort::Timed {
+        rounds: count,
+        slice,
+    } = effort
+    {
+        for _ in 0..count {
+            for (run, times) in candidates.iter_mut().zip(&mut rounds) {
+                let Some(run) = run else { continue };
+                let mut meter = Meter::default();
+                while meter.elapsed < slice {
+                    run(&mut meter);
+                }
+                times.push(meter.elapsed.as_secs_f64() * 1e9 / meter.packets as f64);
             }
-            times.push(meter.elapsed.as_secs_f64() * 1e9 / meter.packets as f64);
         }
     }
-    let figures = |(run, mut times): (&mut Option<Run>, Vec<f64>)| {
+    let figures = |(run, times): (&mut Option<Run>, Vec<f64>)| {
         let mut meter = Meter {
-            counting: true,
+            counting: !matches!(effort, Effort::Once),
             ..Meter::default()
         };
         run.as_mut()?(&mut meter);
-        times.sort_by(f64::total_cmp);
+        let packets = meter.packets as f64;
+        let cost = match effort {
+            Effort::Timed { .. } => {
+                let best = times.into_iter().min_by(f64::total_cmp);
+                best.expect("there are rounds")
+            }
+            Effort::Once => 0.0,
+            Effort::Counted(counts) => {
+                let count = counts.lock().unwrap().pop_front();
+                count.expect("each batch was counted") as f64 / packets
+            }
+        };
         Some(Figures {
-            nanoseconds: times[times.len() / 2],
-            allocations: meter.allocations as f64 / meter.packets as f64,
+            cost,
+            allocations: meter.allocations as f64 / packets,
         })
     };
     candidates.iter_mut().zip(rounds).map(figures).collect()
@@ -119,22 +161,31 @@ pub fn slices(case: &Case, mut decode: impl FnMut(&[u8]) -> bool + 'static) -> R
 /// starts out as a shared one, which any but a connection's first is, so that no packet is charged
 /// for the allocation that makes it so; and it keeps room at its end, so that a decoder that
 /// reserves some gets it for nothing.
-pub fn stream(case: &Case, mut decode: impl FnMut(&mut BytesMut) -> bool + 'static) -> Run {
-    let packets = batch(case);
-    let input = case.bytes.repeat(packets);
-    let fill = move || {
+pub fn stream(case: &Case, decode: impl FnMut(&mut BytesMut) -> bool + 'static) -> Run {
+    let fill = |input: &[u8]| {
         let mut buffer = BytesMut::with_capacity(input.len() + 4 * 1024);
-        buffer.extend_from_slice(&input);
+        buffer.extend_from_slice(input);
         drop(buffer.split_to(0));
         buffer
     };
-    let mut buffer = fill();
+    stream_in(case, fill, decode)
+}
+
+/// [`stream`] for codecs with a buffer of their own, which `fill` makes.
+pub fn stream_in<B: AsRef<[u8]>>(
+    case: &Case,
+    fill: impl Fn(&[u8]) -> B + 'static,
+    mut decode: impl FnMut(&mut B) -> bool + 'static,
+) -> Run {
+    let packets = batch(case);
+    let input = case.bytes.repeat(packets);
+    let mut buffer = fill(&input);
     for _ in 0..packets {
         assert!(decode(&mut buffer), "does not decode");
     }
-    assert!(buffer.is_empty(), "does not advance by the packet");
+    assert!(buffer.as_ref().is_empty(), "does not advance by the packet");
     Box::new(move |meter| {
-        let mut buffer = fill();
+        let mut buffer = fill(&input);
         meter.measure(packets, || {
             for _ in 0..packets {
                 black_box(decode(black_box(&mut buffer)));
@@ -166,26 +217,26 @@ pub fn encode<P: 'static, O: AsRef<[u8]> + 'static>(
     })
 }
 
-/// [`encode`] for codecs that take the packet by value.
+/// [`encode`] for codecs that take the packet by value; `bytes` are those that are in `out`.
 ///
 /// Inside: `encode`, including the drop of the packet. Outside: cloning the packets.
-pub fn encode_by_value<P: Clone + 'static>(
+pub fn encode_by_value<P: Clone + 'static, O: 'static>(
     case: &Case,
     packet: P,
-    mut encode: impl FnMut(P, &mut BytesMut) -> bool + 'static,
+    mut out: O,
+    bytes: fn(&O) -> Vec<u8>,
+    mut encode: impl FnMut(P, &mut O) -> bool + 'static,
 ) -> Run {
-    let mut out = BytesMut::new();
     assert!(encode(packet.clone(), &mut out), "does not encode");
-    check(case, &out);
+    check(case, &bytes(&out));
     let packets = batch(case);
     let mut values = Vec::with_capacity(packets);
     Box::new(move |meter| {
         values.resize(packets, packet.clone());
         meter.measure(packets, || {
             for packet in values.drain(..) {
-                out.clear();
                 black_box(encode(black_box(packet), &mut out));
-                black_box(&out[..]);
+                black_box(&out);
             }
         });
     })

@@ -99,7 +99,7 @@ const LONG: &str =
 
 fn matching(wanted: &str, effort: Effort) {
     let columns = Columns::new("filter", &["mqtt-sansio"], &PEERS[..3]);
-    columns.print("Match one filter with one topic", "ns (heap allocations)");
+    columns.print("Match one filter with one topic", "a match", effort);
     for (name, filter, topic, expected) in PAIRS {
         if !name.contains(wanted) {
             continue;
@@ -204,7 +204,7 @@ fn look_ups(from: From, wanted: &str, effort: Effort) {
         From::Text => "Look a topic up in an index of filters, from text",
         From::Made => "Look a topic up in an index of filters, made or cut before",
     };
-    columns.print(title, "ns a topic (heap allocations a topic)");
+    columns.print(title, "a topic", effort);
     for (shape, filter, topic) in SHAPES {
         for size in SIZES {
             let name = format!("{shape}, {size}");

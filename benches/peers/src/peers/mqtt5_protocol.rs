@@ -1,6 +1,6 @@
 use std::hint::black_box;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use mqtt5_protocol::packet::MqttPacket;
 use mqtt5_protocol::{FixedHeader, MqttError, Packet};
 
@@ -38,32 +38,70 @@ pub fn decode_owned(case: &Case) -> Option<Run> {
 }
 
 /// `MqttPacket::encode` with a body buffer that is kept.
-fn put(packet: &impl MqttPacket, body: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), MqttError> {
+fn put(
+    packet: &impl MqttPacket,
+    body: &mut Vec<u8>,
+    out: &mut impl BufMut,
+) -> Result<(), MqttError> {
     body.clear();
     packet.encode_body(body)?;
     FixedHeader::new(packet.packet_type(), packet.flags(), body.len() as u32).encode(out)?;
-    out.extend_from_slice(body);
+    out.put_slice(body);
     Ok(())
 }
 
-pub fn encode(case: &Case) -> Option<Run> {
-    let packet = decode_slice(&case.bytes, level(case)).unwrap();
-    let mut body = Vec::new();
-    let encode = move |packet: &Packet, out: &mut Vec<u8>| {
-        out.clear();
-        match packet {
-            Packet::Connect(packet) => put(&**packet, &mut body, out),
-            Packet::Publish(packet) => {
-                let length = packet.body_encoded_size() as u32;
-                FixedHeader::new(packet.packet_type(), packet.flags(), length)
-                    .encode(out)
-                    .and_then(|()| packet.encode_body_direct(out))
-            }
-            Packet::PubAck(packet) => put(packet, &mut body, out),
-            Packet::Subscribe(packet) => put(packet, &mut body, out),
-            _ => unreachable!("no row has it"),
+fn encode(packet: &Packet, body: &mut Vec<u8>, out: &mut impl BufMut) -> bool {
+    match packet {
+        Packet::Connect(packet) => put(&**packet, body, out),
+        Packet::Publish(packet) => {
+            let length = packet.body_encoded_size() as u32;
+            FixedHeader::new(packet.packet_type(), packet.flags(), length)
+                .encode(out)
+                .and_then(|()| packet.encode_body_direct(out))
         }
-        .is_ok()
-    };
-    Some(timing::encode(case, packet, Vec::new(), encode))
+        Packet::PubAck(packet) => put(packet, body, out),
+        Packet::Subscribe(packet) => put(packet, body, out),
+        _ => unreachable!("no row has it"),
+    }
+    .is_ok()
+}
+
+fn packet(case: &Case) -> Packet {
+    decode_slice(&case.bytes, level(case)).unwrap()
+}
+
+pub fn encode_slice(case: &Case) -> Option<Run> {
+    let (mut body, out) = (Vec::new(), vec![0; case.bytes.len()]);
+    Some(timing::encode(
+        case,
+        packet(case),
+        out,
+        move |packet, out| encode(packet, &mut body, &mut &mut out[..]),
+    ))
+}
+
+pub fn encode_bytes_mut(case: &Case) -> Option<Run> {
+    let (mut body, out) = (Vec::new(), BytesMut::new());
+    Some(timing::encode(
+        case,
+        packet(case),
+        out,
+        move |packet, out| {
+            out.clear();
+            encode(packet, &mut body, out)
+        },
+    ))
+}
+
+pub fn encode_vec(case: &Case) -> Option<Run> {
+    let (mut body, out) = (Vec::new(), Vec::new());
+    Some(timing::encode(
+        case,
+        packet(case),
+        out,
+        move |packet, out| {
+            out.clear();
+            encode(packet, &mut body, out)
+        },
+    ))
 }

@@ -1,8 +1,10 @@
 use std::hint::black_box;
+use std::io::Write;
 
-use mqtt_proto::{Encodable, Error, Pid, PollHeader, QosPid, VarBytes, v3, v5};
+use bytes::{BufMut, BytesMut};
+use mqtt_proto::{Encodable, Error, PollHeader, QosPid, v3, v5};
 
-use crate::packets::{Case, Version, put_fixed_header, split_fixed_header};
+use crate::packets::{Case, Version, fixed_header, split_fixed_header};
 use crate::timing::{self, Run};
 
 fn decode_v3(packet: &[u8]) -> Result<v3::Packet, Error> {
@@ -22,10 +24,9 @@ pub fn decode_owned(case: &Case) -> Option<Run> {
     })
 }
 
-fn put(out: &mut Vec<u8>, first: u8, body: &impl Encodable) -> bool {
-    out.clear();
-    put_fixed_header(out, first, body.encode_len());
-    body.encode(out).is_ok()
+fn put(out: &mut impl Write, first: u8, body: &impl Encodable) -> bool {
+    let (header, length) = fixed_header(first, body.encode_len());
+    out.write_all(&header[..length]).is_ok() && body.encode(out).is_ok()
 }
 
 fn publish_first(dup: bool, retain: bool, qos: &QosPid) -> u8 {
@@ -37,41 +38,69 @@ fn publish_first(dup: bool, retain: bool, qos: &QosPid) -> u8 {
     0x30 | u8::from(dup) << 3 | qos | u8::from(retain)
 }
 
-pub fn encode(case: &Case) -> Option<Run> {
-    let out = Vec::new();
-    Some(match case.version {
-        Version::V311 => match decode_v3(&case.bytes).unwrap() {
-            v3::Packet::Puback(id) => encode_puback_v3(case, id),
-            packet => timing::encode(case, packet, out, |packet, out| match packet {
-                v3::Packet::Connect(body) => put(out, 0x10, body),
-                v3::Packet::Publish(body) => {
-                    let first = publish_first(body.dup, body.retain, &body.qos_pid);
-                    put(out, first, body)
-                }
-                v3::Packet::Subscribe(body) => put(out, 0x82, body),
-                _ => unreachable!("no row has it"),
-            }),
-        },
-        Version::V5 => {
-            let packet = decode_v5(&case.bytes).unwrap();
-            timing::encode(case, packet, out, |packet, out| match packet {
-                v5::Packet::Connect(body) => put(out, 0x10, body),
-                v5::Packet::Publish(body) => {
-                    let first = publish_first(body.dup, body.retain, &body.qos_pid);
-                    put(out, first, body)
-                }
-                v5::Packet::Puback(body) => put(out, 0x40, body),
-                v5::Packet::Subscribe(body) => put(out, 0x82, body),
-                _ => unreachable!("no row has it"),
-            })
+fn encode_v3(packet: &v3::Packet, out: &mut impl Write) -> bool {
+    match packet {
+        v3::Packet::Connect(body) => put(out, 0x10, body),
+        v3::Packet::Publish(body) => {
+            let first = publish_first(body.dup, body.retain, &body.qos_pid);
+            put(out, first, body)
         }
+        // It has no body to encode, and its `Packet::encode` gives an array.
+        v3::Packet::Puback(_) => packet
+            .encode()
+            .is_ok_and(|bytes| out.write_all(bytes.as_ref()).is_ok()),
+        v3::Packet::Subscribe(body) => put(out, 0x82, body),
+        _ => unreachable!("no row has it"),
+    }
+}
+
+fn encode_v5(packet: &v5::Packet, out: &mut impl Write) -> bool {
+    match packet {
+        v5::Packet::Connect(body) => put(out, 0x10, body),
+        v5::Packet::Publish(body) => {
+            let first = publish_first(body.dup, body.retain, &body.qos_pid);
+            put(out, first, body)
+        }
+        v5::Packet::Puback(body) => put(out, 0x40, body),
+        v5::Packet::Subscribe(body) => put(out, 0x82, body),
+        _ => unreachable!("no row has it"),
+    }
+}
+
+macro_rules! encode {
+    ($case:expr, $out:expr, |$into:ident| $writer:expr) => {{
+        let case = $case;
+        Some(match case.version {
+            Version::V311 => {
+                let packet = decode_v3(&case.bytes).unwrap();
+                timing::encode(case, packet, $out, |packet, $into| {
+                    encode_v3(packet, &mut $writer)
+                })
+            }
+            Version::V5 => {
+                let packet = decode_v5(&case.bytes).unwrap();
+                timing::encode(case, packet, $out, |packet, $into| {
+                    encode_v5(packet, &mut $writer)
+                })
+            }
+        })
+    }};
+}
+
+pub fn encode_slice(case: &Case) -> Option<Run> {
+    encode!(case, vec![0; case.bytes.len()], |out| &mut out[..])
+}
+
+pub fn encode_bytes_mut(case: &Case) -> Option<Run> {
+    encode!(case, BytesMut::new(), |out| {
+        out.clear();
+        out.writer()
     })
 }
 
-/// It has no body to encode, and its `Packet::encode` gives an array.
-fn encode_puback_v3(case: &Case, id: Pid) -> Run {
-    let packet = v3::Packet::Puback(id);
-    timing::encode(case, packet, VarBytes::Fixed2([0; 2]), |packet, out| {
-        packet.encode().map(|bytes| *out = bytes).is_ok()
+pub fn encode_vec(case: &Case) -> Option<Run> {
+    encode!(case, Vec::new(), |out| {
+        out.clear();
+        &mut *out
     })
 }

@@ -45,7 +45,7 @@ fn packet(case: &Case) -> Packet {
     .unwrap()
 }
 
-pub fn encode(case: &Case) -> Option<Run> {
+pub fn encode_vec(case: &Case) -> Option<Run> {
     let out = Vec::new();
     Some(timing::encode(case, packet(case), out, |packet, out| {
         out.clear();

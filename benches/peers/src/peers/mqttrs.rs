@@ -1,6 +1,6 @@
 use std::hint::black_box;
 
-use mqttrs::{decode_slice, encode_slice};
+use mqttrs::decode_slice;
 
 use crate::packets::{Case, Version};
 use crate::timing::{self, Run};
@@ -10,7 +10,7 @@ pub fn decode_borrowed(case: &Case) -> Option<Run> {
     (case.version == Version::V311).then(|| timing::slices(case, decode))
 }
 
-pub fn encode(case: &Case) -> Option<Run> {
+pub fn encode_slice(case: &Case) -> Option<Run> {
     if case.version != Version::V311 {
         return None;
     }
@@ -19,6 +19,6 @@ pub fn encode(case: &Case) -> Option<Run> {
     let out = vec![0; case.bytes.len()];
     let length = out.len();
     Some(timing::encode(case, packet, out, move |packet, out| {
-        encode_slice(packet, out) == Ok(length)
+        mqttrs::encode_slice(packet, out) == Ok(length)
     }))
 }

@@ -1,6 +1,7 @@
 use std::hint::black_box;
 
-use mqtt_sansio::{FrameDecoder, Version};
+use bytes::BytesMut;
+use mqtt_sansio::{FrameDecoder, Packet, Version};
 
 use crate::packets::{self, Case};
 use crate::timing::{self, Run};
@@ -33,16 +34,43 @@ pub fn decode_shared(case: &Case) -> Option<Run> {
     }))
 }
 
-pub fn encode(case: &Case) -> Option<Run> {
-    let version = version(case);
-    // The packet borrows its bytes, and the loop outlives the case.
-    let mut input: &'static [u8] = case.bytes.clone().leak();
-    let packet = FrameDecoder::new(version)
-        .decode(&mut input)
-        .unwrap()
-        .unwrap();
-    let out = vec![0; case.bytes.len()];
-    Some(timing::encode(case, packet, out, move |packet, out| {
-        packet.encode(version, &mut &mut out[..]).is_ok()
-    }))
+/// The packet borrows its bytes, and the loop outlives the case.
+fn packet(case: &Case) -> Packet<&'static [u8]> {
+    Packet::decode(version(case), case.bytes.clone().leak()).unwrap()
+}
+
+pub fn encode_slice(case: &Case) -> Option<Run> {
+    let (version, out) = (version(case), vec![0; case.bytes.len()]);
+    Some(timing::encode(
+        case,
+        packet(case),
+        out,
+        move |packet, out| packet.encode(version, &mut &mut out[..]).is_ok(),
+    ))
+}
+
+pub fn encode_bytes_mut(case: &Case) -> Option<Run> {
+    let (version, out) = (version(case), BytesMut::new());
+    Some(timing::encode(
+        case,
+        packet(case),
+        out,
+        move |packet, out| {
+            out.clear();
+            packet.encode(version, out).is_ok()
+        },
+    ))
+}
+
+pub fn encode_vec(case: &Case) -> Option<Run> {
+    let (version, out) = (version(case), Vec::new());
+    Some(timing::encode(
+        case,
+        packet(case),
+        out,
+        move |packet, out| {
+            out.clear();
+            packet.encode(version, out).is_ok()
+        },
+    ))
 }

@@ -29,7 +29,10 @@ where
     let Ok(Some((packet, _))) = decoded else {
         panic!("does not decode");
     };
-    timing::encode_by_value(case, packet, move |packet, out| {
+    let out = BytesMut::new();
+    let bytes = |out: &BytesMut| out.to_vec();
+    timing::encode_by_value(case, packet, out, bytes, move |packet, out| {
+        out.clear();
         codec.encode(packet, out).is_ok()
     })
 }
