@@ -8,6 +8,7 @@ use crate::packet_type::{PacketType, accepted};
 use crate::side::Side;
 use crate::varint::{InvalidVarInt, PartialVarInt, VarInt};
 use crate::version::Version;
+use crate::wire::QUICK;
 
 /// A fixed header.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,7 @@ impl Header {
     pub(crate) fn only(version: Version, bytes: &[u8]) -> Result<Self, DecodeError> {
         let expected = Expected::new(Some(version), None);
         match Self::parse_short(&expected, bytes) {
-            Some(header) if header.packet_len() == bytes.len() => Ok(header),
+            Some(header) if QUICK && header.packet_len() == bytes.len() => Ok(header),
             _ => Self::only_slowly(&expected, bytes),
         }
     }

@@ -84,6 +84,19 @@
 //!
 //! Without any, the crate is `no_std` with `alloc`. A feature adds API and never changes behaviour.
 //!
+//! # Targets
+//!
+//! Pointers have 32 bits or more. A target without compare-and-swap, such as thumbv6m (Cortex-M0), needs in
+//! the manifest of its firmware what gives it to `bytes`:
+//!
+//! ```toml
+//! bytes = { version = "1.10", default-features = false, features = ["extra-platforms"] }
+//! portable-atomic = { version = "1", features = ["unsafe-assume-single-core"] } # or "critical-section"
+//! ```
+//!
+//! Without an operating system (`target_os = "none"`) quick paths are left out, as flash is dearer than time.
+//! Rules that are let go and messages in pieces are linked only where they are used.
+//!
 //! # When not to use it
 //!
 //! To talk to a broker in ten lines, use a client crate with its own runtime: this crate implements
@@ -99,6 +112,9 @@
         clippy::cast_possible_truncation
     )
 )]
+
+#[cfg(target_pointer_width = "16")]
+compile_error!("mqtt-sansio needs pointers of 32 bits or more: the length of a packet has 28 bits");
 
 extern crate alloc;
 #[cfg(any(feature = "arbitrary", feature = "tokio-util"))]

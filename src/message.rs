@@ -1,4 +1,7 @@
-use alloc::sync::Arc;
+#[cfg(not(target_has_atomic = "ptr"))]
+pub(crate) use alloc::rc::Rc as Arc;
+#[cfg(target_has_atomic = "ptr")]
+pub(crate) use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 

@@ -1,5 +1,7 @@
 //! The quick check of text that is ASCII, as nearly all of it is.
 
+use crate::wire::QUICK;
+
 /// Returns whether all bytes are ASCII and none is U+0000 or, with `NAME`, a wildcard. Nearly all
 /// text is, and is checked in one pass.
 ///
@@ -8,6 +10,7 @@
 #[inline]
 pub(crate) fn is_plain<const NAME: bool>(bytes: &[u8]) -> bool {
     match bytes.len() {
+        _ if !QUICK => is_plain_long::<NAME>(bytes),
         33.. => is_plain_long::<NAME>(bytes),
         16.. => ends(bytes, is_plain_block::<NAME>),
         8.. => ends(bytes, |word| {

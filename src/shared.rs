@@ -1,10 +1,9 @@
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::{Message, Publishable};
+use crate::message::{Arc, Message, Publishable};
 use crate::property::{Properties, SubscriptionId};
 use crate::version::Version;
 
@@ -12,7 +11,7 @@ use crate::version::Version;
 /// clone it does not copy the message. The quickest way to send it is
 /// [`publish_into`](crate::connection::Connection::publish_into).
 ///
-/// It is sent without properties in 3.1.1.
+/// It is sent without properties in 3.1.1. On targets without compare-and-swap it is not `Send`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Shared {
     message: Arc<Message>,

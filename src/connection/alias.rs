@@ -1,5 +1,6 @@
 use alloc::vec::Vec;
 
+use super::Limits;
 use super::error::Violation;
 use crate::packet::Publish;
 use crate::packet_id::PacketId;
@@ -12,36 +13,36 @@ use crate::topic::TopicName;
 /// [MQTT-3.3.2-7].
 #[derive(Clone, Debug, Default)]
 pub(super) struct PeerAliases {
-    maximum: u16,
     /// Each alias with the place of its topic, as quickly as packet identifiers are found.
     places: PacketIds,
     topics: Vec<TopicName>,
 }
 
 impl PeerAliases {
-    pub(super) fn reset(&mut self, maximum: u16) {
-        self.maximum = maximum;
+    pub(super) fn reset(&mut self) {
         self.places.clear();
         self.topics.clear();
     }
 
     /// Notes the alias of a packet that has its topic, and checks that of one that has none. All
-    /// aliases up to the maximum are accepted [MQTT-3.3.2-10] [MQTT-3.3.2-12].
+    /// aliases up to the maximum in `own` are accepted [MQTT-3.3.2-10] [MQTT-3.3.2-12].
     #[inline(always)]
     pub(super) fn note<B: AsRef<[u8]>>(
         &mut self,
+        own: &Limits,
         sender: Side,
         publish: &Publish<B>,
     ) -> Result<(), Violation> {
         match publish.properties.is_empty() && publish.topic.is_some() {
             true => Ok(()),
-            false => self.note_alias(sender, publish),
+            false => self.note_alias(own, sender, publish),
         }
     }
 
     #[inline(never)]
     fn note_alias<B: AsRef<[u8]>>(
         &mut self,
+        own: &Limits,
         sender: Side,
         publish: &Publish<B>,
     ) -> Result<(), Violation> {
@@ -51,7 +52,7 @@ impl PeerAliases {
                 None => Err(Violation::UnknownTopicAlias),
             };
         };
-        if alias.get() > self.maximum {
+        if alias.get() > own.topic_alias_maximum {
             return Err(Violation::TopicAliasTooLarge(sender));
         }
         let place = self.place(alias);

@@ -278,7 +278,7 @@ impl<M: Publishable> Connection<M> {
         }
         let may_assume = self.agreement.version == Version::V311 && !self.agreement.clean_start;
         if self.role.assumes_session && may_assume && known && !session_present {
-            let mut connack = connack.to_owned();
+            let mut connack = connack.as_borrowed();
             connack.session_present = true;
             return self.handle_conn_ack(&connack);
         }
@@ -293,9 +293,7 @@ impl<M: Publishable> Connection<M> {
             None => self.role.client_id.clone(),
         });
         self.agreement.settle(Side::Client, connack);
-        self.role
-            .pinger
-            .keep_alive(self.agreement.keep_alive.interval());
+        self.role.pinger.keep_alive(self.agreement.keep_alive);
         self.establish();
         if self.session.next_owed().is_some() && !self.agreement.peer.fit(PUB_REL_LEN) {
             // PUBREL would be sent again, which is not allowed [MQTT-3.2.2-15].

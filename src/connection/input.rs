@@ -72,8 +72,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 None if self.is_over() => {}
                 None if !self.decoder.is_in_pieces() => return None,
                 None => {
-                    let part = self.decoder.decode_part_shared(input);
-                    match self.take_part(part)? {
+                    let take = self.extras.as_ref()?.pieces.as_ref()?.shared;
+                    match take(self, input)? {
                         Taken::Nothing | Taken::MendedHead(_) => {}
                         Taken::Part(incoming) => return Some(incoming),
                         Taken::Head(packet, len) => {
@@ -114,14 +114,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             let decoded = self.decoder.decode(input);
             if decoded.is_err() && self.decoder.mended().is_some() {
                 match self.take_in_mended() {
-                    Some(Verdict::Done) => continue,
-                    Some(verdict) => {
-                        let packet = self.decoder.mended()?.as_borrowed();
-                        return incoming(verdict, &self.session, packet, |alias| {
-                            Some(self.peer_aliases.topic(alias)?.as_borrowed())
-                        });
-                    }
-                    None => continue,
+                    None | Some(Verdict::Done) => continue,
+                    Some(verdict) => break (verdict, None, None),
                 }
             }
             match self.take_in(now, &decoded, input.is_empty()) {
@@ -129,25 +123,25 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 Some(Verdict::Skipped(error, token)) => {
                     return Some(Incoming::Skipped(error, token));
                 }
-                Some(verdict) => break (verdict, decoded.ok()??, None),
+                Some(verdict) => break (verdict, decoded.ok()?, None),
                 None if self.is_over() => {}
                 None if !self.decoder.is_in_pieces() => return None,
                 None => {
-                    let part = self.decoder.decode_part(input);
-                    match self.take_part(part)? {
+                    let take = self.extras.as_ref()?.pieces.as_ref()?.borrowed;
+                    match take(self, input)? {
                         Taken::Nothing => {}
                         Taken::Part(incoming) => return Some(incoming),
-                        Taken::Head(packet, len) => break (Verdict::Deliver, packet, Some(len)),
-                        Taken::MendedHead(len) => {
-                            let packet = self.decoder.mended()?.as_borrowed();
-                            let head = incoming(Verdict::Deliver, &self.session, packet, |alias| {
-                                Some(self.peer_aliases.topic(alias)?.as_borrowed())
-                            });
-                            return headed(head, len);
+                        Taken::Head(packet, len) => {
+                            break (Verdict::Deliver, Some(packet), Some(len));
                         }
+                        Taken::MendedHead(len) => break (Verdict::Deliver, None, Some(len)),
                     }
                 }
             }
+        };
+        let packet = match packet {
+            Some(packet) => packet,
+            None => self.decoder.mended()?.as_borrowed(),
         };
         let found = incoming(verdict, &self.session, packet, |alias| {
             Some(self.peer_aliases.topic(alias)?.as_borrowed())
@@ -198,7 +192,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         self.arrival.complete();
         let packet = self.decoder.take_mended()?;
         let version = self.decoder.version().unwrap_or(Version::V5);
-        let verdict = self.judge(version, &packet).ok();
+        let verdict = self.judge(version, &packet.as_borrowed()).ok();
         self.decoder.keep(Some(packet));
         verdict
     }

@@ -1,5 +1,7 @@
 use core::time::Duration;
 
+use crate::packet::KeepAlive;
+
 /// The timer for a thing that the peer has to complete: a packet whose beginning has arrived, or the
 /// answer to CONNECT or AUTH.
 #[derive(Clone, Copy, Debug)]
@@ -86,10 +88,13 @@ impl Pinger {
     }
 
     /// CONNACK is accepted: the interval counts from the packet that was sent last.
-    pub(super) fn keep_alive(&mut self, interval: Option<Duration>) {
+    pub(super) fn keep_alive(&mut self, keep_alive: KeepAlive) {
         let early = u32::from(self.margin.min(90));
-        let interval = interval.map(|interval| interval / 100 * (100 - early));
-        self.interval = interval;
+        let hundredths = u32::from(keep_alive.as_secs()) * (100 - early);
+        self.interval = (hundredths > 0).then(|| {
+            let secs = u64::from(hundredths / 100);
+            Duration::new(secs, hundredths % 100 * 10_000_000)
+        });
         self.pinged = false;
     }
 

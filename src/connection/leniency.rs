@@ -11,19 +11,46 @@ use crate::packet::{Ack, Packet};
 use crate::property::{Place, Properties, PropertyId};
 use crate::qos::{Delivery, QoS};
 use crate::reason::ReasonCode;
-use crate::rules::Rule;
+use crate::rules::{Rule, Rules};
 use crate::session::Receipt;
 use crate::version::Version;
 
+/// Handles a packet that breaks a rule. A connection without such rules does not link it.
+pub(super) type Obey<R, M> =
+    fn(&mut Connection<R, M>, Violation, Version, Packet<&[u8]>) -> Option<Verdict>;
+
 impl<R: Role, M: Publishable> Connection<R, M> {
-    /// Handles a packet that breaks a rule, if that is let go: as the packet that it would be if it
-    /// obeyed, where there is one.
+    /// Lets rules go, so as to live with a peer that breaks them: see [`Rules`]. Each rule that the
+    /// peer broke is reported by [`Event::LetGo`](super::Event::LetGo).
+    ///
+    /// A 3.1.1 client cannot announce a limit of size. Unless
+    /// [`Rule::PacketTooLarge`] is let go, one message above the limit
+    /// ends each connection on which the server sends it again.
+    #[must_use]
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.decoder.set_rules(rules);
+        self.extras().obey = Some(Self::obey);
+        self
+    }
+
+    /// Handles a packet that breaks a rule, if that is let go.
     #[cold]
-    pub(super) fn let_go<B: AsRef<[u8]>>(
+    pub(super) fn let_go(
         &mut self,
         violation: Violation,
         version: Version,
-        packet: &Packet<B>,
+        packet: Packet<&[u8]>,
+    ) -> Option<Verdict> {
+        let obey = self.extras.as_ref()?.obey?;
+        obey(self, violation, version, packet)
+    }
+
+    /// Handles it as the packet that it would be if it obeyed, where there is one.
+    fn obey(
+        &mut self,
+        violation: Violation,
+        version: Version,
+        packet: Packet<&[u8]>,
     ) -> Option<Verdict> {
         let rule = violation.rule()?;
         if !self.decoder.get_rules().lets_go(rule) {
@@ -41,9 +68,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 Verdict::Done
             }
             (Rule::SessionPresent, Packet::ConnAck(connack)) => {
-                let mut connack = connack.to_owned();
+                let mut connack = connack;
                 connack.session_present = false;
-                self.judge_again(version, connack)?
+                R::judge(self, version, &connack.into()).ok()?
             }
             (Rule::ConnAckMethod, Packet::ConnAck(connack)) => {
                 let (mut connack, method) = (connack.to_owned(), self.agreement.method.as_ref()?);
@@ -53,15 +80,15 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 let builder = connack.properties.to_builder();
                 let builder = builder.authentication_method(method.as_borrowed());
                 connack.properties = builder.build();
-                self.judge_again(version, connack)?
+                R::judge(self, version, &connack.as_borrowed().into()).ok()?
             }
             (Rule::ProblemInformation, packet) => {
                 let packet = unexplained(packet.to_owned())?;
-                self.judge_again(version, packet)?
+                R::judge(self, version, &packet.as_borrowed()).ok()?
             }
             (Rule::PubAckAtQoS2, Packet::PubAck(ack)) => {
                 self.session.expect_pub_ack(ack.packet_id).then_some(())?;
-                R::judge(self, version, packet).ok()?
+                R::judge(self, version, &packet).ok()?
             }
             (Rule::PacketIdInUse | Rule::ReceiveMaximum, Packet::Publish(publish)) => {
                 self.take_anyway(rule, publish.delivery)?
@@ -70,11 +97,6 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         };
         self.decoder.note(rule);
         Some(verdict)
-    }
-
-    /// Judges the packet that obeys.
-    fn judge_again(&mut self, version: Version, packet: impl Into<Packet>) -> Option<Verdict> {
-        R::judge(self, version, &packet.into()).ok()
     }
 
     /// Takes a message beyond the limit, or one whose packet identifier is in use.

@@ -120,6 +120,7 @@ mod ending;
 mod error;
 mod event;
 mod events;
+mod extras;
 mod input;
 mod keep_alive;
 mod leniency;
@@ -136,6 +137,7 @@ mod requests;
 mod role;
 pub mod server;
 mod settings;
+mod sorted;
 mod timing;
 mod transmit;
 
@@ -146,6 +148,7 @@ pub use client::Client;
 pub use error::{ConnectionError, Refused, Violation};
 pub use event::{Answer, Closed, Event, GivenUp, Head, Incoming, Outcome, RequestToken};
 use events::Events;
+use extras::Extras;
 use keep_alive::Awaited;
 pub use limits::Limits;
 use notices::Notices;
@@ -185,6 +188,7 @@ pub struct Connection<R, M = Message> {
     /// The greatest time seen so far.
     now: Duration,
     settings: Settings,
+    extras: Option<Box<Extras<R, M>>>,
     agreement: Agreement,
     session: Session<M>,
     own_aliases: OwnAliases,
@@ -241,6 +245,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             paused: false,
             now: Duration::ZERO,
             settings: Settings::DEFAULT,
+            extras: None,
         }
     }
 
@@ -389,8 +394,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         self.state = State::Connected { turn: Turn::Nobody };
         self.answer.complete();
         (self.outbox.unchecked, self.outbox.attention) = (true, true);
-        self.peer_aliases
-            .reset(self.agreement.own.topic_alias_maximum);
+        self.peer_aliases.reset();
         self.own_aliases
             .reset(self.agreement.peer.topic_alias_maximum);
         if self.settings.record_changes {

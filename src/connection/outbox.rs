@@ -1,5 +1,5 @@
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -9,6 +9,7 @@ use super::answers::Answers;
 use super::call::{Call, Request, What};
 use super::outgoing::plain;
 use super::payload::{Payload, Source};
+use super::sorted::Sorted;
 use crate::packet::{Ack, Packet};
 use crate::packet_id::PacketId;
 use crate::property::AckProperties;
@@ -64,9 +65,9 @@ pub(super) struct Outbox<M> {
 pub(super) struct Rare {
     pub(super) answers: Answers,
     /// The explanations of PUBACK and PUBREC that are to be sent, by the number of the delivery.
-    pub(super) explanations: BTreeMap<u64, AckProperties>,
+    pub(super) explanations: Sorted<u64, AckProperties>,
     /// The requests that are sent and not answered.
-    pub(super) requests: BTreeMap<PacketId, (CallId, Request)>,
+    pub(super) requests: Sorted<PacketId, (CallId, Request)>,
     /// The end of a packet for which the caller's buffer had no room.
     pub(super) rest: BytesMut,
 }

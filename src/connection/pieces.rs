@@ -1,5 +1,7 @@
 use alloc::boxed::Box;
 
+use bytes::{Bytes, BytesMut};
+
 use super::event::{Head, Incoming};
 use super::receive::Verdict;
 use super::{Connection, Role};
@@ -20,8 +22,29 @@ pub(super) enum Taken<B> {
     MendedHead(u32),
 }
 
+type Shared<R, M> = fn(&mut Connection<R, M>, &mut BytesMut) -> Option<Taken<Bytes>>;
+type Borrowed<R, M> = for<'i> fn(&mut Connection<R, M>, &mut &'i [u8]) -> Option<Taken<&'i [u8]>>;
+
+/// Takes the next part of a message. A connection that takes no pieces does not link them.
+#[derive(Clone, Debug)]
+pub(super) struct Pieces<R, M> {
+    pub(super) shared: Shared<R, M>,
+    pub(super) borrowed: Borrowed<R, M>,
+}
+
 /// Messages that arrive in pieces.
 impl<R: Role, M: Publishable> Connection<R, M> {
+    pub(super) const PIECES: Pieces<R, M> = Pieces {
+        shared: |connection, input| {
+            let part = connection.decoder.decode_part_shared(input);
+            connection.take_part(part)
+        },
+        borrowed: |connection, input| {
+            let part = connection.decoder.decode_part(input);
+            connection.take_part(part)
+        },
+    };
+
     /// Handles a part of a message. `None` if more bytes are needed.
     ///
     /// The exchange begins with the head, and ends as if it had not begun if the end does not come.
@@ -48,7 +71,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             }
             Err(_) if self.decoder.mended().is_some() => {
                 let packet = self.decoder.take_mended()?;
-                let begun = self.begin(&packet);
+                let begun = self.begin(&packet.as_borrowed());
                 self.decoder.keep(Some(packet));
                 match u32::try_from(self.decoder.missing()) {
                     Ok(len) if begun => Taken::MendedHead(len),

@@ -43,7 +43,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
         match R::judge(self, version, packet) {
             Ok(verdict) => Ok(verdict),
-            Err(violation) => match self.let_go(violation, version, packet) {
+            Err(violation) => match self.let_go(violation, version, packet.as_borrowed()) {
                 Some(verdict) => Ok(verdict),
                 None => {
                     self.violate(violation);
@@ -137,7 +137,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 .check_publish(publish.qos(), publish.retain);
             checked.map_err(Violation::NotSupported)?;
         }
-        self.peer_aliases.note(sender, publish)?;
+        let own = &self.agreement.own;
+        self.peer_aliases.note(own, sender, publish)?;
         if !self.session.take_publish(publish.delivery)? {
             return Ok(Verdict::Done);
         }

@@ -5,7 +5,6 @@ use super::{Connection, Role, client};
 use crate::frame::FrameDecoder;
 use crate::message::Publishable;
 use crate::property::{Carries, Place, Properties};
-use crate::rules::Rules;
 
 /// The time that a packet may take to arrive.
 pub(super) const PACKET_TIMEOUT: Duration = Duration::from_secs(120);
@@ -168,8 +167,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// # assert!(Download::new().handle(Duration::ZERO, &mut BytesMut::new()).is_ok());
     /// ```
     #[must_use]
-    pub const fn pieces_above(mut self, bytes: u32) -> Self {
+    pub fn pieces_above(mut self, bytes: u32) -> Self {
         self.decoder.set_pieces_above(bytes);
+        self.extras().pieces = Some(Self::PIECES);
         self
     }
 
@@ -179,18 +179,6 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     #[must_use]
     pub const fn max_head_size(mut self, bytes: u32) -> Self {
         self.decoder.set_max_head_size(bytes);
-        self
-    }
-
-    /// Lets rules go, so as to live with a peer that breaks them: see [`Rules`]. Each rule that the
-    /// peer broke is reported by [`Event::LetGo`](super::Event::LetGo).
-    ///
-    /// A 3.1.1 client cannot announce a limit of size. Unless
-    /// [`Rule::PacketTooLarge`](crate::Rule::PacketTooLarge) is let go, one message above the limit
-    /// ends each connection on which the server sends it again.
-    #[must_use]
-    pub fn rules(mut self, rules: Rules) -> Self {
-        self.decoder.set_rules(rules);
         self
     }
 

@@ -109,7 +109,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         let packet = self.transmit(now, next)?;
         let encoded = packet.encode(version, out);
         if encoded.is_err() {
-            let rest = rest(encoded, |rest| packet.encode(version, rest));
+            let rest = rest(encoded, |mut rest| packet.encode(version, &mut rest));
             self.outbox.rare().rest = rest;
         }
         Some(encoded.is_ok())
@@ -280,8 +280,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             }
         };
         let requests = &mut self.outbox.rare().requests;
-        requests.insert(packet_id, (call.id, request));
-        let (_, request) = requests.get(&packet_id)?;
+        let (_, request) = requests.insert(packet_id, (call.id, request))?;
         Some(request.packet())
     }
 

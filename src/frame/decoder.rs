@@ -9,7 +9,7 @@ use crate::packet::{Context, Packet, connect, short_ack};
 use crate::rules::Rule;
 use crate::side::Side;
 use crate::version::Version;
-use crate::wire;
+use crate::wire::{self, QUICK};
 
 /// Splits a byte stream into packets without buffering.
 ///
@@ -205,7 +205,7 @@ impl FrameDecoder {
         &mut self,
         input: &mut &'a [u8],
     ) -> Result<Option<Packet<&'a [u8]>>, DecodeError> {
-        self.keep(None);
+        self.forget_mended();
         let skipped = self.skip(input.len());
         *input = input.get(skipped..).unwrap_or_default();
         let Some(header) = self.header(input)? else {
@@ -275,7 +275,8 @@ impl FrameDecoder {
         &self,
         input: &'a [u8],
     ) -> Option<(Context, Header, &'a [u8], &'a [u8])> {
-        let (State::Start, Some(version)) = (&self.state, self.expected.version) else {
+        let (true, State::Start, Some(version)) = (QUICK, &self.state, self.expected.version)
+        else {
             return None;
         };
         let header = Header::parse_short(&self.expected, input)?;

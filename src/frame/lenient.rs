@@ -6,9 +6,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::Frame;
 use super::decoder::{FrameDecoder, State};
 use crate::error::{DecodeError, DecodeErrorKind, Field};
 use crate::header::{Header, PartialHeader};
@@ -28,6 +27,10 @@ pub(super) struct Lenient {
     rules: Rules,
     /// Makes a packet of bytes that break a rule that is let go.
     mend: Mend,
+    /// The same for [`mended`](Self::mended).
+    keep_mended: fn(&mut FrameDecoder, DecodeError, Header, &[u8]) -> DecodeError,
+    /// Drops that packet.
+    forget: fn(&mut FrameDecoder),
     /// The rules that were let go since the last poll, one bit each.
     let_go: u32,
     /// The packet for which the last call of `decode` returned an error that was let go.
@@ -76,6 +79,20 @@ pub(super) fn mend(
     }
 }
 
+fn keep_mended(
+    decoder: &mut FrameDecoder,
+    error: DecodeError,
+    header: Header,
+    frame: &[u8],
+) -> DecodeError {
+    let (packet, error) = match decoder.recover(error, header, frame) {
+        Ok(packet) => (Some(packet), error),
+        Err(error) => (None, error),
+    };
+    decoder.keep(packet);
+    error
+}
+
 impl FrameDecoder {
     /// Lets rules go: see [`Rules`].
     ///
@@ -95,6 +112,8 @@ impl FrameDecoder {
         self.lenient = Some(Box::new(Lenient {
             rules,
             mend,
+            keep_mended,
+            forget: |decoder| decoder.keep(None),
             let_go: 0,
             mended: None,
         }));
@@ -150,15 +169,16 @@ impl FrameDecoder {
         header: Header,
         frame: &[u8],
     ) -> DecodeError {
-        match self.recover(error, header, frame) {
-            Ok(packet) => {
-                self.keep(Some(packet));
-                error
-            }
-            Err(error) => {
-                self.keep(None);
-                error
-            }
+        match self.lenient.as_ref().map(|lenient| lenient.keep_mended) {
+            Some(keep_mended) => keep_mended(self, error, header, frame),
+            None => self.lose(error),
+        }
+    }
+
+    /// Forgets the packet that was mended.
+    pub(super) fn forget_mended(&mut self) {
+        if let Some(forget) = self.lenient.as_ref().map(|lenient| lenient.forget) {
+            forget(self);
         }
     }
 
@@ -175,13 +195,17 @@ impl FrameDecoder {
             Some(mend) => mend(self, error, header, frame),
             None => Err(error),
         };
-        recovered.map_err(|error| match (self.expected.version, error.field()) {
-            // Nobody knows what follows.
+        recovered.map_err(|error| self.lose(error))
+    }
+
+    /// Fails if nobody knows what follows a packet.
+    fn lose(&mut self, error: DecodeError) -> DecodeError {
+        match (self.expected.version, error.field()) {
             (None, Field::ProtocolName | Field::ProtocolLevel | Field::RemainingLength) => {
                 self.fail(error)
             }
             _ => error,
-        })
+        }
     }
 
     /// The header that a first byte begins that is not expected, if its rule is let go.
@@ -366,27 +390,4 @@ impl Copy {
             at = end;
         }
     }
-}
-
-/// The frame of a packet of which no more than the header was let go.
-#[cold]
-pub(super) fn rewrite(
-    version: Version,
-    header: Header,
-    frame: &[u8],
-) -> Result<Frame, DecodeError> {
-    let (_, bytes) = header.with_body(header.body(frame));
-    Frame::new(version, bytes.into())
-}
-
-/// The frame of a packet that was mended, or `None` if its version cannot say it. CONNECT of 3.1 or
-/// of a bridge becomes one of 3.1.1.
-#[cold]
-pub(super) fn encode(version: Version, mut packet: Packet) -> Option<Frame> {
-    if let Packet::Connect(connect) = &mut packet {
-        (connect.v31, connect.bridge) = (false, false);
-    }
-    let mut bytes = BytesMut::new();
-    packet.encode(version, &mut bytes).ok()?;
-    Frame::new(version, bytes.freeze()).ok()
 }

@@ -2,6 +2,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::block::checked;
 use crate::error::DecodeError;
+use crate::header::Header;
 use crate::packet::Packet;
 use crate::version::Version;
 
@@ -102,12 +103,31 @@ impl FrameDecoder {
         });
         match parsed {
             Ok(version) if header.is_that_of(version, &bytes) => Ok(Some(Frame { bytes, version })),
-            Ok(version) => lenient::rewrite(version, header, &bytes).map(Some),
+            Ok(version) => rewrite(version, header, &bytes).map(Some),
             Err(error) => {
                 let packet = self.recover(error, header, &bytes)?;
                 let version = self.expected.version.unwrap_or_else(|| error.version());
-                lenient::encode(version, packet).ok_or(error).map(Some)
+                encode(version, packet).ok_or(error).map(Some)
             }
         }
     }
+}
+
+/// The frame of a packet of which no more than the header was let go.
+#[cold]
+fn rewrite(version: Version, header: Header, frame: &[u8]) -> Result<Frame, DecodeError> {
+    let (_, bytes) = header.with_body(header.body(frame));
+    Frame::new(version, bytes.into())
+}
+
+/// The frame of a packet that was mended, or `None` if its version cannot say it. CONNECT of 3.1 or
+/// of a bridge becomes one of 3.1.1.
+#[cold]
+fn encode(version: Version, mut packet: Packet) -> Option<Frame> {
+    if let Packet::Connect(connect) = &mut packet {
+        (connect.v31, connect.bridge) = (false, false);
+    }
+    let mut bytes = BytesMut::new();
+    packet.encode(version, &mut bytes).ok()?;
+    Frame::new(version, bytes.freeze()).ok()
 }

@@ -256,7 +256,7 @@ impl FrameDecoder {
         header: Header,
         head: &'a [u8],
     ) -> Result<Option<Packet<&'a [u8]>>, DecodeError> {
-        self.keep(None);
+        self.forget_mended();
         let ctx = self.context(header, head)?;
         Packet::parse(ctx, header, head)
     }

@@ -8,6 +8,7 @@ use crate::property::Properties;
 use crate::reason::ReasonCode;
 use crate::varint::VarInt;
 use crate::version::Version;
+use crate::wire::QUICK;
 
 /// The part of a packet that follows the fixed header.
 pub(super) trait Body {
@@ -54,6 +55,10 @@ impl FixedHeader {
     pub(super) fn put_with(self, next: u16, out: &mut impl BufMut) {
         let [high, low] = next.to_be_bytes();
         match self.body_len.get() {
+            _ if !QUICK => {
+                self.put(out);
+                out.put_slice(&[high, low]);
+            }
             len @ 0..=0x7F => out.put_slice(&[self.first, (len & 0x7F) as u8, high, low]),
             len @ 0x80..=0x3FFF => {
                 let (low7, high7) = ((len & 0x7F) as u8 | 0x80, (len >> 7 & 0x7F) as u8);

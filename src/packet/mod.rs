@@ -10,7 +10,7 @@ use crate::header::Header;
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::version::Version;
-use crate::wire;
+use crate::wire::{self, QUICK};
 
 // The tests stand in `tests/codec`: they use packets as callers do.
 mod ack;
@@ -338,7 +338,7 @@ impl<B: AsRef<[u8]>> Packet<B> {
             Self::Publish(publish) => publish.encode(version, out),
             // Half of all packets are such an acknowledgement.
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack)
-                if ack.is_short() =>
+                if QUICK && ack.is_short() =>
             {
                 let (needed, available) = (4, out.remaining_mut());
                 if available < needed {
