@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fmt, fs};
 
-use crate::Failure;
+use breaks::Failure;
 
 /// A side that a statement binds.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -2,7 +2,7 @@
 //! statement. `testdata/README.md` has the format of `testdata/breaks`, CONTRIBUTING.md the commands.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -11,10 +11,9 @@ use std::{env, io, thread};
 mod list;
 mod tree;
 
+use breaks::{Failure, git};
 use list::{Break, Proof};
 use tree::Tree;
-
-type Failure = Box<dyn std::error::Error>;
 
 /// What the command line asks for: with none of the first three, all breaks.
 #[derive(Default)]
@@ -88,18 +87,6 @@ fn random(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-fn git(root: &Path, arguments: &[&str]) -> Result<String, Failure> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(arguments)
-        .output()?;
-    match output.status.success() {
-        true => Ok(String::from_utf8(output.stdout)?),
-        false => Err(String::from_utf8_lossy(&output.stderr).into()),
-    }
-}
-
 /// What came of all breaks.
 #[derive(Default)]
 struct Report {
@@ -162,9 +149,7 @@ fn test(binary: &Path) -> Command {
 }
 
 fn run(options: &Options) -> Result<bool, Failure> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()?;
+    let root = breaks::root()?;
     let mut breaks = list::read(&root.join("testdata/breaks"))?;
     let testable = list::testable(&root.join("testdata/statements"))?;
     let broken: BTreeSet<&Proof> = breaks.iter().flat_map(|it| &it.proofs).collect();

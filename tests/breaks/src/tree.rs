@@ -1,65 +1,21 @@
 //! The copy of the repository that is broken and built.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs};
+
+use breaks::{Copy, Failure, library};
 
 use crate::list::{Break, Edit};
-use crate::{Failure, git};
 
-/// What tells the code which break is on. It is added to `src/lib.rs` of the copy.
-const BROKEN: &str = r#"
-/// Whether this break is on.
-#[doc(hidden)]
-pub fn broken(number: u32) -> bool {
-    extern crate std;
-    static ON: std::sync::OnceLock<Option<u32>> = std::sync::OnceLock::new();
-    let read = || std::env::var("BREAK").ok().and_then(|text| text.parse().ok());
-    *ON.get_or_init(read) == Some(number)
-}
-"#;
-
-/// The copy, and its files as they are without a break.
-pub(crate) struct Tree {
-    folder: PathBuf,
-    target: PathBuf,
-    sources: BTreeMap<String, String>,
-}
+/// The copy, and what is done with it.
+pub(crate) struct Tree(Copy);
 
 /// Where an edit applies, and what it puts there if its break is on.
 pub(crate) type Place = (String, Range<usize>, String);
 
 impl Tree {
-    /// Copies what git tracks, or would: only what has changed, so that a second run builds little.
     pub(crate) fn new(root: &Path) -> Result<Self, Failure> {
-        let target = match env::var_os("CARGO_TARGET_DIR") {
-            Some(target) => root.join(target),
-            None => root.join("target/breaks"),
-        };
-        let folder = target.join("broken");
-        let mut sources = BTreeMap::new();
-        let files = git(
-            root,
-            &["ls-files", "--cached", "--others", "--exclude-standard"],
-        )?;
-        let _ = fs::remove_dir_all(folder.join("testdata"));
-        for file in files.lines().filter(|file| root.join(file).is_file()) {
-            let mut bytes = fs::read(root.join(file))?;
-            if file == "src/lib.rs" {
-                bytes.extend_from_slice(BROKEN.as_bytes());
-            }
-            write(&folder.join(file), &bytes)?;
-            if is_source(file) {
-                sources.insert(file.to_owned(), String::from_utf8(bytes)?);
-            }
-        }
-        Ok(Self {
-            folder,
-            target,
-            sources,
-        })
+        Copy::new(root, false).map(Self)
     }
 
     /// Applies as many breaks as are apart from each other, each behind its number, and hands back the
@@ -85,7 +41,7 @@ impl Tree {
             applied.push(it);
         }
         let is_alone = applied.iter().any(|it| it.is_alone);
-        for (file, source) in &self.sources {
+        for (file, source) in &self.0.sources {
             let mut edits: Vec<_> = places
                 .iter()
                 .filter(|((name, ..), _)| name == file)
@@ -109,7 +65,7 @@ impl Tree {
                 rest = range.end;
             }
             text += &source[rest..];
-            write(&self.folder.join(file), text.as_bytes())?;
+            self.0.write(file, &text)?;
         }
         Ok((applied, later))
     }
@@ -122,6 +78,7 @@ impl Tree {
     /// Where an edit applies.
     fn find(&self, edit: &Edit) -> Result<Place, String> {
         let source = self
+            .0
             .sources
             .get(&edit.file)
             .ok_or(format!("no file {}", edit.file))?;
@@ -148,13 +105,9 @@ impl Tree {
 
     /// Builds the conformance tests, and says where they are, or why they do not compile.
     pub(crate) fn build(&self) -> Result<Result<PathBuf, String>, Failure> {
-        let mut cargo = Command::new("cargo");
+        let mut cargo = self.0.cargo();
         cargo.args(["test", "--locked", "--no-run", "--message-format=short"]);
         cargo.args(["--package", "mqtt-sansio", "--test", "conformance"]);
-        cargo
-            .current_dir(&self.folder)
-            .env("CARGO_TARGET_DIR", &self.target);
-        cargo.env("CARGO_INCREMENTAL", "1");
         let output = cargo.output()?;
         let text = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
@@ -164,32 +117,13 @@ impl Tree {
         let line = text.lines().find(|line| line.contains("Executable"));
         let path = line.and_then(|line| Some(line.split_once('(')?.1.trim_end_matches(')')));
         let path = path.ok_or("cargo names no binary")?;
-        Ok(Ok(self.folder.join(path)))
+        Ok(Ok(self.0.folder.join(path)))
     }
-}
-
-/// Whether breaks may be in this file.
-fn is_source(file: &str) -> bool {
-    (file.starts_with("src/") || file.starts_with("tests/broker/src/")) && file.ends_with(".rs")
-}
-
-/// Writes a file if that changes it: cargo goes by the time.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    if !fs::read(path).is_ok_and(|old| old == bytes) {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::write(path, bytes)?;
-    }
-    Ok(())
 }
 
 /// The old text, or the new one of the break that is on.
 fn guarded<'a>(file: &str, old: &str, news: impl Iterator<Item = (usize, &'a str)>) -> String {
-    let library = match file.starts_with("src/") {
-        true => "crate",
-        false => "mqtt_sansio",
-    };
+    let library = library(file);
     let mut text = String::new();
     for (number, new) in news {
         text += &format!("if {library}::broken({number}) {{ {new} }} else ");
