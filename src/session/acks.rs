@@ -312,6 +312,21 @@ mod tests {
         assert_eq!(count, 9);
     }
 
+    /// PUBACK is taken for a message of QoS 2 that was sent, and for no other.
+    #[test]
+    fn pub_ack_is_expected_for_what_was_sent() {
+        let mut session = connected(1);
+        session.publish(QoS::ExactlyOnce, 1).unwrap();
+        session.publish(QoS::AtLeastOnce, 2).unwrap();
+        assert!(!session.expect_pub_ack(id(1)), "it waits");
+        assert_eq!(drain(&mut session).len(), 1);
+        assert!(!session.expect_pub_ack(id(2)), "it is of QoS 1");
+        assert!(!session.expect_pub_ack(id(3)));
+        assert!(session.expect_pub_ack(id(1)));
+        assert!(!session.expect_pub_ack(id(1)), "it is expected");
+        assert!(session.handle_pub_ack(id(1), OK).is_ok());
+    }
+
     /// Never more in flight than allowed; every ending gives back exactly one.
     #[test]
     fn the_quota_is_kept() {

@@ -873,6 +873,16 @@ mod tests {
     }
 
     #[test]
+    fn knows_whether_there_is_a_connection() {
+        let mut session = Session::<u32>::new();
+        assert!(!session.is_connected());
+        session.connect(Link::new(Version::V5));
+        assert!(session.is_connected());
+        session.disconnect();
+        assert!(!session.is_connected());
+    }
+
+    #[test]
     fn memory_is_given_back() {
         let mut session = Session::new();
         session.connect(Link::new(Version::V5));

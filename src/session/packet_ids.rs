@@ -351,6 +351,7 @@ mod tests {
             assert_eq!(ids.take(), None);
         }
         for value in 1..=ALL {
+            assert!(!ids.is_empty());
             assert!(ids.release(id(value)));
         }
         assert!(ids.is_empty());

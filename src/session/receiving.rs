@@ -414,6 +414,24 @@ mod tests {
         }
     }
 
+    /// A message is forgotten in the store if it is in it: when it awaits PUBREL.
+    #[test]
+    fn what_is_forgotten_was_stored_or_not() {
+        for is_answered in [false, true] {
+            let mut session = connected(Version::V5, 1);
+            session.record_changes();
+            assert_eq!(session.receive(qos2(5)), Ok(true));
+            if is_answered {
+                session.answer(id(5), OK).unwrap();
+            }
+            while session.poll_change().is_some() {}
+            session.forget(id(5));
+            let forgotten = session.poll_change();
+            assert_eq!(matches!(forgotten, Some(Change::Forgotten(_))), is_answered);
+            assert_eq!(session.receive(qos2(5)), Ok(true));
+        }
+    }
+
     #[test]
     fn repeated_pub_rec_is_plain() {
         let mut session = connected(Version::V5, 1);

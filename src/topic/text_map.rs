@@ -208,6 +208,7 @@ mod tests {
                 assert!(added <= filter.len() / 53 + 4, "{filter:.30}: {added}");
                 within("insert", filter, nodes);
             }
+            assert!(!tree.is_empty());
             for (at, filter) in filters.iter().enumerate() {
                 let (found, nodes, _) = cost::measure(|| tree.get(filter).copied());
                 assert_eq!(found, Some(at));

@@ -1,6 +1,9 @@
 //! Packets print their fields, and text as text.
 
-use mqtt_sansio::{Packet, Version};
+use mqtt_sansio::connection::Incoming;
+use mqtt_sansio::session::{Receipt, Session};
+use mqtt_sansio::topic::TopicName;
+use mqtt_sansio::{Binary, Delivery, Message, Packet, QoS, Version};
 use support::hex;
 
 #[test]
@@ -37,5 +40,47 @@ fn packets_print_as_text() {
         assert_eq!(format!("{packet:?}"), expected);
         let has_id = matches!(bytes[0] >> 4, 3..=11);
         assert_eq!(packet.packet_id().map(|id| id.get()), has_id.then_some(7));
+    }
+}
+
+#[test]
+fn what_is_received_prints_as_text() {
+    let topic = TopicName::new("t").unwrap().to_owned();
+    let message = Message::new(topic, b"h\x00".to_vec());
+    let text = "Message { topic: \"t\", payload: b\"h\\x00\", retain: false, properties: [] }";
+    assert_eq!(format!("{message:?}"), text);
+    let mut session = Session::<Message>::new();
+    let Ok(Receipt::New(token)) = session.handle_publish(Delivery::AtMostOnce) else {
+        panic!("it is new");
+    };
+    assert!(!token.dup());
+    let incoming = Incoming::Message(message.clone(), token);
+    let whole = format!("Message({text}, {token:?})");
+    assert_eq!(format!("{incoming:?}"), whole);
+    let piece = Incoming::Piece(&b"h\x00"[..]);
+    assert_eq!(format!("{piece:?}"), "Piece(b\"h\\x00\")");
+
+    let error = Packet::decode(Version::V5, b"\x40\x02\x00\x00").unwrap_err();
+    assert_eq!(
+        format!("{error:?}"),
+        "DecodeError { kind: ZeroPacketId, field: PacketId, packet: Some(PubAck), version: V5, \
+         sender: None, offset: 2 }"
+    );
+}
+
+#[test]
+fn bytes_are_equal_or_not() {
+    let [one, other] = [b"a", b"b"].map(|bytes| Binary::new(&bytes[..]).unwrap());
+    assert_eq!(one, one.to_owned());
+    assert_ne!(one, other.to_owned());
+}
+
+#[test]
+fn calls_are_counted_from_one() {
+    let mut session = Session::new();
+    for number in 1..=3 {
+        let call = session.publish(QoS::AtLeastOnce, ()).unwrap();
+        assert_eq!(call.get(), number);
+        assert_eq!(format!("{call:?}"), number.to_string());
     }
 }

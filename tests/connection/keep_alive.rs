@@ -184,3 +184,23 @@ fn client_counts_from_connect() {
         assert_eq!(client.poll_transmit(secs(1_010)), Some(Packet::PingReq));
     }
 }
+
+/// What the connection before was waiting for is over with it.
+#[test]
+fn a_new_connection_owes_no_old_answer() {
+    for version in BOTH {
+        let plain = (connect(10, <_>::default()), connack(<_>::default()));
+        let mut client = connected(version, plain.0.clone(), plain.1.clone());
+        client.handle_timeout(secs(10));
+        assert_eq!(client.poll_transmit(secs(10)), Some(Packet::PingReq));
+        // PINGRESP would be late at 30.
+        client.handle_close();
+        client.connect(version, plain.0).unwrap();
+        assert!(client.poll_transmit(secs(12)).is_some());
+        handle_at(&mut client, secs(12), version, &Packet::from(plain.1)).unwrap();
+        client.handle_timeout(secs(22));
+        assert_eq!(client.poll_transmit(secs(22)), Some(Packet::PingReq));
+        client.handle_timeout(secs(31));
+        assert!(client.is_connected());
+    }
+}

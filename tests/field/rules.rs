@@ -514,6 +514,23 @@ fn b10_what_is_said_at_the_end() {
     }
 }
 
+/// A message that is skipped comes with its token, through each door.
+#[test]
+fn b14_what_is_skipped_can_be_acknowledged() {
+    each(|version, door| {
+        let rules = Rules::STRICT.without(Rule::PublishText);
+        let mut wire = lenient_client(version, door, rules, connect(0, true), accepting(false));
+        let bytes: &[u8] = match version {
+            Version::V311 => b"\x32\x06\x00\x02\xC3\x28\x00\x07",
+            Version::V5 => b"\x32\x07\x00\x02\xC3\x28\x00\x07\x00",
+        };
+        let got = wire.read(bytes);
+        assert_eq!(got.len(), 1, "{version:?} {door:?}");
+        wire.end.acknowledge(got[0].token()).unwrap();
+        assert_eq!(wire.sent(), ["PUBACK 7"]);
+    });
+}
+
 #[test]
 fn b13_c4_margins_of_keep_alive() {
     each(|version, door| {
