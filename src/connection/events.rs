@@ -44,11 +44,6 @@ impl<M> Events<M> {
         push_made(&mut self.queue, make);
     }
 
-    /// The next event, unless it is the sending of a message.
-    pub(super) fn front(&self) -> Option<&Event<M>> {
-        self.queue.front().filter(|_| self.sent.is_none())
-    }
-
     #[inline]
     pub(super) fn pop_front(&mut self) -> Option<Event<M>> {
         match self.sent.take() {

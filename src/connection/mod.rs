@@ -151,7 +151,6 @@ use events::Events;
 use extras::Extras;
 use keep_alive::Awaited;
 pub use limits::Limits;
-use notices::Notices;
 use outbox::Outbox;
 pub use payload::PayloadPart;
 use receive::{Verdict, delivered, incoming};
@@ -180,7 +179,8 @@ pub struct Connection<R, M = Message> {
     answer: Awaited,
     outbox: Outbox<M>,
     events: Events<M>,
-    notices: Notices,
+    /// Whether an [`Event::Unknown`] waits to be polled.
+    unknown_waits: bool,
     /// True if the caller does not read for a while.
     paused: bool,
     /// The message that is arriving in pieces, and DUP.
@@ -233,7 +233,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             peer_aliases: PeerAliases::default(),
             own_aliases: OwnAliases::default(),
             events: Events::new(),
-            notices: Notices::default(),
+            unknown_waits: false,
             decoder: match R::SIDE {
                 Side::Client => FrameDecoder::client(Version::V5),
                 Side::Server => FrameDecoder::server(),

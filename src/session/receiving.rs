@@ -200,10 +200,8 @@ impl<M> Session<M> {
                 && received.qos() == Some(token.qos)
         });
         let received = received.ok_or(SessionError::DeliveryOver)?;
-        let packet = match received.state {
-            Inbound::OwePubAck => PacketType::PubAck,
-            _ => PacketType::PubRec,
-        };
+        // PUBREC may have the same codes.
+        let packet = PacketType::PubAck;
         let reason = match version {
             _ if reason == ReasonCode::Success => reason,
             Version::V5 if reason.allowed_in(packet, None) => reason,
@@ -301,19 +299,16 @@ impl<M> Session<M> {
 
     #[inline]
     pub(super) fn poll_completion(&mut self) -> Option<Transmit<'_, M>> {
-        let version = self.link?.version;
+        self.link?;
         if self.owes_stray_completion() {
             let (id, reason) = self.next_stray_completion()?;
             return Some(Transmit::PubComp(id, reason));
         }
         let at = self.inbound.unsent_slot(Lane::Release);
-        let (id, received) = self.inbound.unsent(Lane::Release)?;
-        let reason = match (version, received.reason) {
-            (Version::V5, Some(reason)) => reason,
-            _ => ReasonCode::Success,
-        };
+        let (id, _) = self.inbound.unsent(Lane::Release)?;
         self.finish(at);
-        Some(Transmit::PubComp(id, reason))
+        // The identifier was known.
+        Some(Transmit::PubComp(id, ReasonCode::Success))
     }
 
     #[inline]
