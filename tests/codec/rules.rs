@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use mqtt_sansio::{
-    DecodeError, Frame, FrameDecoder, InvalidTextKind, Packet, Rule, Rules, Version,
+    DecodeError, EncodeError, Frame, FrameDecoder, InvalidTextKind, Packet, Rule, Rules, Version,
 };
 use support::vectors::{self, Vector};
 
@@ -229,9 +229,10 @@ fn b2_and_b3_bridges_and_clients_of_3_1() {
         let let_go: Vec<_> = core::iter::from_fn(|| decoder.poll_let_go()).collect();
         assert_eq!(let_go, rules);
         let mut encoded = Vec::new();
-        Packet::from(connect)
-            .encode(Version::V311, &mut encoded)
-            .unwrap();
+        let packet = Packet::from(connect);
+        let only = Err(EncodeError::OnlyInV311);
+        assert_eq!(packet.encode(Version::V5, &mut encoded), only);
+        packet.encode(Version::V311, &mut encoded).unwrap();
         assert_eq!(encoded, bytes, "written as what it is");
         // What follows is 3.1.1, and strict.
         input.extend_from_slice(b"\xC0\x00\xC1\x00");

@@ -114,3 +114,27 @@ fn fails_otherwise() {
         None::<Packet<&[u8]>>
     );
 }
+
+/// The delivery is known once topic and packet identifier are there, and until then it is said how
+/// many bytes of them are missing.
+#[test]
+fn no_more_bytes_are_awaited_than_the_delivery_has() {
+    let decoder = FrameDecoder::client(Version::V311).max_packet_size(6);
+    let bytes = b"\x32\x08\x00\x04abcd\x00\x07";
+    let mut decoder = decoder.rules(SKIPPED);
+    let mut input = BytesMut::new();
+    for (&byte, missing) in bytes.iter().zip([1, 2, 1, 6, 5, 4, 3, 2, 1]) {
+        input.extend_from_slice(&[byte]);
+        assert_eq!(decoder.decode_shared(&mut input), Ok(None));
+        assert_eq!(decoder.missing(), missing);
+    }
+    input.extend_from_slice(b"\x07");
+    let error = decoder.decode_shared(&mut input).unwrap_err();
+    assert_eq!(error.delivery(), Some(Delivery::AtLeastOnce(id(7))));
+
+    // A topic that ends beyond its packet: nothing is read of the next one.
+    input.extend_from_slice(b"\x32\x05\x00\x02abc");
+    let error = decoder.decode_shared(&mut input).unwrap_err();
+    assert!(error.is_skipped());
+    assert_eq!(error.delivery(), None);
+}

@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use mqtt_sansio::connection::{
     Answer, Closed, ConnectionError, Event, GivenUp, Outcome, Violation, client,
 };
@@ -512,4 +512,96 @@ fn explanations_end_with_their_connection() {
     handle(&mut client, &Packet::ConnAck(answer)).unwrap();
     handle(&mut client, &packet).unwrap();
     assert_eq!(sent(&mut client), [Packet::PubRec(Ack::new(id(1)))]);
+}
+
+/// [MQTT-3.1.2-24], for packets that the caller decoded: what explains an answer counts.
+#[test]
+fn an_answer_may_be_too_large() {
+    let asked = ConnectProperties::builder()
+        .maximum_packet_size(NonZeroU32::new(60).unwrap())
+        .build();
+    for (explanation, is_taken) in [(20, true), (51, true), (52, false), (200, false)] {
+        let mut client = connected(
+            Version::V5,
+            connect(0, asked.clone()),
+            connack(<_>::default()),
+        );
+        client.publish(QoS::AtLeastOnce, message("t")).unwrap();
+        assert_eq!(sent(&mut client).len(), 1);
+        let text = "x".repeat(explanation);
+        let text = Text::new(&text[..]).unwrap();
+        let mut ack = Ack::new(id(1));
+        ack.properties = AckProperties::builder().reason_string(text).build();
+        let packet = Packet::PubAck(ack);
+        let fits = packet.encoded_len(Version::V5).unwrap() <= 60;
+        assert_eq!(fits, is_taken);
+        assert_eq!(
+            handle(&mut client, &packet).is_ok(),
+            is_taken,
+            "{explanation}"
+        );
+    }
+}
+
+/// [MQTT-3.1.2-29] binds the server: a client explains what it likes.
+#[test]
+fn a_client_may_explain_though_it_wants_no_explanation() {
+    let asked = ConnectProperties::builder()
+        .request_problem_information(false)
+        .build();
+    let mut server = accepted(Version::V5, connect(0, asked), connack(<_>::default()));
+    server.publish(QoS::AtLeastOnce, message("t")).unwrap();
+    assert_eq!(sent(&mut server).len(), 1);
+    let mut ack = Ack::new(id(1));
+    let text = Text::new("why").unwrap();
+    ack.properties = AckProperties::builder().reason_string(text).build();
+    assert!(handle(&mut server, &Packet::PubAck(ack)).is_ok());
+}
+
+/// A buffer without room takes nothing, also of a packet that has begun.
+#[test]
+fn nothing_is_written_where_there_is_no_room() {
+    let mut client = client(Version::V5);
+    client.publish(QoS::AtMostOnce, message("topic")).unwrap();
+    let mut out = BytesMut::new();
+    for (room, written) in [(0, 0), (3, 3), (0, 3), (100, 17), (100, 17)] {
+        let before = out.len();
+        let wrote = client.poll_bytes(ZERO, &mut (&mut out).limit(room));
+        assert_eq!((wrote, out.len()), (written > before, written));
+    }
+}
+
+/// What waits to be sent or to be answered is still there when memory was given back.
+#[test]
+fn nothing_that_waits_is_given_back() {
+    let subscribe = |value| {
+        let subscriptions = subscriptions("a");
+        Packet::Subscribe(Subscribe::new(id(value), subscriptions))
+    };
+    // An answer, and a request that has none yet.
+    let mut server = server(Version::V5);
+    let first = handle(&mut server, &subscribe(1)).unwrap().request();
+    server.shrink_to_fit();
+    server.sub_ack(first, [ReasonCode::Success]).unwrap();
+    server.shrink_to_fit();
+    assert_eq!(sent(&mut server).len(), 1);
+    // The rest of a packet.
+    let second = handle(&mut server, &subscribe(2)).unwrap().request();
+    server.sub_ack(second, [ReasonCode::Success]).unwrap();
+    let mut out = BytesMut::new();
+    assert!(server.poll_bytes(ZERO, &mut (&mut out).limit(2)));
+    server.shrink_to_fit();
+    assert!(server.poll_bytes(ZERO, &mut out));
+    assert_eq!(&out[..], b"\x90\x04\x00\x02\x00\x00");
+    // What explains an acknowledgement.
+    let packet = Packet::from(publish(Delivery::AtLeastOnce(id(3)), "t"));
+    let (_, token) = handle(&mut server, &packet).unwrap().message();
+    let text = Text::new("why").unwrap();
+    let why = AckProperties::builder().reason_string(text).build();
+    let reason = ReasonCode::QuotaExceeded;
+    server.acknowledge_with(token, reason, why.clone()).unwrap();
+    server.shrink_to_fit();
+    let mut ack = Ack::new(id(3));
+    (ack.reason, ack.properties) = (reason, why);
+    assert_eq!(sent(&mut server), [Packet::PubAck(ack)]);
 }
