@@ -13,7 +13,7 @@ use crate::qos::QoS;
 use crate::text::Text;
 use crate::topic::TopicName;
 use crate::version::Version;
-use crate::wire::{self, ParseResult};
+use crate::wire::{self, ParseResult, QUICK};
 
 /// CONNECT: the first packet that a client sends (section 3.1).
 ///
@@ -378,7 +378,7 @@ impl<B: AsRef<[u8]>> Body for Connect<B> {
         let (name, level) = self.protocol(version);
         let (flags, [high, low]) = (self.flags(), self.keep_alive.0.to_be_bytes());
         match *name {
-            [a, b, m, q, t, u] => {
+            [a, b, m, q, t, u] if QUICK => {
                 header.put_with(u16::from_be_bytes([a, b]), out);
                 out.put_slice(&[m, q, t, u, level, flags, high, low]);
             }

@@ -51,7 +51,7 @@ impl FixedHeader {
     }
 
     /// Appends the header and the first two bytes of the body, most often in one go.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn put_with(self, next: u16, out: &mut impl BufMut) {
         let [high, low] = next.to_be_bytes();
         match self.body_len.get() {

@@ -297,7 +297,7 @@ impl<B: AsRef<[u8]>> Publish<B> {
     }
 
     /// The length of the body without the payload, and of the properties and identifiers in it.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn lens(
         &self,
         topic: &[u8],
