@@ -190,9 +190,14 @@ fn busily(run: impl FnOnce()) {
 }
 
 /// Gives up a subscription, and another client sends a message afterwards, by `and_then`.
-fn give_up(subscriber: &mut Client, and_then: impl FnOnce()) {
+///
+/// The broker has answered a bystander in between, and so has done with the socket of the subscriber. As
+/// long as it writes SUBACK, the system keeps back what comes for that socket, and sees it after what
+/// comes for others meanwhile.
+fn give_up(subscriber: &mut Client, bystander: &mut Client, and_then: impl FnOnce()) {
     subscriber.send(&subscribe("t"));
     subscriber.expect(SUBACK);
+    bystander.ping();
     subscriber.send(&unsubscribe("t"));
     and_then();
     subscriber.expect(UNSUBACK);
@@ -203,11 +208,12 @@ fn give_up(subscriber: &mut Client, and_then: impl FnOnce()) {
 fn a24_what_was_sent_first_is_handled_first_on_a_busy_machine() {
     let broker = Running::start(ENOUGH, &[]);
     let (mut first, mut second) = (broker.join("first"), broker.join("second"));
+    let mut bystander = broker.join("bystander");
     let message = publish("t", 1, b"");
     busily(|| {
         for round in 0..1_000 {
             // A client that comes after it.
-            give_up(&mut first, || {
+            give_up(&mut first, &mut bystander, || {
                 let mut late = broker.open();
                 late.send(&connect("late"));
                 late.send(&message);
@@ -219,15 +225,15 @@ fn a24_what_was_sent_first_is_handled_first_on_a_busy_machine() {
             }
             // One that is there already and has said nothing yet.
             let mut silent = broker.open();
-            give_up(&mut first, || {
+            give_up(&mut first, &mut bystander, || {
                 silent.send(&[&connect("silent")[..], &message].concat());
                 silent.expect(CONNACK);
                 silent.expect(&puback(1));
             });
             // Two that are there, one way and the other.
-            give_up(&mut first, || second.send(&message));
+            give_up(&mut first, &mut bystander, || second.send(&message));
             second.expect(&puback(1));
-            give_up(&mut second, || first.send(&message));
+            give_up(&mut second, &mut bystander, || first.send(&message));
             first.expect(&puback(1));
         }
     });
