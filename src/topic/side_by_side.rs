@@ -14,9 +14,9 @@ impl<V> FilterTree<V> {
     /// Looks up many names side by side, and gives each value that matches with the index of its name:
     /// the values of one name as in [`matches`](Self::matches), among those of other names.
     ///
-    /// This is for a server that has read several messages. In a tree of a million filters, most of
-    /// which are not in the processor's caches, it takes about half the time of the look-ups one after
-    /// the other. With a thousand filters it takes two or three times as long.
+    /// This is for a server that has read several messages and has a large tree, most of which is not in
+    /// the processor's caches: of the time of the look-ups one after the other it takes about 80 % among a
+    /// million filters, and 55 % among ten million. Among fewer than some 200,000 it takes longer than they.
     ///
     /// ```
     /// use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName};

@@ -6,6 +6,13 @@ use plotters::prelude::*;
 
 use crate::Failure;
 
+const COLOURS: [RGBColor; 4] = [
+    RGBColor(0, 90, 181),
+    RGBColor(220, 90, 20),
+    RGBColor(0, 130, 90),
+    RGBColor(110, 60, 160),
+];
+
 pub struct Chart {
     pub title: &'static str,
     /// What grows.
@@ -80,11 +87,7 @@ impl Chart {
             .light_line_style(WHITE)
             .draw()?;
         for (at, line) in self.lines.iter().enumerate() {
-            let colour = [
-                RGBColor(0, 90, 181),
-                RGBColor(220, 90, 20),
-                RGBColor(0, 130, 90),
-            ][at % 3];
+            let colour = COLOURS[at % COLOURS.len()];
             let series = LineSeries::new(line.points.iter().copied(), colour.stroke_width(2));
             chart
                 .draw_series(series.point_size(2))?

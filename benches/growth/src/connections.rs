@@ -113,9 +113,11 @@ pub fn connections() -> Result<Chart, Failure> {
     );
     for count in steps(100, 100_000) {
         let (all, bytes) = heap(|| {
-            (0..count)
-                .map(|_| accepted())
-                .collect::<Result<Vec<_>, _>>()
+            let mut all = Vec::with_capacity(count);
+            for _ in 0..count {
+                all.push(accepted()?);
+            }
+            Ok::<_, Failure>(all)
         });
         let mut all = all?;
         chart.add("bytes a connection", count, bytes as f64 / count as f64);
