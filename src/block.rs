@@ -4,16 +4,6 @@ use bytes::BytesMut;
 
 use crate::error::EncodeError;
 
-/// Reads what was checked when it was made. `Result::expect` would print the error, and so link the
-/// texts of all errors into a device that prints none.
-#[inline]
-pub(crate) fn checked<T, E>(read: Result<T, E>) -> T {
-    match read {
-        Ok(value) => value,
-        Err(_) => unreachable!("checked when it was made"),
-    }
-}
-
 /// What a builder writes into: memory that grows, or a [`Buffer`].
 pub trait Storage: sealed::Storage {}
 

@@ -3,12 +3,12 @@
 
 use alloc::vec::Vec;
 
+use crate::device::QUICK;
 use crate::error::{DecodeError, DecodeErrorKind, Field, TLS_HANDSHAKE};
 use crate::packet_type::{PacketType, accepted};
 use crate::side::Side;
 use crate::varint::{InvalidVarInt, PartialVarInt, VarInt};
 use crate::version::Version;
-use crate::wire::QUICK;
 
 /// A fixed header.
 #[derive(Clone, Copy, Debug)]

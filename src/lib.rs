@@ -127,6 +127,7 @@ mod block;
 #[cfg(feature = "tokio-util")]
 mod codec;
 pub mod connection;
+mod device;
 mod error;
 mod frame;
 #[cfg(any(doc, doctest))]

@@ -22,10 +22,10 @@ impl InvalidValue {
 macro_rules! number {
     ($Type:ident: $Number:ident by $new:ident and $get:ident, or $fault:literal) => {
         impl TryFrom<$Number> for $Type {
-            type Error = $crate::InvalidValue;
+            type Error = $crate::number::InvalidValue;
 
-            fn try_from(value: $Number) -> Result<Self, $crate::InvalidValue> {
-                let invalid = $crate::InvalidValue::new(value.into(), $fault);
+            fn try_from(value: $Number) -> Result<Self, $crate::number::InvalidValue> {
+                let invalid = $crate::number::InvalidValue::new(value.into(), $fault);
                 Self::$new(value).ok_or(invalid)
             }
         }

@@ -1,6 +1,6 @@
 //! The quick check of text that is ASCII, as nearly all of it is.
 
-use crate::wire::QUICK;
+use crate::device::QUICK;
 
 /// Returns whether all bytes are ASCII and none is U+0000 or, with `NAME`, a wildcard. Nearly all
 /// text is, and is checked in one pass.

@@ -13,7 +13,7 @@ macro_rules! text_type {
             /// # Errors
             ///
             /// If a rule is broken: the error has the rule and the position.
-            pub fn new(text: &'a str) -> Result<Self, $crate::InvalidText> {
+            pub fn new(text: &'a str) -> Result<Self, $crate::text::InvalidText> {
                 Self::try_from(text.as_bytes())
             }
         }
@@ -33,7 +33,7 @@ macro_rules! text_type {
             /// Returns the text. This costs a second UTF-8 check: compare, hash and match on bytes
             /// instead.
             pub fn to_str(&self) -> &str {
-                $crate::block::checked(core::str::from_utf8(self.as_bytes()))
+                $crate::device::checked(core::str::from_utf8(self.as_bytes()))
             }
 
             /// Returns the number of bytes, at most 65,535.
@@ -65,41 +65,41 @@ macro_rules! text_type {
         }
 
         impl<'a> TryFrom<&'a [u8]> for $Name<&'a [u8]> {
-            type Error = $crate::InvalidText;
+            type Error = $crate::text::InvalidText;
 
-            fn try_from(bytes: &'a [u8]) -> Result<Self, $crate::InvalidText> {
+            fn try_from(bytes: &'a [u8]) -> Result<Self, $crate::text::InvalidText> {
                 $check(bytes).map(|()| Self(bytes))
             }
         }
 
         impl<'a> TryFrom<&'a str> for $Name<&'a [u8]> {
-            type Error = $crate::InvalidText;
+            type Error = $crate::text::InvalidText;
 
-            fn try_from(text: &'a str) -> Result<Self, $crate::InvalidText> {
+            fn try_from(text: &'a str) -> Result<Self, $crate::text::InvalidText> {
                 Self::new(text)
             }
         }
 
         impl TryFrom<bytes::Bytes> for $Name {
-            type Error = $crate::InvalidText;
+            type Error = $crate::text::InvalidText;
 
-            fn try_from(bytes: bytes::Bytes) -> Result<Self, $crate::InvalidText> {
+            fn try_from(bytes: bytes::Bytes) -> Result<Self, $crate::text::InvalidText> {
                 $check(&bytes).map(|()| Self(bytes))
             }
         }
 
         impl TryFrom<alloc::string::String> for $Name {
-            type Error = $crate::InvalidText;
+            type Error = $crate::text::InvalidText;
 
-            fn try_from(text: alloc::string::String) -> Result<Self, $crate::InvalidText> {
+            fn try_from(text: alloc::string::String) -> Result<Self, $crate::text::InvalidText> {
                 Self::try_from(bytes::Bytes::from(text))
             }
         }
 
         impl core::str::FromStr for $Name {
-            type Err = $crate::InvalidText;
+            type Err = $crate::text::InvalidText;
 
-            fn from_str(text: &str) -> Result<Self, $crate::InvalidText> {
+            fn from_str(text: &str) -> Result<Self, $crate::text::InvalidText> {
                 $Name::new(text).map(|checked| checked.to_owned())
             }
         }

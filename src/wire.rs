@@ -10,10 +10,6 @@ use crate::packet_id::PacketId;
 use crate::text::{InvalidText, Text, check_text};
 use crate::topic::{TopicFilter, TopicName};
 
-/// Whether there are quick paths for what is common. Not on a device without an operating system, where
-/// code is dearer than time: the general paths do the same.
-pub(crate) const QUICK: bool = !cfg!(target_os = "none");
-
 pub(crate) type ParseResult<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 
 #[cold]

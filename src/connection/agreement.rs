@@ -1,11 +1,14 @@
 use alloc::boxed::Box;
 
+use super::auth::Turn;
 use super::error::ConnectionError;
 use super::limits::Limits;
+use super::{Connection, Role, State};
 use crate::message::{Message, Publishable};
 use crate::packet::{ConnAck, Connect, KeepAlive, Packet, Publish};
 use crate::property::Property;
 use crate::qos::Delivery;
+use crate::session::Link;
 use crate::side::Side;
 use crate::text::Text;
 use crate::topic::TopicName;
@@ -165,5 +168,29 @@ impl Agreement {
                 _ => {}
             }
         }
+    }
+}
+
+impl<R: Role, M: Publishable> Connection<R, M> {
+    /// Begins what CONNECT and CONNACK agreed.
+    pub(super) fn establish(&mut self) {
+        self.state = State::Connected { turn: Turn::Nobody };
+        self.answer.complete();
+        (self.outbox.unchecked, self.outbox.attention) = (true, true);
+        self.peer_aliases.reset();
+        self.own_aliases
+            .reset(self.agreement.peer.topic_alias_maximum);
+        if self.settings.record_changes {
+            self.session.record_changes();
+        }
+        let mut link = Link::new(self.agreement.version);
+        let quota = self.agreement.peer.receive_maximum;
+        let most = self.settings.max_in_flight;
+        link.send_maximum = quota.min(most.unwrap_or(match self.agreement.version {
+            Version::V311 => Self::DEFAULT_MAX_IN_FLIGHT_V311,
+            Version::V5 => Self::DEFAULT_MAX_IN_FLIGHT,
+        }));
+        link.receive_maximum = self.agreement.own.receive_maximum;
+        self.session.connect(link);
     }
 }

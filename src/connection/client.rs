@@ -245,15 +245,6 @@ impl<M: Publishable> Connection<M> {
         Ok(())
     }
 
-    /// Handles a packet before CONNACK, which may be AUTH or CONNACK [MQTT-3.2.0-1].
-    fn handle_answer<B: AsRef<[u8]>>(&mut self, packet: &Packet<B>) -> Result<Verdict, Violation> {
-        match packet {
-            Packet::ConnAck(connack) => self.handle_conn_ack(connack),
-            Packet::Auth(auth) => self.handle_auth(auth),
-            _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
-        }
-    }
-
     fn handle_conn_ack<B: AsRef<[u8]>>(
         &mut self,
         connack: &ConnAck<B>,
@@ -288,10 +279,8 @@ impl<M: Publishable> Connection<M> {
         }
         self.role.known = true;
         let assigned = properties.assigned_client_identifier();
-        self.role.session_id = Some(match assigned {
-            Some(name) => name.to_owned(),
-            None => self.role.client_id.clone(),
-        });
+        let assigned = assigned.map(|name| name.to_owned());
+        self.role.session_id = assigned.or_else(|| Some(self.role.client_id.clone()));
         self.agreement.settle(Side::Client, connack);
         self.role.pinger.keep_alive(self.agreement.keep_alive);
         self.establish();
@@ -317,8 +306,13 @@ impl role::Role for Client {
         packet: &Packet<B>,
     ) -> Result<Verdict, Violation> {
         match (&connection.state, packet) {
-            (State::Connecting { .. }, _) if connection.outbox.greeting.is_none() => {
-                connection.handle_answer(packet)
+            // CONNACK is the first, but for AUTH [MQTT-3.2.0-1].
+            (State::Connecting { .. }, packet) if connection.outbox.greeting.is_none() => {
+                match packet {
+                    Packet::ConnAck(connack) => connection.handle_conn_ack(connack),
+                    Packet::Auth(auth) => connection.handle_auth(auth),
+                    _ => Err(Violation::UnexpectedPacket(packet.packet_type())),
+                }
             }
             (State::Connected { .. }, packet) => match packet {
                 Packet::SubAck(ack) | Packet::UnsubAck(ack) => {

@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 
 use bytes::BytesMut;
 
-use super::call::{Request, What};
+use super::call_queue::{Request, What};
 use super::event::{Answer, Closed, Event, GivenUp, Outcome};
 use super::events::Events;
 use super::{Connection, Role, State};
@@ -101,7 +101,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
         self.cut_payload();
         // Those that stay go round, in the memory that they have.
-        for _ in 0..self.outbox.waiting() {
+        for _ in 0..self.outbox.calls.waiting() {
             let Some(call) = self.outbox.pop_first() else {
                 break;
             };
@@ -109,7 +109,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 What::Publish(message) => {
                     self.give_up(call.id, GivenUp::ConnectionLost, message);
                 }
-                What::Request(_) => self.outbox.push(call),
+                What::Request(_) => self.outbox.calls.push(call),
             }
         }
         let events = &mut self.events;

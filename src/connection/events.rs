@@ -1,7 +1,7 @@
 use alloc::collections::VecDeque;
 
+use super::call_queue::push_made;
 use super::event::{Event, Outcome};
-use super::outbox::push_made;
 use crate::session::CallId;
 
 /// The events that wait to be polled.

@@ -55,8 +55,8 @@ const KEEP_ALIVE_MARGIN: u8 = 5;
 /// The client's timers: the time to send PINGREQ, and the time by which PINGRESP has to arrive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pinger {
-    /// Keep Alive; `None` means that it is off.
-    interval: Option<Duration>,
+    /// The time between packets, in hundredths of a second; 0 means that Keep Alive is off.
+    interval: u32,
     /// The time that PINGRESP may take.
     pub(super) response_timeout: Duration,
     /// The part of Keep Alive by which PINGREQ is early, in percent.
@@ -71,7 +71,7 @@ pub(super) struct Pinger {
 impl Pinger {
     pub(super) const fn new(response_timeout: Duration) -> Self {
         Self {
-            interval: None,
+            interval: 0,
             response_timeout,
             margin: KEEP_ALIVE_MARGIN,
             last: Duration::ZERO,
@@ -90,11 +90,7 @@ impl Pinger {
     /// CONNACK is accepted: the interval counts from the packet that was sent last.
     pub(super) fn keep_alive(&mut self, keep_alive: KeepAlive) {
         let early = u32::from(self.margin.min(90));
-        let hundredths = u32::from(keep_alive.as_secs()) * (100 - early);
-        self.interval = (hundredths > 0).then(|| {
-            let secs = u64::from(hundredths / 100);
-            Duration::new(secs, hundredths % 100 * 10_000_000)
-        });
+        self.interval = u32::from(keep_alive.as_secs()) * (100 - early);
         self.pinged = false;
     }
 
@@ -121,7 +117,10 @@ impl Pinger {
 
     /// The time at which PINGREQ is due, unless it was.
     pub(super) fn ping_at(&self) -> Option<Duration> {
-        let interval = self.interval.filter(|_| !self.pinged)?;
+        if self.interval == 0 || self.pinged {
+            return None;
+        }
+        let interval = Duration::from_millis(u64::from(self.interval) * 10);
         Some(self.last.saturating_add(interval))
     }
 

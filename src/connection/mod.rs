@@ -105,7 +105,7 @@ use crate::message::{Message, Publishable};
 use crate::packet::Packet;
 use crate::qos::Delivery;
 use crate::reason::ReasonCode;
-use crate::session::{Change, Link, Session};
+use crate::session::{Change, Session};
 use crate::side::Side;
 use crate::version::Version;
 
@@ -113,7 +113,7 @@ mod agreement;
 mod alias;
 mod answers;
 mod auth;
-mod call;
+mod call_queue;
 pub mod client;
 mod conn_ack;
 mod ending;
@@ -341,7 +341,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// another one in its place. See [`Session::reserve`], and [`shrink_to_fit`](Self::shrink_to_fit) for
     /// the opposite.
     pub fn reserve(&mut self, outbound: u16, inbound: u16) {
-        self.outbox.reserve(outbound);
+        self.outbox.calls.reserve(outbound);
         self.events.reserve(outbound);
         self.session.reserve(outbound, inbound);
     }
@@ -387,27 +387,5 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     fn is_over(&self) -> bool {
         matches!(self.state, State::Closing { .. } | State::Closed { .. })
-    }
-
-    /// Begins what CONNECT and CONNACK agreed.
-    fn establish(&mut self) {
-        self.state = State::Connected { turn: Turn::Nobody };
-        self.answer.complete();
-        (self.outbox.unchecked, self.outbox.attention) = (true, true);
-        self.peer_aliases.reset();
-        self.own_aliases
-            .reset(self.agreement.peer.topic_alias_maximum);
-        if self.settings.record_changes {
-            self.session.record_changes();
-        }
-        let mut link = Link::new(self.agreement.version);
-        let quota = self.agreement.peer.receive_maximum;
-        let most = self.settings.max_in_flight;
-        link.send_maximum = quota.min(most.unwrap_or(match self.agreement.version {
-            Version::V311 => Self::DEFAULT_MAX_IN_FLIGHT_V311,
-            Version::V5 => Self::DEFAULT_MAX_IN_FLIGHT,
-        }));
-        link.receive_maximum = self.agreement.own.receive_maximum;
-        self.session.connect(link);
     }
 }

@@ -1,12 +1,11 @@
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::BytesMut;
 
 use super::answers::Answers;
-use super::call::{Call, Request, What};
+use super::call_queue::{Call, CallQueue, Request};
 use super::outgoing::plain;
 use super::payload::{Payload, Source};
 use super::sorted::Sorted;
@@ -14,7 +13,7 @@ use crate::packet::{Ack, Packet};
 use crate::packet_id::PacketId;
 use crate::property::AckProperties;
 use crate::reason::ReasonCode;
-use crate::session::{CallId, Expiry, Owed};
+use crate::session::{CallId, Owed};
 
 /// Packets that wait to be sent on a network connection, but for those of the session.
 // In this order, as a connection is.
@@ -29,10 +28,6 @@ pub(super) struct Outbox<M> {
     pub(super) ping_request: bool,
     /// True if there may be messages that were not checked against the peer's limits.
     pub(super) unchecked: bool,
-    /// The first call whose expiry interval has not begun.
-    to_begin: Option<CallId>,
-    /// No call expires before.
-    pub(super) next_expiry: Option<Duration>,
     /// The payload that is being written by the caller: nothing else is sent before its end.
     pub(super) payload: Option<Box<Payload<M>>>,
     /// The packet that was returned last, while the caller may borrow it.
@@ -41,12 +36,7 @@ pub(super) struct Outbox<M> {
     pub(super) block: Vec<u8>,
     /// The parts that few connections have at a time.
     rare: Option<Box<Rare>>,
-    /// The calls whose packets are not sent, but for messages of QoS 1 and 2, which the session
-    /// has; in front of them the message that was handed out, if one is.
-    calls: VecDeque<Call<M>>,
-    /// True if the first of the calls is handed out. It stays there, as a message is costly to
-    /// move.
-    has_handed_call: bool,
+    pub(super) calls: CallQueue<M>,
     /// False if [`poll_transmit`](super::Connection::poll_transmit) has nothing to look at but
     /// calls and the session: the connection is accepted, nothing else is to be sent, and no
     /// message is unchecked or expires. What changes that sets it, and polling clears it.
@@ -102,10 +92,7 @@ impl<M> Outbox<M> {
             greeting: None,
             ping_responses: 0,
             ping_request: false,
-            calls: VecDeque::new(),
-            has_handed_call: false,
-            to_begin: None,
-            next_expiry: None,
+            calls: CallQueue::new(),
             rare: None,
             unchecked: false,
             attention: true,
@@ -124,7 +111,7 @@ impl<M> Outbox<M> {
         self.drop_handed_call();
         let rest = self.rare.take().map(|rare| rare.rest);
         *self = Self {
-            calls: core::mem::take(&mut self.calls),
+            calls: self.calls.take(),
             block: core::mem::take(&mut self.block),
             ..Self::new()
         };
@@ -138,11 +125,6 @@ impl<M> Outbox<M> {
         if let Some(rare) = &mut self.rare {
             rare.rest = BytesMut::new();
         }
-    }
-
-    pub(super) fn reserve(&mut self, count: u16) {
-        let more = usize::from(count).saturating_sub(self.calls.len());
-        self.calls.reserve_exact(more);
     }
 
     pub(super) fn shrink_to_fit(&mut self) {
@@ -209,24 +191,35 @@ impl<M> Outbox<M> {
     /// Drops the message that was handed out, which is sent by now.
     #[inline]
     pub(super) fn drop_handed_call(&mut self) {
-        if self.has_handed_call {
+        if self.calls.has_handed() {
             self.pop_handed_call();
         }
     }
 
     #[inline(never)]
     fn pop_handed_call(&mut self) {
-        self.has_handed_call = false;
+        let sent = self.calls.pop_handed();
         let Some(payload) = &mut self.payload else {
-            self.calls.pop_front();
             return;
         };
-        let sent = self.calls.pop_front().map(|call| call.what);
         // It was the last thing that was handed out.
-        if let (Source::Call(_, message @ None), Some(What::Publish(sent))) =
-            (&mut payload.source, sent)
-        {
+        if let Source::Call(_, message @ None) = &mut payload.source {
             *message = sent;
+        }
+    }
+
+    /// Takes the first of the calls that wait.
+    pub(super) fn pop_first(&mut self) -> Option<Call<M>> {
+        self.drop_handed_call();
+        self.calls.pop_first()
+    }
+
+    /// Discards the messages that have expired, as
+    /// [`Session::expire`](crate::session::Session::expire) does, and hands each to `gone`.
+    pub(super) fn expire(&mut self, now: Duration, gone: impl FnMut(CallId, M)) {
+        if self.calls.next_expiry().is_some_and(|at| at <= now) {
+            self.drop_handed_call();
+            self.calls.expire(now, gone);
         }
     }
 
@@ -241,148 +234,6 @@ impl<M> Outbox<M> {
     pub(super) fn end_payload(&mut self) -> Option<Box<Payload<M>>> {
         self.drop_handed_call();
         self.payload.take()
-    }
-
-    /// The calls that wait.
-    #[inline]
-    pub(super) fn waiting(&self) -> usize {
-        self.calls.len() - usize::from(self.has_handed_call)
-    }
-
-    /// The first of the calls that wait.
-    #[inline]
-    pub(super) fn first(&self) -> Option<&Call<M>> {
-        self.calls.get(usize::from(self.has_handed_call))
-    }
-
-    /// Returns whether the first of the calls that wait is a message.
-    #[inline]
-    pub(super) fn is_message_next(&self) -> bool {
-        self.first_message().is_some()
-    }
-
-    /// The first of the calls that wait, if it is a message.
-    #[inline]
-    pub(super) fn first_message(&self) -> Option<(CallId, &M)> {
-        match self.first()? {
-            Call {
-                id,
-                what: What::Publish(Some(message)),
-                ..
-            } => Some((*id, message)),
-            _ => None,
-        }
-    }
-
-    /// Takes the first of the calls that wait.
-    pub(super) fn pop_first(&mut self) -> Option<Call<M>> {
-        self.drop_handed_call();
-        self.calls.pop_front()
-    }
-
-    /// Takes a message of QoS 0 back.
-    pub(super) fn take_message(&mut self, id: CallId) -> Option<M> {
-        let handed = usize::from(self.has_handed_call);
-        let is_message = |call: &Call<M>| call.id == id && matches!(call.what, What::Publish(..));
-        let at = self.calls.iter().skip(handed).position(is_message)?;
-        match self.calls.remove(handed + at)?.what {
-            What::Publish(message) => message,
-            What::Request(_) => None,
-        }
-    }
-
-    /// Hands out the first of the calls, a message of QoS 0, with a buffer for its properties.
-    #[inline]
-    pub(super) fn hand_out(&mut self) -> Option<(&M, Expiry, &mut Vec<u8>)> {
-        let Call {
-            expiry,
-            what: What::Publish(message),
-            ..
-        } = self.calls.front()?
-        else {
-            return None;
-        };
-        self.has_handed_call = true;
-        Some((message.as_ref()?, *expiry, &mut self.block))
-    }
-
-    /// Queues a call.
-    #[inline]
-    pub(super) fn push(&mut self, call: Call<M>) {
-        self.calls.push_back(call);
-    }
-
-    /// Queues a message of QoS 0.
-    #[inline]
-    pub(super) fn push_message(&mut self, id: CallId, expiry: Expiry, message: M) {
-        match expiry {
-            Expiry::Never => {}
-            Expiry::After(_) => drop(self.to_begin.get_or_insert(id)),
-            Expiry::At(at) => self.expires_next(at),
-        }
-        push_made(&mut self.calls, || Call {
-            id,
-            expiry,
-            what: What::Publish(None),
-        });
-        if let Some(What::Publish(place)) = self.calls.back_mut().map(|call| &mut call.what) {
-            // A message is long: it is moved once. Nothing was in its place that is to be dropped.
-            core::mem::forget(place.replace(message));
-        }
-    }
-
-    /// Begins the expiry intervals of the messages that were published since the last moment told.
-    pub(super) fn begin_expiry(&mut self, now: Duration) {
-        let Some(first) = self.to_begin.take() else {
-            return;
-        };
-        let mut next: Option<Duration> = None;
-        let new = self
-            .calls
-            .iter_mut()
-            .rev()
-            .take_while(|call| call.id >= first);
-        for call in new {
-            call.expiry = call.expiry.begun(now);
-            next = next.into_iter().chain(call.expiry.deadline()).min();
-        }
-        if let Some(at) = next {
-            self.expires_next(at);
-        }
-    }
-
-    fn expires_next(&mut self, at: Duration) {
-        self.next_expiry = Some(self.next_expiry.map_or(at, |next| next.min(at)));
-    }
-
-    /// Discards the messages that have expired, as
-    /// [`Session::expire`](crate::session::Session::expire) does, and hands each to `gone`.
-    pub(super) fn expire(&mut self, now: Duration, mut gone: impl FnMut(CallId, M)) {
-        if self.next_expiry.is_none_or(|at| at > now) {
-            return;
-        }
-        let mut left: Option<Duration> = None;
-        // Those that stay go round, in the memory that they have.
-        for _ in 0..self.waiting() {
-            let Some(call) = self.pop_first() else {
-                break;
-            };
-            match call.what {
-                What::Publish(Some(message)) if call.expiry.is_over(now) => gone(call.id, message),
-                what => {
-                    left = left.into_iter().chain(call.expiry.deadline()).min();
-                    self.calls.push_back(Call { what, ..call });
-                }
-            }
-        }
-        let soonest = now.saturating_add(Duration::from_secs(1));
-        self.next_expiry = left.map(|left| left.max(soonest));
-    }
-
-    /// The first call, if it is a message that has expired.
-    pub(super) fn first_expired(&self, now: Duration) -> Option<CallId> {
-        let first = self.first()?;
-        first.expiry.is_over(now).then_some(first.id)
     }
 
     /// PUBACK or PUBREC, with its explanation if it has one.
@@ -441,11 +292,4 @@ impl<M> Outbox<M> {
             || self.ping_request
             || self.has_answers()
     }
-}
-
-/// Appends the result of `make`, built in its place: to build it elsewhere and move it stalls on
-/// parts that were just written.
-#[inline]
-pub(super) fn push_made<T>(queue: &mut VecDeque<T>, make: impl FnOnce() -> T) {
-    queue.extend(core::iter::once(make).map(|make| make()));
 }

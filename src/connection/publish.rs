@@ -1,4 +1,4 @@
-use super::call::What;
+use super::call_queue::What;
 use super::error::{ConnectionError, Refused};
 use super::event::GivenUp;
 use super::role::Role;
@@ -48,7 +48,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             (Some(state), Some(id)) => Ok(self.session.push_message(state, id, expiry, message)),
             _ => {
                 let id = self.session.take_call();
-                self.outbox.push_message(id, expiry, message);
+                self.outbox.calls.push_message(id, expiry, message);
                 Ok(id)
             }
         }
@@ -108,7 +108,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// limits were known and break them [MQTT-3.1.2-25].
     #[cold]
     pub(super) fn drop_unsendable(&mut self) {
-        while let Some(id) = self.outbox.first_expired(self.now) {
+        while let Some(id) = self.outbox.calls.first_expired(self.now) {
             let call = self.outbox.pop_first();
             if let Some(What::Publish(message)) = call.map(|call| call.what) {
                 self.give_up(id, GivenUp::Expired, message);
@@ -214,7 +214,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// [`Session::abandon`](crate::session::Session::abandon) describes. Returns `None` if the
     /// message is not kept any more, or while its [payload](Self::poll_payload) is written. Costs a walk over all messages.
     pub fn abandon(&mut self, call: CallId) -> Option<M> {
-        if let Some(message) = self.outbox.take_message(call) {
+        if let Some(message) = self.outbox.calls.take_message(call) {
             self.give_up(call, GivenUp::Abandoned, None);
             return Some(message);
         }
@@ -311,7 +311,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// Succeeds if there is room for one more call without an outcome.
     #[inline]
     pub(super) fn check_room(&self) -> Result<(), ConnectionError> {
-        let unfinished = self.outbox.waiting() + usize::from(self.session.packet_ids_in_use());
+        let unfinished =
+            self.outbox.calls.waiting() + usize::from(self.session.packet_ids_in_use());
         match unfinished + self.events.len() < self.settings.max_queued {
             true => Ok(()),
             false => Err(ConnectionError::QueueFull),

@@ -11,13 +11,13 @@ use super::outbox::{Next, Outbox};
 use super::outgoing::{How, outgoing};
 use super::payload::Source;
 use super::{Connection, Role};
+use crate::device::QUICK;
 use crate::error::EncodeError;
 use crate::message::Publishable;
 use crate::packet::Packet;
 use crate::qos::QoS;
 use crate::session::{CallId, Expiry, Session, Transmit};
 use crate::version::Version;
-use crate::wire::QUICK;
 
 impl<R: Role, M: Publishable> Connection<R, M> {
     /// Publishes a message as [`publish`](Self::publish) does, and writes what is to be sent as
@@ -135,12 +135,13 @@ pub(super) fn take_message<'a, M: Publishable>(
     now: Duration,
 ) -> Option<(&'a M, How, &'a mut Vec<u8>)> {
     let Next::Message = next else {
-        let (id, message) = outbox.first_message()?;
+        let (id, message) = outbox.calls.first_message()?;
         match message.payload_len() {
             Some(len @ 1..) => outbox.begin_payload(Source::Call(id, None), len),
             _ => events.push_sent(id),
         }
-        let (message, expiry, block) = outbox.hand_out()?;
+        let (message, expiry) = outbox.calls.hand_out()?;
+        let block = &mut outbox.block;
         return Some((message, How::at_most_once(version, expiry, now), block));
     };
     let Transmit::Publish {

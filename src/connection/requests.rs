@@ -1,6 +1,6 @@
 use alloc::boxed::Box;
 
-use super::call::{Call, Request, What};
+use super::call_queue::{Call, Request, What};
 use super::ending::unanswered;
 use super::error::{ConnectionError, Refused, Violation};
 use super::event::{Answer, Event, GivenUp, RequestToken};
@@ -88,7 +88,7 @@ impl<M: Publishable> client::Connection<M> {
 
     fn request(&mut self, request: Request) -> CallId {
         let id = self.session.take_call();
-        self.outbox.push(Call {
+        self.outbox.calls.push(Call {
             id,
             expiry: Expiry::Never,
             what: What::Request(request),
@@ -118,7 +118,7 @@ impl<M: Publishable> client::Connection<M> {
     /// that break them.
     pub(super) fn discard_unsupported(&mut self) {
         // Those that stay go round, in the memory that they have.
-        for _ in 0..self.outbox.waiting() {
+        for _ in 0..self.outbox.calls.waiting() {
             let Some(call) = self.outbox.pop_first() else {
                 break;
             };
@@ -128,7 +128,7 @@ impl<M: Publishable> client::Connection<M> {
                 What::Publish(None) => Ok(()),
             };
             match (supported, call.what) {
-                (Ok(()), what) => self.outbox.push(Call { what, ..call }),
+                (Ok(()), what) => self.outbox.calls.push(Call { what, ..call }),
                 (Err(_), What::Request(request)) => {
                     self.events.push_back(unanswered(call.id, request));
                 }

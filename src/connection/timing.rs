@@ -62,7 +62,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// The time by which [`handle_timeout`](Self::handle_timeout) is to be called.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        let waiting = [self.session.next_expiry(), self.outbox.next_expiry];
+        let waiting = [self.session.next_expiry(), self.outbox.calls.next_expiry()];
         let expiry = waiting.into_iter().flatten().min();
         if self.is_over() {
             return expiry;
@@ -101,7 +101,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     #[inline(never)]
     fn begin_expiry(&mut self) {
         self.session.begin_expiry(self.now);
-        self.outbox.begin_expiry(self.now);
+        self.outbox.calls.begin_expiry(self.now);
     }
 
     pub(super) fn peer_timeout(&self) -> Option<Duration> {

@@ -3,7 +3,7 @@ use core::time::Duration;
 use bytes::{Buf, BufMut, BytesMut};
 
 use super::auth::Turn;
-use super::call::{Request, What};
+use super::call_queue::{Request, What};
 use super::outbox::Next;
 use super::outgoing::{outgoing, plain};
 use super::put::{rest, take_message};
@@ -46,7 +46,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         match next {
             Next::Owed(owed) => self.poll_owed(now, owed),
             Next::Message => self.poll_message(now, next),
-            Next::Call if outbox.is_message_next() => self.poll_message(now, next),
+            Next::Call if outbox.calls.is_message_next() => self.poll_message(now, next),
             Next::Call => self.poll_request(now),
             Next::PingResp => {
                 outbox.ping_responses -= 1;
@@ -89,7 +89,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             };
             let is_message = match next {
                 Next::Message => true,
-                Next::Call => self.outbox.is_message_next(),
+                Next::Call => self.outbox.calls.is_message_next(),
                 _ => false,
             };
             let put = match is_message {
@@ -133,7 +133,8 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     /// Returns whether there may be messages that are unchecked or expire.
     fn may_be_unsendable(&self) -> bool {
-        let expires = self.session.next_expiry().is_some() || self.outbox.next_expiry.is_some();
+        let expires =
+            self.session.next_expiry().is_some() || self.outbox.calls.next_expiry().is_some();
         expires || self.outbox.unchecked
     }
 
@@ -207,10 +208,10 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// The earliest call whose packet may be sent now.
     #[inline(always)]
     fn next_call(&self) -> Option<Next> {
-        match (self.outbox.waiting(), self.session.may_send()) {
+        match (self.outbox.calls.waiting(), self.session.may_send()) {
             (0, false) => None,
             (0, true) => Some(Next::Message),
-            (_, false) if self.outbox.is_message_next() => Some(Next::Call),
+            (_, false) if self.outbox.calls.is_message_next() => Some(Next::Call),
             _ => self.next_of_both(),
         }
     }
@@ -218,7 +219,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     /// As [`next_call`](Self::next_call), while calls wait that are not in the session.
     #[inline(never)]
     fn next_of_both(&self) -> Option<Next> {
-        let first = self.outbox.first().filter(|call| match &call.what {
+        let first = self.outbox.calls.first().filter(|call| match &call.what {
             What::Publish(..) => true,
             What::Request(_) => self.session.next_packet_id().is_some(),
         });

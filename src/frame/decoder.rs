@@ -3,13 +3,14 @@ use alloc::boxed::Box;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::lenient::Lenient;
+use crate::device::QUICK;
 use crate::error::{DecodeError, DecodeErrorKind, Fault, Field};
 use crate::header::{Expected, Header, PartialHeader};
 use crate::packet::{Context, Packet, connect, short_ack};
 use crate::rules::Rule;
 use crate::side::Side;
 use crate::version::Version;
-use crate::wire::{self, QUICK};
+use crate::wire;
 
 /// Splits a byte stream into packets without buffering.
 ///
@@ -334,17 +335,7 @@ impl FrameDecoder {
             self.state = match self.state {
                 State::Failed(error) => return Err(error),
                 State::Skip(_) | State::Head(_) | State::Payload(_) => return Ok(None),
-                State::TooLarge(header) => match self.read_delivery(header, input) {
-                    Ok(delivery) => {
-                        self.skip_bytes(header.packet_len());
-                        self.note(Rule::PacketTooLarge);
-                        return Err(self.too_large(header).skipped(delivery));
-                    }
-                    Err(missing) => {
-                        self.need(missing);
-                        return Ok(None);
-                    }
-                },
+                State::TooLarge(header) => return self.pass_over(header, input).map(|()| None),
                 State::Body(header) => {
                     let missing = header.packet_len().saturating_sub(input.len());
                     if missing == 0 {

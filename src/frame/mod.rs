@@ -1,6 +1,6 @@
 use bytes::{Bytes, BytesMut};
 
-use crate::block::checked;
+use crate::device::checked;
 use crate::error::DecodeError;
 use crate::header::Header;
 use crate::packet::Packet;

@@ -53,6 +53,22 @@ impl FrameDecoder {
         self.expected.error(kind, field, packet, 1)
     }
 
+    /// Begins to skip a packet once its delivery is known, with the error that says so.
+    #[cold]
+    pub(super) fn pass_over(&mut self, header: Header, input: &[u8]) -> Result<(), DecodeError> {
+        match self.read_delivery(header, input) {
+            Ok(delivery) => {
+                self.skip_bytes(header.packet_len());
+                self.note(Rule::PacketTooLarge);
+                Err(self.too_large(header).skipped(delivery))
+            }
+            Err(missing) => {
+                self.need(missing);
+                Ok(())
+            }
+        }
+    }
+
     /// Reads the delivery from the beginning of a PUBLISH: `None` if the beginning alone is too
     /// large or has none. The error is the number of bytes that are missing.
     #[cold]

@@ -1,7 +1,7 @@
 use bytes::{BufMut, Bytes};
 
 use super::Context;
-use super::encode::{self, Body, FixedHeader};
+use super::body::{self, Body, FixedHeader};
 use super::fields::packet;
 use crate::error::{EncodeError, Fault};
 use crate::packet_id::PacketId;
@@ -100,12 +100,12 @@ pub(super) struct Acked<'a, B>(pub(super) PacketType, pub(super) &'a Ack<B>);
 impl<B: AsRef<[u8]>> Body for Acked<'_, B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         let Self(packet, ack) = self;
-        Ok(2 + encode::tail_len(*packet, ack.reason, &ack.properties, version)?)
+        Ok(2 + body::tail_len(*packet, ack.reason, &ack.properties, version)?)
     }
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         let Self(_, ack) = self;
         header.put_with(ack.packet_id.get(), out);
-        encode::put_tail(ack.reason, &ack.properties, version, out);
+        body::put_tail(ack.reason, &ack.properties, version, out);
     }
 }

@@ -1,7 +1,7 @@
 use bytes::{BufMut, Bytes};
 
 use super::Context;
-use super::encode::{self, Body, FixedHeader};
+use super::body::{self, Body, FixedHeader};
 use super::fields::packet;
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field, OnlyInV5};
 use crate::packet_type::PacketType;
@@ -73,11 +73,11 @@ impl<B: AsRef<[u8]>> Body for Auth<B> {
         if self.properties.authentication_method().is_none() {
             return Err(EncodeError::MissingAuthenticationMethod);
         }
-        encode::tail_len(PacketType::Auth, self.reason, &self.properties, version)
+        body::tail_len(PacketType::Auth, self.reason, &self.properties, version)
     }
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         header.put(out);
-        encode::put_tail(self.reason, &self.properties, version, out);
+        body::put_tail(self.reason, &self.properties, version, out);
     }
 }

@@ -1,7 +1,7 @@
 use bytes::{BufMut, Bytes};
 
 use super::Context;
-use super::encode::{self, Body, FixedHeader};
+use super::body::{self, Body, FixedHeader};
 use super::fields::packet;
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_type::PacketType;
@@ -74,7 +74,7 @@ impl<B: AsRef<[u8]>> Body for ConnAck<B> {
         if self.session_present && self.reason != ReasonCode::Success {
             return Err(EncodeError::SessionPresentWithError);
         }
-        encode::check_code(PacketType::ConnAck, self.reason, version)?;
+        body::check_code(PacketType::ConnAck, self.reason, version)?;
         Ok(2 + self.properties.encoded_len(version)?)
     }
 

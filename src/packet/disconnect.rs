@@ -1,7 +1,7 @@
 use bytes::{BufMut, Bytes};
 
 use super::Context;
-use super::encode::{self, Body, FixedHeader};
+use super::body::{self, Body, FixedHeader};
 use super::fields::packet;
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_type::PacketType;
@@ -77,7 +77,7 @@ impl<'a> Disconnect<&'a [u8]> {
 
 impl<B: AsRef<[u8]>> Body for Disconnect<B> {
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
-        encode::tail_len(
+        body::tail_len(
             PacketType::Disconnect,
             self.reason,
             &self.properties,
@@ -87,6 +87,6 @@ impl<B: AsRef<[u8]>> Body for Disconnect<B> {
 
     fn put(&self, header: FixedHeader, version: Version, out: &mut impl BufMut) {
         header.put(out);
-        encode::put_tail(self.reason, &self.properties, version, out);
+        body::put_tail(self.reason, &self.properties, version, out);
     }
 }

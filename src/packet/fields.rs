@@ -34,7 +34,7 @@ macro_rules! packet {
             }
         }
 
-        $(impl<B> From<$Name<B>> for $crate::Packet<B> {
+        $(impl<B> From<$Name<B>> for $crate::packet::Packet<B> {
             fn from(packet: $Name<B>) -> Self {
                 Self::$Only(packet)
             }

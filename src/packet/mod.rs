@@ -3,18 +3,19 @@
 
 use core::fmt;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 
-use crate::error::{DecodeError, EncodeError};
+use crate::error::DecodeError;
 use crate::header::Header;
 use crate::packet_id::PacketId;
 use crate::packet_type::PacketType;
 use crate::version::Version;
-use crate::wire::{self, QUICK};
+use crate::wire;
 
 // The tests stand in `tests/codec`: they use packets as callers do.
 mod ack;
 mod auth;
+mod body;
 mod connack;
 pub(crate) mod connect;
 mod context;
@@ -24,26 +25,26 @@ mod fields;
 mod publish;
 mod suback;
 mod subscribe;
+mod subscription_options;
 mod unsubscribe;
+mod will;
 
 pub use ack::Ack;
-use ack::Acked;
 pub use auth::Auth;
 pub use connack::ConnAck;
-pub use connect::{Connect, KeepAlive, Will};
+pub use connect::{Connect, KeepAlive};
 pub(crate) use context::Context;
 pub use disconnect::Disconnect;
-use encode::{Body, Empty};
 #[cfg(feature = "serde")]
 pub(crate) use fields::{Unchecked, check};
 pub use publish::Publish;
-use suback::SubAcked;
 pub use suback::{ReasonCodeIter, ReasonCodes, SubAck};
 pub use subscribe::{
-    InvalidSubscriptions, RetainHandling, Subscribe, Subscription, SubscriptionIter,
-    SubscriptionOptions, Subscriptions,
+    InvalidSubscriptions, Subscribe, Subscription, SubscriptionIter, Subscriptions,
 };
+pub use subscription_options::{RetainHandling, SubscriptionOptions};
 pub use unsubscribe::{InvalidTopicFilters, TopicFilterIter, TopicFilters, Unsubscribe};
+pub use will::Will;
 
 /// An MQTT control packet of either version.
 ///
@@ -325,95 +326,6 @@ impl<B: AsRef<[u8]>> Packet<B> {
                 true => bytes.slice_ref(field),
                 false => Bytes::copy_from_slice(field),
             }
-        })
-    }
-
-    /// Appends the packet in its shortest form.
-    ///
-    /// # Errors
-    ///
-    /// If the packet breaks a rule of `version` or does not fit. Nothing is written then.
-    pub fn encode(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
-        match self {
-            Self::Publish(publish) => publish.encode(version, out),
-            // Half of all packets are such an acknowledgement.
-            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack)
-                if QUICK && ack.is_short() =>
-            {
-                let (needed, available) = (4, out.remaining_mut());
-                if available < needed {
-                    return Err(EncodeError::too_small(needed, available));
-                }
-                let [high, low] = ack.packet_id.get().to_be_bytes();
-                out.put_slice(&[self.packet_type().first_byte(), 2, high, low]);
-                Ok(())
-            }
-            _ => self.encode_other(version, out),
-        }
-    }
-
-    /// Apart from the packets of which there are many, to which it would add what it saves.
-    #[inline(never)]
-    fn encode_other(&self, version: Version, out: &mut impl BufMut) -> Result<(), EncodeError> {
-        match self {
-            Self::Connect(connect) => encode::put(PacketType::Connect, connect, version, out),
-            Self::ConnAck(connack) => encode::put(PacketType::ConnAck, connack, version, out),
-            Self::Publish(publish) => publish.encode(version, out),
-            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
-                let packet = self.packet_type();
-                encode::put(packet, &Acked(packet, ack), version, out)
-            }
-            Self::Subscribe(subscribe) => {
-                encode::put(PacketType::Subscribe, subscribe, version, out)
-            }
-            Self::Unsubscribe(unsubscribe) => {
-                encode::put(PacketType::Unsubscribe, unsubscribe, version, out)
-            }
-            Self::SubAck(suback) | Self::UnsubAck(suback) => {
-                let packet = self.packet_type();
-                encode::put(packet, &SubAcked(packet, suback), version, out)
-            }
-            Self::PingReq => encode::put(PacketType::PingReq, &Empty, version, out),
-            Self::PingResp => encode::put(PacketType::PingResp, &Empty, version, out),
-            Self::Disconnect(disconnect) => {
-                encode::put(PacketType::Disconnect, disconnect, version, out)
-            }
-            Self::Auth(auth) => encode::put(PacketType::Auth, auth, version, out),
-        }
-    }
-
-    /// Returns the length of the whole packet.
-    ///
-    /// # Errors
-    ///
-    /// If the packet cannot be encoded in `version`: this also tests whether it can.
-    pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
-        match self {
-            Self::Publish(publish) => publish.encoded_len(version),
-            _ => self.as_borrowed().len_of_other(version),
-        }
-    }
-}
-
-impl Packet<&[u8]> {
-    /// The length of any packet but PUBLISH. Once for all kinds of storage, as it is long.
-    fn len_of_other(&self, version: Version) -> Result<usize, EncodeError> {
-        let packet = self.packet_type();
-        encode::packet_len(match self {
-            Self::Connect(connect) => connect.body_len(version)?,
-            Self::ConnAck(connack) => connack.body_len(version)?,
-            Self::Publish(publish) => return publish.encoded_len(version),
-            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
-                Acked(packet, ack).body_len(version)?
-            }
-            Self::Subscribe(subscribe) => subscribe.body_len(version)?,
-            Self::Unsubscribe(unsubscribe) => unsubscribe.body_len(version)?,
-            Self::SubAck(suback) | Self::UnsubAck(suback) => {
-                SubAcked(packet, suback).body_len(version)?
-            }
-            Self::PingReq | Self::PingResp => Empty.body_len(version)?,
-            Self::Disconnect(disconnect) => disconnect.body_len(version)?,
-            Self::Auth(auth) => auth.body_len(version)?,
         })
     }
 }

@@ -1,6 +1,6 @@
 use bytes::{Buf, BufMut, Bytes};
 
-use super::encode::{self, FixedHeader};
+use super::body::{self, FixedHeader};
 use super::fields::packet;
 use super::{Context, Packet};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, Fault, Field, OnlyInV5};
@@ -293,7 +293,7 @@ impl<B: AsRef<[u8]>> Publish<B> {
     ) -> Result<usize, EncodeError> {
         let (head_len, _) = self.lens(self.topic_bytes(), ids, version)?;
         let payload_len = apart.unwrap_or_else(|| self.payload.as_ref().len());
-        encode::packet_len(head_len.saturating_add(payload_len))
+        body::packet_len(head_len.saturating_add(payload_len))
     }
 
     /// The length of the body without the payload, and of the properties and identifiers in it.

@@ -5,7 +5,7 @@ use core::slice;
 use bytes::{BufMut, Bytes};
 
 use super::Context;
-use super::encode::{self, Body, FixedHeader};
+use super::body::{self, Body, FixedHeader};
 use super::fields::packet;
 use crate::block::Buffer;
 use crate::block::sealed::Storage as _;
@@ -94,7 +94,7 @@ impl<B: AsRef<[u8]>> Body for SubAcked<'_, B> {
             _ => suback
                 .reasons
                 .iter()
-                .try_for_each(|reason| encode::check_code(packet, reason, version))?,
+                .try_for_each(|reason| body::check_code(packet, reason, version))?,
         }
         Ok(2 + suback.properties.encoded_len(version)? + reasons)
     }

@@ -5,10 +5,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
 use super::Context;
-use super::encode::{Body, FixedHeader};
+use super::body::{Body, FixedHeader};
 use super::fields::packet;
 use super::subscribe::shared;
-use crate::block::{Buffer, Storage, checked};
+use crate::block::{Buffer, Storage};
+use crate::device::checked;
 use crate::error::{DecodeErrorKind, EncodeError, Fault, Field};
 use crate::packet_id::PacketId;
 use crate::property::{Properties, UnsubscribeProperties};

@@ -32,7 +32,7 @@ use core::marker::PhantomData;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::block::checked;
+use crate::device::checked;
 use crate::error::{DecodeErrorKind, EncodeError, Field, OnlyInV5};
 use crate::text::Text;
 use crate::varint::VarInt;

@@ -3,9 +3,9 @@
 use core::array;
 use core::hint::black_box;
 
-use super::filter_tree::{FilterTree, Matches};
 use super::look_up::LookUp;
 use super::name::TopicName;
+use super::{FilterTree, Matches};
 
 /// The look-ups that are under way at once: more than processors load at once is of no use.
 const LANES: usize = 16;

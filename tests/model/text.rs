@@ -95,8 +95,8 @@ impl<'a> Node<'a> {
     pub(crate) fn write(&self, out: &mut String, call: &impl Fn(u64) -> String) {
         match (self.key, self.word) {
             ("deliveries" | "number" | "next_request" | "handed" | "block", _) => return,
-            // What is stored of the numbers of calls only grows, and is as far as the session unless a
-            // change waits that says so.
+            // The calls that wait are those that whoever called has no outcome of. What is stored of the
+            // numbers of calls only grows, and is as far as the session unless a change waits that says so.
             ("calls", word) if word != "Calls" => {}
             ("call", _) => {
                 let number = self.some().unwrap_or(self);
