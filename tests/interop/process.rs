@@ -143,7 +143,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.ends_with_input {
+        if self.ends_with_input && self.end(LAST_WORDS).is_none() {
+            // Until it is ready it does not read, but tidies up at a signal as well.
+            self.interrupt();
             self.end(LAST_WORDS);
         }
         let _ = self.child.kill();
