@@ -41,10 +41,18 @@ packet! { Ack either PubAck or PubRel {
 impl Ack {
     /// Makes an acknowledgement of `packet_id` with success.
     pub const fn new(packet_id: PacketId) -> Self {
+        Self::with_properties(packet_id, Properties::none())
+    }
+}
+
+impl<B> Ack<B> {
+    /// Makes an acknowledgement with success and these properties, which may be in a buffer of the
+    /// caller's.
+    pub const fn with_properties(packet_id: PacketId, properties: AckProperties<B>) -> Self {
         Self {
             packet_id,
             reason: ReasonCode::Success,
-            properties: Properties::none(),
+            properties,
         }
     }
 }
@@ -78,11 +86,7 @@ impl<'a> Ack<&'a [u8]> {
 impl<B: Default> Ack<B> {
     #[inline]
     pub(super) fn of(packet_id: PacketId) -> Self {
-        Self {
-            packet_id,
-            reason: ReasonCode::Success,
-            properties: Properties::default(),
-        }
+        Self::with_properties(packet_id, Properties::default())
     }
 }
 

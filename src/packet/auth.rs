@@ -35,10 +35,15 @@ impl Auth {
     /// Makes a step of this authentication method, without data.
     pub fn new(reason: ReasonCode, method: Text<&[u8]>) -> Self {
         let properties = AuthProperties::builder().authentication_method(method);
-        Self {
-            reason,
-            properties: properties.build(),
-        }
+        Self::with_properties(reason, properties.build())
+    }
+}
+
+impl<B> Auth<B> {
+    /// Makes a step with these properties, which may be in a buffer of the caller's. Encoding fails if
+    /// they lack the method.
+    pub const fn with_properties(reason: ReasonCode, properties: AuthProperties<B>) -> Self {
+        Self { reason, properties }
     }
 }
 

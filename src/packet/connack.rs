@@ -38,10 +38,18 @@ packet! { ConnAck is ConnAck {
 impl ConnAck {
     /// Makes an answer with this code, without a session and properties.
     pub const fn new(reason: ReasonCode) -> Self {
+        Self::with_properties(reason, Properties::none())
+    }
+}
+
+impl<B> ConnAck<B> {
+    /// Makes an answer without a session, with these properties, which may be in a buffer of the
+    /// caller's.
+    pub const fn with_properties(reason: ReasonCode, properties: ConnAckProperties<B>) -> Self {
         Self {
             session_present: false,
             reason,
-            properties: Properties::none(),
+            properties,
         }
     }
 }

@@ -35,10 +35,14 @@ packet! { Disconnect is Disconnect {
 impl Disconnect {
     /// Makes a DISCONNECT with this reason, without properties.
     pub const fn new(reason: ReasonCode) -> Self {
-        Self {
-            reason,
-            properties: Properties::none(),
-        }
+        Self::with_properties(reason, Properties::none())
+    }
+}
+
+impl<B> Disconnect<B> {
+    /// Makes a DISCONNECT with these properties, which may be in a buffer of the caller's.
+    pub const fn with_properties(reason: ReasonCode, properties: DisconnectProperties<B>) -> Self {
+        Self { reason, properties }
     }
 }
 

@@ -3,13 +3,13 @@
 use core::num::{NonZeroU16, NonZeroU32};
 
 use bytes::Bytes;
-use mqtt_sansio::packet::{ConnAck, Connect, Publish, ReasonCodes, Will};
+use mqtt_sansio::packet::{Ack, Auth, ConnAck, Connect, Disconnect, Publish, ReasonCodes, Will};
 use mqtt_sansio::property::{
-    ConnAckProperties, ConnectProperties, MaximumQoS, PayloadFormat, PublishProperties,
-    SubscriptionId, TopicAlias, WillProperties,
+    AckProperties, AuthProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,
+    MaximumQoS, PayloadFormat, PublishProperties, SubscriptionId, TopicAlias, WillProperties,
 };
 use mqtt_sansio::topic::{TopicFilter, TopicName};
-use mqtt_sansio::{Binary, Delivery, Packet, QoS, ReasonCode, Text, Version};
+use mqtt_sansio::{Binary, Delivery, Packet, PacketId, QoS, ReasonCode, Text, Version};
 use support::{check, hex};
 
 /// Encodes to these properties, behind all that comes before them, and prints them so.
@@ -156,4 +156,35 @@ fn reason_codes_are_a_collection() {
         read.push(code);
     }
     assert_eq!(read, codes);
+}
+
+/// Each packet that carries nothing else takes what was built without a heap.
+#[test]
+fn properties_come_from_a_buffer() {
+    let why = Text::new("why").unwrap();
+    let id = PacketId::new(7).unwrap();
+    let mut buffer = [0; 16];
+
+    let mut ack = Ack::new(id);
+    ack.properties = AckProperties::builder().reason_string(why).build();
+    let built = AckProperties::builder_in(&mut buffer).reason_string(why);
+    let packet = Ack::with_properties(id, built.build().unwrap());
+    assert_eq!(packet, ack.as_borrowed());
+
+    let mut connack = ConnAck::new(ReasonCode::Banned);
+    connack.properties = ConnAckProperties::builder().reason_string(why).build();
+    let built = ConnAckProperties::builder_in(&mut buffer).reason_string(why);
+    let packet = ConnAck::with_properties(ReasonCode::Banned, built.build().unwrap());
+    assert_eq!(packet, connack.as_borrowed());
+
+    let mut disconnect = Disconnect::new(ReasonCode::ServerBusy);
+    disconnect.properties = DisconnectProperties::builder().reason_string(why).build();
+    let built = DisconnectProperties::builder_in(&mut buffer).reason_string(why);
+    let packet = Disconnect::with_properties(ReasonCode::ServerBusy, built.build().unwrap());
+    assert_eq!(packet, disconnect.as_borrowed());
+
+    let auth = Auth::new(ReasonCode::ReAuthenticate, why);
+    let built = AuthProperties::builder_in(&mut buffer).authentication_method(why);
+    let packet = Auth::with_properties(ReasonCode::ReAuthenticate, built.build().unwrap());
+    assert_eq!(packet, auth.as_borrowed());
 }
