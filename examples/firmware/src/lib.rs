@@ -111,10 +111,8 @@ pub fn flash() -> usize {
         + len(&raw const __sdata, &raw const __edata)
 }
 
-/// The stack below the caller, painted to see how much of it is used.
-pub struct Stack {
-    top: usize,
-}
+/// The stack, painted to see how much of it is used.
+pub struct Stack(());
 
 const PAINT: u32 = 0x5AFE_57AC;
 const PAINTED: usize = 1 << 13;
@@ -126,21 +124,24 @@ impl Stack {
         let mark = 0_u32;
         // What this function itself uses is above, or is not used any more.
         let top = (&raw const mark as usize & !3) - 64;
-        for word in 1..=PAINTED {
+        for word in 1..=(top - Self::bottom()) / 4 {
             // SAFETY: the stack grows downwards into memory that nothing else uses.
             unsafe { ((top - 4 * word) as *mut u32).write_volatile(PAINT) };
         }
-        Self { top }
+        Self(())
     }
 
-    /// The bytes that were used at most since.
+    /// The bytes that were used at most, with those of `main`.
     pub fn most(&self) -> usize {
+        let bottom = Self::bottom();
         // SAFETY: as above.
-        let is_painted = |word: &usize| unsafe {
-            ((self.top - 4 * word) as *const u32).read_volatile() == PAINT
-        };
-        let unused = (1..=PAINTED).rev().take_while(is_painted).count();
-        64 + 4 * (PAINTED - unused)
+        let is_painted =
+            |word: &usize| unsafe { ((bottom + 4 * word) as *const u32).read_volatile() == PAINT };
+        4 * (PAINTED - (0..PAINTED).take_while(is_painted).count())
+    }
+
+    fn bottom() -> usize {
+        &raw const _stack_start as usize - 4 * PAINTED
     }
 }
 
