@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mqtt_sansio::{ReasonCode, Text, Version};
 use reference_broker::{Broker as Reference, Config, Policy, spawn};
 
-use crate::process::{Process, patience, program};
+use crate::process::{Process, patience, patiently, program};
 
 /// A broker that lets everyone in, but for users with another password than [`PASSWORD`].
 pub(crate) struct Broker {
@@ -152,10 +152,11 @@ fn start_mosquitto(port: u16, more: &str) -> (Process, [PathBuf; 2]) {
 /// A broker that a script runs, which prints its port.
 pub(crate) fn script(command: Command) -> Running {
     let process = Process::start(command).ending_with_input();
-    let port = process.find("port", |line| {
+    let port = |line: &str| {
         let told: serde_json::Value = serde_json::from_str(line).ok()?;
         u16::try_from(told["port"].as_u64()?).ok()
-    });
+    };
+    let port = patiently(|| process.find("port", port));
     Running {
         port,
         _ends: Ends::Process(process.into()),

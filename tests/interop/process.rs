@@ -19,7 +19,16 @@ pub(crate) fn patience() -> Duration {
 
 /// Runs what a peer is known to fail, perhaps by not answering.
 pub(crate) fn impatiently<T>(run: impl FnOnce() -> T) -> T {
-    let before = PATIENCE.replace(Duration::from_secs(5));
+    with(Duration::from_secs(5), run)
+}
+
+/// Runs what waits for a peer to start, which takes some of them longest.
+pub(crate) fn patiently<T>(run: impl FnOnce() -> T) -> T {
+    with(Duration::from_secs(300), run)
+}
+
+fn with<T>(patience: Duration, run: impl FnOnce() -> T) -> T {
+    let before = PATIENCE.replace(patience);
     let done = run();
     PATIENCE.set(before);
     done

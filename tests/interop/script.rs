@@ -16,7 +16,7 @@ use mqtt_sansio::Version;
 use serde_json::{Value, json};
 
 use crate::link::{Client, Link, Message, Opened, Opening, from_hex, to_hex};
-use crate::process::{Process, patience};
+use crate::process::{Process, patience, patiently};
 
 /// A kind of client, whose process starts with its first connection.
 pub(crate) struct Script {
@@ -59,7 +59,7 @@ impl Client for Script {
 impl Running {
     fn start(command: Command) -> Self {
         let mut process = Process::start(command);
-        process.find("first line", |_| Some(()));
+        patiently(|| process.find("first line", |_| Some(())));
         let lines = process.take_lines();
         let links: Arc<Mutex<HashMap<u64, Sender<Value>>>> = Arc::default();
         let receivers = Arc::clone(&links);
