@@ -39,6 +39,8 @@ impl VarInt {
     }
 
     /// Returns the length of the shortest form: one to four bytes.
+    // On a device once, and not in each encoder.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub const fn encoded_len(self) -> usize {
         match self.0 {
             0..=0x7F => 1,

@@ -99,20 +99,25 @@ pub(super) struct OwnAliases {
     clock: u64,
     /// In the order of the topics.
     topics: Vec<Assigned>,
+    /// Finds the alias of a topic: not linked where none is assigned.
+    find: Option<Find>,
 }
 
+type Find = for<'a> fn(&'a mut OwnAliases, &TopicName<&[u8]>) -> Option<&'a mut Assigned>;
+
 #[derive(Clone, Debug)]
-struct Assigned {
+pub(super) struct Assigned {
     topic: TopicName,
-    alias: TopicAlias,
+    pub(super) alias: TopicAlias,
     /// True if the peer knows the alias.
-    sent: bool,
+    pub(super) sent: bool,
     used: u64,
 }
 
 impl OwnAliases {
     pub(super) const fn set_automatic(&mut self, aliases: u16) {
         self.automatic = aliases;
+        self.find = Some(Self::find_or_assign);
     }
 
     pub(super) fn reset(&mut self, maximum: u16) {
@@ -126,6 +131,7 @@ impl OwnAliases {
         if alias.get() > self.maximum || self.automatic > 0 {
             return false;
         }
+        self.find = Some(Self::find_or_assign);
         self.topics.retain(|assigned| assigned.alias != alias);
         self.put(Assigned {
             topic,
@@ -136,14 +142,19 @@ impl OwnAliases {
         true
     }
 
-    fn put(&mut self, assigned: Assigned) {
+    /// Returns the place.
+    fn put(&mut self, assigned: Assigned) -> usize {
         match self.place(assigned.topic.as_bytes()) {
             Ok(at) => {
                 if let Some(place) = self.topics.get_mut(at) {
                     *place = assigned;
                 }
+                at
             }
-            Err(at) => self.topics.insert(at, assigned),
+            Err(at) => {
+                self.topics.insert(at, assigned);
+                at
+            }
         }
     }
 
@@ -153,48 +164,44 @@ impl OwnAliases {
             .binary_search_by(|assigned| assigned.topic.as_bytes().cmp(topic))
     }
 
-    fn get_mut(&mut self, topic: &TopicName<&[u8]>) -> Option<&mut Assigned> {
-        let at = self.place(topic.as_bytes()).ok()?;
-        self.topics.get_mut(at)
-    }
-
     /// Returns whether no message gets an alias.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.maximum == 0 || (self.automatic == 0 && self.topics.is_empty())
     }
 
-    /// Notes that the peer knows the alias of this topic.
-    pub(super) fn sent(&mut self, topic: &TopicName<&[u8]>) {
-        if let Some(assigned) = self.get_mut(topic) {
-            assigned.sent = true;
-        }
+    /// The alias for a topic.
+    pub(super) fn find(&mut self, topic: &TopicName<&[u8]>) -> Option<&mut Assigned> {
+        let find = self.find?;
+        find(self, topic)
     }
 
-    /// The alias for a topic, and whether the peer knows it.
-    pub(super) fn find(&mut self, topic: &TopicName<&[u8]>) -> Option<(TopicAlias, bool)> {
+    fn find_or_assign(&mut self, topic: &TopicName<&[u8]>) -> Option<&mut Assigned> {
         self.clock += 1;
         let used = self.clock;
-        if let Some(assigned) = self.get_mut(topic) {
-            assigned.used = used;
-            return Some((assigned.alias, assigned.sent));
-        }
-        let count = u16::try_from(self.topics.len()).unwrap_or(u16::MAX);
-        let alias = match self.automatic.min(self.maximum) {
-            0 => return None,
-            all if count < all => TopicAlias::new(count + 1)?,
-            _ => {
-                let all = self.topics.iter().enumerate();
-                let (oldest, _) = all.min_by_key(|(_, assigned)| assigned.used)?;
-                self.topics.remove(oldest).alias
+        let at = match self.place(topic.as_bytes()) {
+            Ok(at) => at,
+            Err(_) => {
+                let count = u16::try_from(self.topics.len()).unwrap_or(u16::MAX);
+                let alias = match self.automatic.min(self.maximum) {
+                    0 => return None,
+                    all if count < all => TopicAlias::new(count + 1)?,
+                    _ => {
+                        let all = self.topics.iter().enumerate();
+                        let (oldest, _) = all.min_by_key(|(_, assigned)| assigned.used)?;
+                        self.topics.remove(oldest).alias
+                    }
+                };
+                self.put(Assigned {
+                    topic: topic.to_owned(),
+                    alias,
+                    sent: false,
+                    used,
+                })
             }
         };
-        self.put(Assigned {
-            topic: topic.to_owned(),
-            alias,
-            sent: false,
-            used,
-        });
-        Some((alias, false))
+        let assigned = self.topics.get_mut(at)?;
+        assigned.used = used;
+        Some(assigned)
     }
 }

@@ -70,10 +70,13 @@ pub(super) fn outgoing<'a, M: Publishable>(
         .expires
         .map(|at| whole_seconds(at.saturating_sub(how.now)));
     let properties = publish.properties;
-    let topic = publish.topic.filter(|_| !aliases.is_idle());
-    if let Some((topic, (alias, known))) = topic.and_then(|t| Some((t, aliases.find(&t)?))) {
-        properties.put_delivery(block, Some(alias), expiry, ids);
-        let topic_to_send = if known { None } else { Some(topic) };
+    let assigned = match &publish.topic {
+        Some(topic) if !aliases.is_idle() => aliases.find(topic),
+        _ => None,
+    };
+    if let Some(assigned) = assigned {
+        properties.put_delivery(block, Some(assigned.alias), expiry, ids);
+        let topic_to_send = publish.topic.filter(|_| !assigned.sent);
         let aliased = Publish {
             topic: topic_to_send,
             properties: PublishProperties::of_block(block),
@@ -83,7 +86,7 @@ pub(super) fn outgoing<'a, M: Publishable>(
         let apart = message.payload_len().map(|len| len as usize);
         let len = aliased.encoded_len_with(&[], apart, Version::V5);
         if len.is_ok_and(|len| limits.fit(len)) {
-            aliases.sent(&topic);
+            assigned.sent = true;
             publish.topic = topic_to_send;
             publish.properties = PublishProperties::of_block(block);
             return Packet::Publish(publish);

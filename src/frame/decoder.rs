@@ -335,7 +335,9 @@ impl FrameDecoder {
             self.state = match self.state {
                 State::Failed(error) => return Err(error),
                 State::Skip(_) | State::Head(_) | State::Payload(_) => return Ok(None),
-                State::TooLarge(header) => return self.pass_over(header, input).map(|()| None),
+                State::TooLarge(header) => {
+                    return self.pass(header, input).map_or(Ok(None), Err);
+                }
                 State::Body(header) => {
                     let missing = header.packet_len().saturating_sub(input.len());
                     if missing == 0 {

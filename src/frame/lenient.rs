@@ -31,6 +31,10 @@ pub(super) struct Lenient {
     keep_mended: fn(&mut FrameDecoder, DecodeError, Header, &[u8]) -> DecodeError,
     /// Drops that packet.
     forget: fn(&mut FrameDecoder),
+    /// Begins a packet whose first byte is not expected.
+    begin: fn(&mut FrameDecoder, DecodeError) -> Option<PartialHeader>,
+    /// Passes over a packet that is too large, once its delivery is known.
+    pub(super) pass: fn(&mut FrameDecoder, Header, &[u8]) -> Option<DecodeError>,
     /// The rules that were let go since the last poll, one bit each.
     let_go: u32,
     /// The packet for which the last call of `decode` returned an error that was let go.
@@ -93,6 +97,14 @@ fn keep_mended(
     error
 }
 
+fn begin(decoder: &mut FrameDecoder, error: DecodeError) -> Option<PartialHeader> {
+    let (rule, packet) = error.rule().zip(error.packet())?;
+    decoder.get_rules().lets_go(rule).then(|| {
+        decoder.note(rule);
+        PartialHeader::let_go(packet)
+    })
+}
+
 impl FrameDecoder {
     /// Lets rules go: see [`Rules`].
     ///
@@ -114,6 +126,8 @@ impl FrameDecoder {
             mend,
             keep_mended,
             forget: |decoder| decoder.keep(None),
+            begin,
+            pass: Self::pass_over,
             let_go: 0,
             mended: None,
         }));
@@ -191,10 +205,7 @@ impl FrameDecoder {
         frame: &[u8],
     ) -> Result<Packet, DecodeError> {
         let mend = self.lenient.as_ref().map(|lenient| lenient.mend);
-        let recovered = match mend {
-            Some(mend) => mend(self, error, header, frame),
-            None => Err(error),
-        };
+        let recovered = mend.map_or(Err(error), |mend| mend(self, error, header, frame));
         recovered.map_err(|error| self.lose(error))
     }
 
@@ -214,13 +225,9 @@ impl FrameDecoder {
         &mut self,
         error: DecodeError,
     ) -> Result<PartialHeader, DecodeError> {
-        match (error.rule(), error.packet()) {
-            (Some(rule), Some(packet)) if self.get_rules().lets_go(rule) => {
-                self.note(rule);
-                Ok(PartialHeader::let_go(packet))
-            }
-            _ => Err(self.fail(error)),
-        }
+        let begin = self.lenient.as_ref().map(|lenient| lenient.begin);
+        let begun = begin.and_then(|begin| begin(self, error));
+        begun.ok_or_else(|| self.fail(error))
     }
 }
 

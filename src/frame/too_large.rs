@@ -53,22 +53,6 @@ impl FrameDecoder {
         self.expected.error(kind, field, packet, 1)
     }
 
-    /// Begins to skip a packet once its delivery is known, with the error that says so.
-    #[cold]
-    pub(super) fn pass_over(&mut self, header: Header, input: &[u8]) -> Result<(), DecodeError> {
-        match self.read_delivery(header, input) {
-            Ok(delivery) => {
-                self.skip_bytes(header.packet_len());
-                self.note(Rule::PacketTooLarge);
-                Err(self.too_large(header).skipped(delivery))
-            }
-            Err(missing) => {
-                self.need(missing);
-                Ok(())
-            }
-        }
-    }
-
     /// Reads the delivery from the beginning of a PUBLISH: `None` if the beginning alone is too
     /// large or has none. The error is the number of bytes that are missing.
     #[cold]
@@ -98,6 +82,28 @@ impl FrameDecoder {
             Some(QoS::ExactlyOnce) => Delivery::ExactlyOnce(id),
             _ => Delivery::AtLeastOnce(id),
         }))
+    }
+
+    /// Passes over a packet, once its delivery is known, which the error has. It is too large, and that
+    /// is let go.
+    #[cold]
+    pub(super) fn pass(&mut self, header: Header, input: &[u8]) -> Option<DecodeError> {
+        let pass = self.lenient.as_ref()?.pass;
+        pass(self, header, input)
+    }
+
+    pub(super) fn pass_over(&mut self, header: Header, input: &[u8]) -> Option<DecodeError> {
+        match self.read_delivery(header, input) {
+            Ok(delivery) => {
+                self.skip_bytes(header.packet_len());
+                self.note(Rule::PacketTooLarge);
+                Some(self.too_large(header).skipped(delivery))
+            }
+            Err(missing) => {
+                self.need(missing);
+                None
+            }
+        }
     }
 
     /// Passes over the next bytes.

@@ -37,7 +37,7 @@ use crate::error::{DecodeErrorKind, EncodeError, Field, OnlyInV5};
 use crate::text::Text;
 use crate::varint::VarInt;
 use crate::version::Version;
-use crate::wire::{self, ParseResult};
+use crate::wire::{self, ParseResult, QUICK};
 
 mod builder;
 mod message;
@@ -96,7 +96,7 @@ impl<'a, K: Place> Properties<K, &'a [u8]> {
     #[inline]
     pub(crate) fn parse(input: &'a [u8]) -> ParseResult<'a, (Self, PropertySet)> {
         match input {
-            [0, rest @ ..] => Ok((rest, (Self::EMPTY, PropertySet::default()))),
+            [0, rest @ ..] if QUICK => Ok((rest, (Self::EMPTY, PropertySet::default()))),
             _ => {
                 let (rest, (block, seen)) = parse_block(input, K::ALLOWED, K::REPEATABLE)?;
                 Ok((rest, (Self::new(block), seen)))
