@@ -87,11 +87,12 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     ///
     /// # Errors
     ///
-    /// [`WrongState`](ConnectionError::WrongState) if no payload is to be written, or not so many
-    /// bytes.
+    /// [`WrongState`](ConnectionError::WrongState) if no payload is to be written, as before the
+    /// head is polled to its end, or not so many bytes.
     pub fn payload_written(&mut self, now: Duration, bytes: u32) -> Result<(), ConnectionError> {
         let now = self.advance(now);
-        let payload = self.outbox.payload.as_mut();
+        let is_next = self.outbox.is_drained();
+        let payload = self.outbox.payload.as_mut().filter(|_| is_next);
         let payload = payload.ok_or(ConnectionError::WrongState)?;
         payload.left = match payload.left.checked_sub(bytes) {
             Some(left) => left,

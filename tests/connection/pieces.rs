@@ -193,6 +193,7 @@ fn only_the_bytes_that_are_left_can_be_written() {
     let mut room = [0; 5];
     assert!(client.poll_bytes(ZERO, &mut &mut room[..]));
     assert!(client.poll_payload().is_none());
+    assert_eq!(client.payload_written(ZERO, 4), wrong);
     assert_eq!(poll(&mut client, 4).len(), 1 + 4);
     assert_eq!(client.payload_written(ZERO, 7), wrong);
     assert_eq!(
