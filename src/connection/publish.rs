@@ -199,7 +199,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         let wanted = R::SIDE == Side::Client || self.agreement.problem_information;
         let fits = len.is_ok_and(|len| self.agreement.peer.fit(len));
         if let (Packet::PubAck(ack), true) = (packet, wanted && fits && self.is_connected()) {
-            if !ack.properties.is_empty() {
+            // No answer follows if a message is refused before the peer has sent it again.
+            let is_due = || self.session.delivery(id) == Some(token.number());
+            if !ack.properties.is_empty() && is_due() {
                 let explanations = &mut self.outbox.rare().explanations;
                 explanations.insert(token.number(), ack.properties);
             }

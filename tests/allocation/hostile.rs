@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use mqtt_sansio::connection::Violation;
 use mqtt_sansio::packet::{Ack, Publish, Subscribe, Subscriptions};
-use mqtt_sansio::property::AckProperties;
+use mqtt_sansio::property::{AckProperties, ConnectProperties};
 use mqtt_sansio::session::Token;
 use mqtt_sansio::{Delivery, Packet, PacketId, Rule, Rules};
 
@@ -24,6 +24,7 @@ pub(super) fn peers() {
     e02_explanations_of_answers_that_are_not_sent();
     e02_explanations_of_messages_that_are_replaced();
     e02_explanations_of_connections_that_end();
+    e02_explanations_of_messages_that_have_not_come_again();
     e05_work_is_linear();
 }
 
@@ -206,6 +207,50 @@ fn e02_explanations_of_connections_that_end() {
         let region = region.get_or_insert_with(|| Region::new(ALLOCATOR));
         assert!(held(region) <= 64, "{round}: {}", held(region));
     }
+}
+
+/// A message of QoS 2 that is refused on the next connection, before the peer has sent it again, is
+/// over without an answer.
+fn e02_explanations_of_messages_that_have_not_come_again() {
+    let version = Version::V5;
+    let connect = |clean_start| {
+        let mut connect = Connect::new("c".parse().unwrap());
+        connect.clean_start = clean_start;
+        let lasts = ConnectProperties::builder().session_expiry_interval(100);
+        connect.properties = lasts.build();
+        connect
+    };
+    let mut client = client::Connection::new();
+    client.connect(version, connect(true)).unwrap();
+    while client.poll_transmit(NOW).is_some() {}
+    give(&mut client, version, ConnAck::new(OK).into());
+    let explanation = AckProperties::builder().reason_string("no".try_into().unwrap());
+    let explanation = explanation.build();
+    let mut tokens = Vec::new();
+    for id in ids().take(100) {
+        let delivery = Delivery::ExactlyOnce(id);
+        let publish = Publish::new(delivery, "t".parse().unwrap(), "x".into()).into();
+        let incoming = client.handle_packet(NOW, version, &publish).unwrap();
+        let Some(Incoming::Message(_, token)) = incoming else {
+            panic!("{id}");
+        };
+        tokens.push(token);
+    }
+    client.handle_close();
+    client.connect(version, connect(false)).unwrap();
+    while client.poll_transmit(NOW).is_some() {}
+    let mut connack = ConnAck::new(OK);
+    connack.session_present = true;
+    give(&mut client, version, connack.into());
+    while client.poll_event().is_some() {}
+    let region = Region::new(ALLOCATOR);
+    for token in &tokens {
+        let (refused, explanation) = (ReasonCode::NotAuthorized, explanation.clone());
+        let answered = client.acknowledge_with(*token, refused, explanation);
+        answered.unwrap();
+    }
+    assert_eq!(client.poll_transmit(NOW), None);
+    assert!(held(&region) <= 64, "{}", held(&region));
 }
 
 fn server(version: Version, server: server::Connection) -> server::Connection {
