@@ -12,6 +12,7 @@ use crate::error::DecodeError;
 use crate::message::Publishable;
 use crate::packet::Packet;
 use crate::packet_type::PacketType;
+use crate::qos::Delivery;
 use crate::session::Receipt;
 use crate::side::Side;
 use crate::version::Version;
@@ -206,6 +207,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             self.violate(Violation::UnexpectedPacket(PacketType::Publish));
             return None;
         }
+        self.pass_over(error.delivery().and_then(Delivery::packet_id));
         let Some(delivery) = error.delivery() else {
             return Some(Verdict::Skipped(error, None));
         };

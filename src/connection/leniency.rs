@@ -113,6 +113,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
                 };
                 self.check_unread(0).ok()?;
                 self.answer(answer).ok()?;
+                self.extras().refused = self.decoder.is_in_pieces();
                 return Some(Verdict::Done);
             }
             _ => {

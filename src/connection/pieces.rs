@@ -9,6 +9,7 @@ use crate::error::DecodeError;
 use crate::frame::Part;
 use crate::message::Publishable;
 use crate::packet::Packet;
+use crate::packet_id::PacketId;
 
 /// A part of a message, handled.
 pub(super) enum Taken<B> {
@@ -96,16 +97,42 @@ impl<R: Role, M: Publishable> Connection<R, M> {
 
     /// Judges the head of a message, and passes over the payload unless it is to be delivered.
     fn begin<B: AsRef<[u8]>>(&mut self, packet: &Packet<B>) -> bool {
+        self.extras().refused = false;
         match (self.judge(self.agreement.version, packet), packet) {
             (Ok(Verdict::Deliver), Packet::Publish(publish)) => {
                 self.arriving = Some((publish.delivery, publish.dup));
                 true
             }
-            _ => {
+            (_, packet) => {
                 self.decoder.skip_payload();
+                self.pass_over(match packet {
+                    Packet::Publish(publish) => publish.packet_id(),
+                    _ => None,
+                });
                 false
             }
         }
+    }
+
+    /// Notes the message whose rest is passed over, if one is. It is not answered before its end: its
+    /// sender may still be writing it, and takes no answer before.
+    pub(super) fn pass_over(&mut self, id: Option<PacketId>) {
+        self.extras().passed_over = id;
+    }
+
+    /// Returns whether the message that is answered next has not come to its end.
+    #[cold]
+    pub(super) fn is_receipt_early(&self) -> bool {
+        let passed_over = self.extras.as_ref().and_then(|extras| extras.passed_over);
+        let next = passed_over.and_then(|id| self.session.delivery(id));
+        self.decoder.is_passing_over() && next.is_some() && next == self.session.next_receipt()
+    }
+
+    /// Returns whether a message is refused that has not come to its end.
+    #[cold]
+    pub(super) fn is_refusal_early(&self) -> bool {
+        let extras = self.extras.as_ref();
+        self.decoder.is_passing_over() && extras.is_some_and(|extras| extras.refused)
     }
 
     /// Forgets the message that is arriving, whose end does not come any more.

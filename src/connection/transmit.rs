@@ -159,9 +159,20 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         }
     }
 
+    /// The answer of the session that is next. A message that is passed over has none before its end.
+    #[inline]
+    fn session_owed(&self) -> Option<Owed> {
+        match self.session.next_owed() {
+            Some(Owed::Receipt) if self.extras.is_some() && self.is_receipt_early() => {
+                self.session.next_owed_but_receipts()
+            }
+            owed => owed,
+        }
+    }
+
     #[inline(never)]
     fn next_owed(&self) -> Option<Next> {
-        let owed = self.session.next_owed().map(Next::Owed);
+        let owed = self.session_owed().map(Next::Owed);
         match owed {
             Some(_) if self.outbox.owed_in_a_row < MOST_OWED_IN_A_ROW => owed,
             _ => self.next_call().or(owed),
@@ -194,13 +205,14 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             outbox if outbox.ping_request => Some(Next::PingReq),
             _ => None,
         };
-        let own = match self.outbox.has_answers() {
+        let answers = self.outbox.has_answers() && !self.is_refusal_early();
+        let own = match answers {
             true if ping.is_none() || !self.outbox.ping_is_next => Some(Next::Answer),
             _ => ping,
         };
         let owed = match own {
             Some(own) if !self.outbox.session_is_next => Some(own),
-            _ => self.session.next_owed().map(Next::Owed).or(own),
+            _ => self.session_owed().map(Next::Owed).or(own),
         };
         owed.or(call).or(if ends { Some(Next::Last) } else { None })
     }

@@ -132,6 +132,11 @@ impl FrameDecoder {
         matches!(self.state, State::Head(_) | State::Payload(_))
     }
 
+    /// Returns whether the end of a packet that is passed over has not come.
+    pub(crate) const fn is_passing_over(&self) -> bool {
+        matches!(self.state, State::Skip(_))
+    }
+
     /// Passes over the rest of a PUBLISH in pieces.
     pub(crate) fn skip_payload(&mut self) {
         if let State::Payload(left) = self.state {

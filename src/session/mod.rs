@@ -264,6 +264,18 @@ impl<M> Session<M> {
         }
     }
 
+    /// As [`next_owed`](Self::next_owed), without PUBACK and PUBREC.
+    #[cold]
+    pub(crate) fn next_owed_but_receipts(&self) -> Option<Owed> {
+        let completion = self.inbound.has_unsent(Lane::Release) || self.owes_stray_completion();
+        let release = self.outbound.has_unsent(Lane::Release) || self.owes_stray_release();
+        match (completion, release, self.served) {
+            (false, false, _) => None,
+            (true, false, _) | (true, true, Owed::Release) => Some(Owed::Completion),
+            _ => Some(Owed::Release),
+        }
+    }
+
     /// Returns whether there may be a required answer: nearly every time there is none.
     #[inline]
     pub(crate) const fn may_owe(&self) -> bool {

@@ -8,7 +8,9 @@ use mqtt_sansio::connection::{
 use mqtt_sansio::packet::{ConnAck, Connect, Disconnect, KeepAlive};
 use mqtt_sansio::property::{ConnectProperties, SubscriptionId};
 use mqtt_sansio::session::{self, Session};
-use mqtt_sansio::{Message, Packet, PacketType, Publishable, QoS, Shared, Version};
+use mqtt_sansio::{
+    Message, Packet, PacketType, Publishable, QoS, Replaced, Rule, Rules, Shared, Version,
+};
 use support::random::Rng;
 
 use crate::driver::{BOTH, OK, ZERO, id, secs};
@@ -354,6 +356,60 @@ fn resumed(version: Version, client: &mut Client, kept: Session<Kept>) -> (Clien
     connack.encode(version, &mut bytes).unwrap();
     assert_eq!(handle(&mut client, &bytes), []);
     (client, server)
+}
+
+/// A message that is passed over is not answered before its end: its sender takes no answer while it
+/// writes the payload.
+#[test]
+fn what_is_passed_over_is_answered_after_its_end() {
+    for version in BOTH {
+        // One that was taken over comes again.
+        let (mut client, mut server) = connected(version);
+        client.publish(QoS::ExactlyOnce, kept("t", 300)).unwrap();
+        let first = handle(&mut server, &poll_all(&mut client));
+        acknowledge_all(&mut server, &first);
+        client.handle_close();
+        server.handle_close();
+        let session = server.take_session().unwrap();
+        let (mut client, mut server) = resumed(version, &mut client, session);
+        assert_eq!(handle(&mut server, &poll(&mut client, 10)), []);
+        comes_to_its_end(&mut client, &mut server);
+        // One is too large.
+        let rules = Rules::STRICT.without(Rule::PacketTooLarge);
+        let small = self::server().rules(rules).max_packet_size(100);
+        let (mut client, mut server) = pair(Version::V311, self::client(Session::new()), small);
+        client.publish(QoS::AtLeastOnce, kept("t", 300)).unwrap();
+        let found = handle(&mut server, &poll(&mut client, 10));
+        let [Incoming::Skipped(_, Some(token))] = found[..] else {
+            panic!("{found:?}");
+        };
+        server.acknowledge(token).unwrap();
+        comes_to_its_end(&mut client, &mut server);
+    }
+    // The packet identifier of one is in use.
+    let rules = Rules::STRICT.packet_id_in_use(Replaced::Refuse);
+    let (_, mut server) = pair(Version::V5, client(Session::new()), server().rules(rules));
+    let first = handle(&mut server, b"\x34\x07\0\x01t\0\x01\0x");
+    assert_eq!(names(&first), ["message"]);
+    let payload = [b'x'; 100];
+    let head = b"\x32\x6A\0\x01t\0\x01\0";
+    assert_eq!(handle(&mut server, &[head, &payload[..99]].concat()), []);
+    assert_eq!(poll_all(&mut server), b"");
+    assert_eq!(handle(&mut server, b"x"), []);
+    assert_eq!(poll_all(&mut server), b"\x40\x03\0\x01\x91");
+}
+
+/// The rest of a message, and then its answers.
+fn comes_to_its_end(client: &mut Client, server: &mut Server) {
+    assert_eq!(poll_all(server), b"");
+    assert_eq!(handle(server, &poll_all(client)), []);
+    for _ in 0..2 {
+        assert_eq!(handle(client, &poll_all(server)), []);
+        assert_eq!(handle(server, &poll_all(client)), []);
+    }
+    let events = events(client);
+    let accepted = |event: &Event<Kept>| matches!(event, Event::Published(_, Outcome::Accepted(_)));
+    assert!(events.iter().any(accepted), "{events:?}");
 }
 
 #[test]
