@@ -38,7 +38,7 @@ impl PayloadCheck {
             return;
         }
         let mut rest = piece;
-        while self.open_len > 0 && !self.failed {
+        while self.open_len > 0 {
             let Some((&byte, behind)) = rest.split_first() else {
                 return;
             };

@@ -89,11 +89,12 @@ impl DecodeError {
         }
     }
 
-    /// The error in a packet whose fixed header has `to` bytes, found in one with `from` of them.
+    /// The error in a packet that is not skipped whose fixed header has `to` bytes, found in one with
+    /// `from` of them.
     pub(crate) fn with_header(mut self, from: usize, to: usize) -> Self {
         if self.offset() >= from {
             let offset = u32::try_from(self.offset() - from + to).unwrap_or(MAX);
-            self.place = self.place & !MAX | offset.min(MAX);
+            self.place = offset.min(MAX);
         }
         self
     }

@@ -134,7 +134,6 @@ impl<'a, V> Matches<'a, V> {
             let (there, behind) = match first {
                 b'#' => (Step::Hash, Step::Plus),
                 b'+' => (Step::Plus, Step::Literal),
-                BEHIND => (Step::Up, Step::Up),
                 _ => (Step::Literal, Step::Up),
             };
             self.step = behind;
@@ -322,12 +321,12 @@ impl<V> fmt::Debug for Matches<'_, V> {
     }
 }
 
-/// The order in which the walk takes what starts alike. Only one byte of those of rank 2 can match.
+/// The order in which the walk takes what starts alike. Only one byte of those of rank 2 can match,
+/// and never [`BEHIND`].
 const fn rank(byte: u8) -> u8 {
     match byte {
         b'#' => 0,
         b'+' => 1,
-        BEHIND => 3,
         _ => 2,
     }
 }
