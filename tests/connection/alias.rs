@@ -213,6 +213,15 @@ fn messages_carry_none() {
     }
 }
 
+/// Aliases are assigned by the caller or automatically, not both.
+#[test]
+fn none_by_hand_where_they_are_automatic() {
+    let mut client = client_with(0, 9, client::Connection::new().automatic_aliases(2));
+    let assigned = client.assign_alias("t".parse().unwrap(), alias(3));
+    assert_eq!(assigned, Err(ConnectionError::TopicAlias));
+    assert_eq!(sends(&mut client, &["t"]), ["t=1"]);
+}
+
 /// [MQTT-3.2.2-15]: an alias that makes a packet too large is not assigned, and one that makes it
 /// small enough is used.
 #[test]
@@ -232,4 +241,19 @@ fn automatic_alias_that_does_not_fit() {
         let _ = events(&mut client);
         assert_eq!(sends(&mut client, &["t", "t"]), expected);
     }
+    // A larger message with an alias that the server knows: the topic does not count.
+    let mut client = client::Connection::new().automatic_aliases(4);
+    client
+        .connect(Version::V5, connect(0, <_>::default()))
+        .unwrap();
+    assert_eq!(sent(&mut client).len(), 1);
+    let answer = ConnAckProperties::builder()
+        .topic_alias_maximum(4)
+        .maximum_packet_size(std::num::NonZeroU32::new(20).unwrap());
+    handle(&mut client, &Packet::ConnAck(connack(answer.build()))).unwrap();
+    assert_eq!(sends(&mut client, &["topic"]), ["topic=1"]);
+    let mut large = message("topic");
+    large.payload = vec![0; 10].into();
+    client.publish(QoS::AtMostOnce, large).unwrap();
+    assert_eq!(sends(&mut client, &[]), ["=1"]);
 }

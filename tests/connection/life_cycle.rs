@@ -38,6 +38,10 @@ fn refused_by_a_server_of_3_1_1() {
     let mut client = connecting(Version::V5, connect(0, <_>::default()));
     client.handle_decode_error(ZERO, error(b"\x20\x02\0\x06"));
     assert_eq!(closed(client.poll_event()), broken(b"\x20\x02\0\x06"));
+    // Nor is it a CONNACK of 3.1.1 because its code is one.
+    let mut client = connecting(Version::V5, connect(0, <_>::default()));
+    client.handle_decode_error(ZERO, error(b"\xE0\x01\x03"));
+    assert_eq!(closed(client.poll_event()), broken(b"\xE0\x01\x03"));
     let accepted = connack(<_>::default());
     let mut client = connected(Version::V5, connect(0, <_>::default()), accepted);
     client.handle_decode_error(ZERO, error(b"\x20\x02\0\x01"));

@@ -9,7 +9,7 @@ use mqtt_sansio::connection::{
 use mqtt_sansio::packet::{Ack, ConnAck, Disconnect, ReasonCodes, SubAck, Subscribe, TopicFilters};
 use mqtt_sansio::property::{
     AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties, MaximumQoS,
-    SubscribeProperties, SubscriptionId,
+    MessageProperties, PublishProperties, SubscribeProperties, SubscriptionId, TopicAlias,
 };
 use mqtt_sansio::session::{Session, SessionError};
 use mqtt_sansio::topic::TopicFilter;
@@ -393,7 +393,7 @@ fn full_queues() {
     assert_eq!(publish(&mut client, QoS::AtMostOnce), full);
     assert_eq!(events(&mut client).len(), 1);
     let mut alien = crate::driver::publish(Delivery::AtMostOnce, "t");
-    alien.properties = mqtt_sansio::property::PublishProperties::builder()
+    alien.properties = PublishProperties::builder()
         .subscription_identifier(SubscriptionId::new(1).unwrap())
         .build();
     let alien = alien.into_message("t".parse().unwrap());
@@ -541,6 +541,68 @@ fn an_answer_may_be_too_large() {
             "{explanation}"
         );
     }
+}
+
+/// [MQTT-3.1.2-24], for packets that the caller decoded: the limit is exact, whatever they consist of.
+#[test]
+fn a_packet_is_as_large_as_its_parts() {
+    let mut packets = vec![];
+    for (topic, text, payload) in [0, 1, 30].into_iter().flat_map(|topic| {
+        let texts = [0, 1, 30].into_iter();
+        texts.flat_map(move |text| [0, 1, 30].map(|payload| (topic, text, payload)))
+    }) {
+        let topic = (topic > 0).then(|| "t".repeat(topic).parse().unwrap());
+        let text = "x".repeat(text);
+        let text = Some(Text::new(&text).unwrap()).filter(|text| !text.is_empty());
+        let mut publish = publish(Delivery::AtMostOnce, "t");
+        publish.payload = vec![0; payload].into();
+        let mut properties = PublishProperties::builder().topic_alias(TopicAlias::new(1).unwrap());
+        if let Some(text) = text {
+            properties = properties.content_type(text);
+        }
+        (publish.topic, publish.properties) = (topic, properties.build());
+        packets.push(publish.into());
+        let mut ack = Ack::new(id(1));
+        if let Some(text) = text {
+            ack.properties = AckProperties::builder().reason_string(text).build();
+        }
+        packets.push(Packet::PubAck(ack));
+    }
+    for packet in packets {
+        let len = packet.encoded_len(Version::V5).unwrap();
+        for (limit, is_taken) in [(len, true), (len - 1, false)] {
+            let limit = NonZeroU32::new(u32::try_from(limit.max(5)).unwrap()).unwrap();
+            let asked = ConnectProperties::builder().maximum_packet_size(limit);
+            let asked = connect(0, asked.build());
+            let mut client = connected(Version::V5, asked, connack(<_>::default()));
+            let found = handle(&mut client, &packet);
+            let too_large = Err(Violation::NotSupported(ReasonCode::PacketTooLarge));
+            assert_eq!(
+                found != too_large,
+                is_taken || len <= 5,
+                "{limit} {packet:?}"
+            );
+        }
+    }
+}
+
+/// Before the version is known, no message is refused for what it has.
+#[test]
+fn a_message_that_waits_may_have_properties() {
+    let mut client = client::Connection::new();
+    let mut waiting = message("t");
+    let text = Text::new("text/plain").unwrap();
+    waiting.properties = MessageProperties::builder().content_type(text).build();
+    client.publish(QoS::AtLeastOnce, waiting.clone()).unwrap();
+    client
+        .connect(Version::V5, connect(0, <_>::default()))
+        .unwrap();
+    assert_eq!(sent(&mut client).len(), 1);
+    handle(&mut client, &Packet::ConnAck(connack(<_>::default()))).unwrap();
+    let packets = sent(&mut client);
+    assert!(
+        matches!(&packets[..], [Packet::Publish(publish)] if publish.properties.content_type() == Some(text))
+    );
 }
 
 /// [MQTT-3.1.2-29] binds the server: a client explains what it likes.

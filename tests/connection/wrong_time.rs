@@ -6,9 +6,73 @@ use mqtt_sansio::packet::{
 };
 use mqtt_sansio::property::ConnectProperties;
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{Delivery, FrameDecoder, Packet, ReasonCode, Text, Version};
+use mqtt_sansio::{
+    Delivery, FrameDecoder, Packet, PacketType, ReasonCode, Side, Text, Version, session,
+};
 
 use crate::driver::*;
+
+#[test]
+fn violations_name_their_statements() {
+    use Violation::*;
+    let repeated = session::Violation::PubAckAtQoS2;
+    for (violation, of_311, of_5) in [
+        (Session(repeated), "MQTT-3.3.4-1", "MQTT-3.3.4-1"),
+        (
+            UnexpectedPacket(PacketType::Connect),
+            "MQTT-3.1.0-2",
+            "MQTT-3.1.0-2",
+        ),
+        (
+            UnexpectedPacket(PacketType::Disconnect),
+            "",
+            "MQTT-3.14.0-1",
+        ),
+        (UnexpectedPacket(PacketType::ConnAck), "", "MQTT-3.2.0-2"),
+        (UnexpectedPacket(PacketType::PingReq), "", ""),
+        (EmptyClientId, "MQTT-3.1.3-8", "MQTT-3.1.3-8"),
+        (RequestInUse, "MQTT-2.3.1-2", "MQTT-2.2.1-3"),
+        (SessionPresent, "MQTT-3.2.2-1", "MQTT-3.2.2-4"),
+        (
+            TopicAliasTooLarge(Side::Client),
+            "MQTT-3.3.2-9",
+            "MQTT-3.3.2-9",
+        ),
+        (
+            TopicAliasTooLarge(Side::Server),
+            "MQTT-3.3.2-11",
+            "MQTT-3.3.2-11",
+        ),
+        (
+            NotSupported(ReasonCode::QoSNotSupported),
+            "MQTT-3.2.2-11",
+            "MQTT-3.2.2-11",
+        ),
+        (
+            NotSupported(ReasonCode::RetainNotSupported),
+            "MQTT-3.2.2-14",
+            "MQTT-3.2.2-14",
+        ),
+        (NotSupported(ReasonCode::PacketTooLarge), "", ""),
+        (AuthenticationMethod, "MQTT-4.12.0-5", "MQTT-4.12.0-5"),
+        (ProblemInformation, "MQTT-3.1.2-29", "MQTT-3.1.2-29"),
+    ] {
+        let found = BOTH.map(|version| violation.statement(version).unwrap_or_default());
+        assert_eq!(found, [of_311, of_5], "{violation}");
+    }
+    assert_eq!(TooEarly.reason_code(), ReasonCode::QuotaExceeded);
+}
+
+/// A server that answers before it was asked.
+#[test]
+fn no_connack_before_connect() {
+    for version in BOTH {
+        let mut client = client::Connection::new();
+        client.connect(version, connect(0, <_>::default())).unwrap();
+        let found = handle(&mut client, &connack(<_>::default()).into());
+        assert_eq!(found, Err(Violation::UnexpectedPacket(PacketType::ConnAck)));
+    }
+}
 
 /// One of each type, CONNECT first.
 fn packets() -> Vec<Packet> {
@@ -242,6 +306,17 @@ fn client_answers_to_what_is_no_packet() {
     let error = Packet::decode(Version::V5, b"\x30\x00").unwrap_err();
     client.handle_decode_error(ZERO, error);
     assert_eq!(sent(&mut client), []);
+}
+
+/// What stands behind a mistake is not read.
+#[test]
+fn nothing_is_left_of_the_input_at_the_end() {
+    for version in BOTH {
+        let mut client = client(version);
+        let mut input = &b"\x30\x00\xD0\x00"[..];
+        assert_eq!(client.handle_slice(ZERO, &mut input), None);
+        assert!(input.is_empty() && client.ended().is_err());
+    }
 }
 
 /// A server's CONNACK leaves before the DISCONNECT that a violation asks for [MQTT-3.14.0-1].
