@@ -363,4 +363,10 @@ mod tests {
             }
         }
     }
+
+    /// Table 2-2: PUBREL, SUBSCRIBE and UNSUBSCRIBE.
+    #[test]
+    fn three_packets_have_a_flag() {
+        assert_eq!(with_flag(), 1 << 6 | 1 << 8 | 1 << 10);
+    }
 }

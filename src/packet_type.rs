@@ -165,3 +165,28 @@ const fn select(version: Version, sender: Option<Side>) -> u16 {
 }
 
 number!(PacketType: u8 by new and to_u8, or "not a packet type, 1 to 15");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Table 2-1.
+    #[test]
+    fn who_sends_what() {
+        let (client, server) = (Some(Side::Client), Some(Side::Server));
+        let all = 0b1111_1111_1111_1110;
+        let by_clients = 1 << 1 | 1 << 8 | 1 << 10 | 1 << 12;
+        let by_servers = 1 << 2 | 1 << 9 | 1 << 11 | 1 << 13;
+        let (disconnect, auth) = (1 << 14, 1 << 15);
+        for (version, sender, without) in [
+            (Version::V311, None, auth),
+            (Version::V311, client, auth | by_servers),
+            (Version::V311, server, auth | by_clients | disconnect),
+            (Version::V5, None, 0),
+            (Version::V5, client, by_servers),
+            (Version::V5, server, by_clients),
+        ] {
+            assert_eq!(select(version, sender), all & !without);
+        }
+    }
+}

@@ -295,7 +295,7 @@ mod sealed {
     }
 
     /// The properties that the place with this bit may hold, or may hold more than once.
-    const fn select(bit: u16, repeated: bool) -> PropertySet {
+    pub(super) const fn select(bit: u16, repeated: bool) -> PropertySet {
         let (mut set, mut row) = (PropertySet(0), 0);
         while row < TABLE.len() {
             #[expect(clippy::indexing_slicing, reason = "row is below the length")]
@@ -309,3 +309,22 @@ mod sealed {
     }
 }
 pub(super) use sealed::Sealed;
+
+#[cfg(test)]
+mod tests {
+    use super::sealed::select;
+    use super::*;
+
+    #[test]
+    fn a_place_has_its_properties() {
+        let none = PropertySet::default();
+        let explanation = none
+            .with(PropertyId::ReasonString)
+            .with(PropertyId::UserProperty);
+        assert_eq!(select(InAck::BIT, false), explanation);
+        let many = none.with(PropertyId::UserProperty);
+        assert_eq!(select(InAck::BIT, true), many);
+        let many = many.with(PropertyId::SubscriptionIdentifier);
+        assert_eq!(select(InPublish::BIT, true), many);
+    }
+}

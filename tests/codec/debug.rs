@@ -1,9 +1,17 @@
 //! Packets print their fields, and text as text.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 use mqtt_sansio::connection::Incoming;
 use mqtt_sansio::session::{Receipt, Session};
-use mqtt_sansio::topic::TopicName;
-use mqtt_sansio::{Binary, Delivery, Message, Packet, QoS, Version};
+use mqtt_sansio::topic::{FilterTree, TopicFilter, TopicName, TopicTree};
+use mqtt_sansio::{
+    Binary, Delivery, Frame, FrameDecoder, Message, OnlyInV5, Packet, Publishable, QoS, Rule,
+    Rules, Version,
+};
 use support::hex;
 
 #[test]
@@ -69,10 +77,73 @@ fn what_is_received_prints_as_text() {
 }
 
 #[test]
+fn others_print_what_they_are() {
+    assert_eq!(
+        [Version::V311, Version::V5].map(|it| it.to_string()),
+        ["3.1.1", "5.0"]
+    );
+    assert_eq!(OnlyInV5::Auth.to_string(), "AUTH");
+    let rules = Rules::STRICT.without(Rule::DupAtQoS0);
+    assert_eq!(format!("{rules:?}"), "Rules without {DupAtQoS0}");
+    let (tree, topics) = (FilterTree::<()>::new(), TopicTree::<()>::new());
+    let name = TopicName::new("t").unwrap();
+    assert_eq!(format!("{:?}", tree.matches(&name)), "Matches { .. }");
+    let filter = TopicFilter::new("t").unwrap();
+    assert_eq!(format!("{:?}", topics.matching(&filter)), "Matching { .. }");
+
+    let mut session = Session::new();
+    let waiting = session.publish(QoS::AtMostOnce, ()).unwrap_err();
+    assert_eq!(format!("{waiting:?}"), "Refused { why: AtMostOnce, .. }");
+    assert_eq!(waiting.to_string(), waiting.why.to_string());
+
+    let mut decoder = FrameDecoder::client(Version::V311).pieces_above(4);
+    let mut input = &b"\x30\x05\0\x01t\0h"[..];
+    assert_eq!(decoder.decode(&mut input), Ok(None));
+    let mut parts = String::new();
+    while let Some(part) = decoder.decode_part(&mut input).unwrap() {
+        parts += &format!("{part:?};");
+    }
+    assert_eq!(
+        parts,
+        "Begin(Publish { dup: false, delivery: AtMostOnce, retain: false, topic: Some(\"t\"), \
+         properties: [], payload: b\"\" }, 2);Piece(b\"\\x00h\");End;"
+    );
+}
+
+#[test]
 fn bytes_are_equal_or_not() {
     let [one, other] = [b"a", b"b"].map(|bytes| Binary::new(&bytes[..]).unwrap());
     assert_eq!(one, one.to_owned());
     assert_ne!(one, other.to_owned());
+    let hashes =
+        [one, one, other].map(|it| BuildHasherDefault::<DefaultHasher>::default().hash_one(it));
+    assert!(hashes[0] == hashes[1] && hashes[0] != hashes[2]);
+    let frame = Frame::new(Version::V5, Bytes::from_static(b"\xC0\x00")).unwrap();
+    assert_eq!(frame.into_bytes(), &b"\xC0\x00"[..]);
+}
+
+/// A message that is shared is kept elsewhere, and expires, as it is and does.
+#[test]
+fn what_is_shared_is_what_it_was() {
+    struct Kept(Message);
+
+    impl Publishable for Kept {
+        fn message(&self, _: Version) -> Message<&[u8]> {
+            self.0.as_borrowed()
+        }
+
+        fn payload_len(&self) -> Option<u32> {
+            Some(7)
+        }
+
+        fn expires(&self) -> Option<Duration> {
+            Some(Duration::from_secs(7))
+        }
+    }
+
+    let shared = Arc::new(Kept(Message::new("t".parse().unwrap(), "")));
+    assert_eq!(shared.payload_len(), Some(7));
+    assert_eq!(shared.expires(), Some(Duration::from_secs(7)));
 }
 
 #[test]
@@ -80,7 +151,7 @@ fn calls_are_counted_from_one() {
     let mut session = Session::new();
     for number in 1..=3 {
         let call = session.publish(QoS::AtLeastOnce, ()).unwrap();
-        assert_eq!(call.get(), number);
+        assert_eq!((call.get(), call.to_string()), (number, number.to_string()));
         assert_eq!(format!("{call:?}"), number.to_string());
     }
 }

@@ -5,6 +5,7 @@
     reason = "a failed test panics"
 )]
 
+mod arbitrary;
 mod captures;
 mod debug;
 mod encode;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use mqtt_sansio::{DecodeErrorKind, Field, FrameDecoder, Part, Rule, Rules, Version};
+use mqtt_sansio::{DecodeErrorKind, Field, FrameDecoder, PacketType, Part, Rule, Rules, Version};
 use support::{check, pieces, vectors};
 
 const CUTS: [&[u8]; 3] = [&[1], &[2, 3, 7], &[]];
@@ -88,10 +88,25 @@ fn a_head_is_handed_out_before_its_payload_is_there() {
         decoder.decode_part(&mut input),
         Ok(Some(Part::Piece(&b"abc"[..])))
     );
+    assert_eq!(decoder.missing(), 197);
     assert_eq!(
         (decoder.decode_part(&mut input), decoder.missing()),
         (Ok(None), 197)
     );
+}
+
+#[test]
+fn a_message_of_the_size_comes_whole() {
+    let bytes = publish(60);
+    let mut decoder = FrameDecoder::client(Version::V311).pieces_above(267);
+    for here in [3, 100] {
+        let mut input = &bytes[..here];
+        assert_eq!(decoder.decode(&mut input), Ok(None));
+        assert_eq!(decoder.decode_part(&mut input), Ok(None));
+        assert_eq!((input.len(), decoder.missing()), (here, 267 - here));
+    }
+    let packet = decoder.decode(&mut &bytes[..]).unwrap().unwrap();
+    assert_eq!(packet.packet_type(), PacketType::Publish);
 }
 
 #[test]
@@ -116,6 +131,8 @@ fn a_length_that_is_wrong_fails_at_once() {
     for wrong in [
         &b"\x30\xFF\x7F\0\x01t\xFF\xFF\x7F"[..],
         b"\x30\xFF\x7F\0\x01t\x80\x80\x80\x80",
+        // One byte more than the packet has.
+        b"\x30\xAC\x02\0\x01t\xA8\x02",
     ] {
         let mut input = wrong;
         decoder.reset();
@@ -150,6 +167,9 @@ fn what_is_held_is_limited() {
     let suback = b"\x90\x7F";
     assert!(too_large(decoder().max_head_size(128), suback));
     assert!(!too_large(decoder().max_head_size(129), suback));
+    let whole = [&suback[..], &[0; 127]].concat();
+    let large = FrameDecoder::client(Version::V311).pieces_above(1_000);
+    assert!(too_large(large.max_head_size(128), &whole));
     assert!(!too_large(
         FrameDecoder::client(Version::V311).max_head_size(128),
         suback

@@ -1,10 +1,11 @@
 //! Rules that are let go, generated from the table: a new row is tested by being there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::BytesMut;
 use mqtt_sansio::{
-    DecodeError, EncodeError, Frame, FrameDecoder, InvalidTextKind, Packet, Rule, Rules, Version,
+    DecodeError, DecodeErrorKind, EncodeError, Frame, FrameDecoder, InvalidTextKind, Packet, Rule,
+    Rules, Side, Version,
 };
 use support::vectors::{self, Vector};
 
@@ -155,7 +156,7 @@ fn each_rule_is_let_go_alone() {
 /// A packet that breaks several rules, once all of them are let go.
 #[test]
 fn all_that_a_packet_breaks_is_mended() {
-    let cases: [(Version, &[u8], &[u8]); 5] = [
+    let cases: [(Version, &[u8], &[u8]); 6] = [
         // MQTT 3.1, bridge, reserved flag, will flags, trailing byte.
         (
             Version::V311,
@@ -183,6 +184,11 @@ fn all_that_a_packet_breaks_is_mended() {
             b"\x80\x18\x00\x01\x00\x00\x0A$share/g/a\xC4\x00\x01b\xC4\x00\x01c\xC1",
             b"\x82\x18\x00\x01\x00\x00\x0A$share/g/a\x00\x00\x01b\x04\x00\x01c\x01",
         ),
+        (
+            Version::V5,
+            b"\x82\x21\x00\x01\x00\x00\x0A$share/g/a\x04\x00\x01b\x04\x00\x0A$share/g/c\x05",
+            b"\x82\x21\x00\x01\x00\x00\x0A$share/g/a\x00\x00\x01b\x04\x00\x0A$share/g/c\x01",
+        ),
     ];
     for (version, bytes, expected) in cases {
         let mut decoder = FrameDecoder::new(version).rules(Rules::LENIENT);
@@ -197,6 +203,34 @@ fn all_that_a_packet_breaks_is_mended() {
         packet.encode(version, &mut encoded).unwrap();
         assert_eq!(encoded, expected, "{packet:?}");
     }
+}
+
+#[test]
+fn each_rule_says_what_it_is() {
+    let row = |rule: Rule| {
+        let statements = [Version::V311, Version::V5].map(|version| rule.statement(version));
+        (statements, rule.judge())
+    };
+    let both = [Some("MQTT-2.2.2-2"), Some("MQTT-2.1.3-1")];
+    assert_eq!(row(Rule::FixedHeaderFlags), (both, None));
+    let one = [None, Some("MQTT-3.1.2-29")];
+    assert_eq!(row(Rule::ProblemInformation), (one, Some(Side::Client)));
+    let sentences: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.instead()).collect();
+    assert_eq!(sentences.len(), Rule::ALL.len());
+    assert!(sentences.iter().all(|it| it.contains(' ')));
+}
+
+/// What is wrong behind what was mended stands where it stood when it was received.
+#[test]
+fn offsets_are_those_of_what_was_received() {
+    let bytes = b"\x82\x95\x80\x00\x00\x01\x00\x00\x0A$share/g/a\x04\x00\x02#b\x00";
+    let mut decoder = FrameDecoder::new(Version::V5).rules(Rules::LENIENT);
+    let error = decoder.decode(&mut &bytes[..]).unwrap_err();
+    assert_eq!(
+        error.kind(),
+        DecodeErrorKind::Text(InvalidTextKind::MisplacedHash)
+    );
+    assert_eq!(bytes[error.offset()], b'#');
 }
 
 /// A decoder of a server, which finds the version in what breaks the rules.
@@ -264,7 +298,7 @@ fn b7_a_topic_that_is_not_utf_8_is_skipped() {
             (delivery.qos().level(), delivery.packet_id().unwrap().get()),
             (2, 7)
         );
-        let kind = mqtt_sansio::DecodeErrorKind::Text(InvalidTextKind::NotUtf8);
+        let kind = DecodeErrorKind::Text(InvalidTextKind::NotUtf8);
         assert_eq!(error.kind(), kind);
         assert_eq!(
             decoder.decode_shared(&mut input),

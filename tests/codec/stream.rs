@@ -62,6 +62,16 @@ fn vectors_cut_inside_a_consistent_header() {
     }
 }
 
+/// 3.1.1 accepts a length that is not in its shortest form.
+#[test]
+fn a_frame_has_the_bytes_as_they_were_received() {
+    for bytes in [&b"\xC0\x80\x00"[..], b"\x40\x82\x80\x00\x00\x07"] {
+        let mut buffer = BytesMut::from(bytes);
+        let frame = FrameDecoder::new(Version::V311).decode_frame(&mut buffer);
+        assert_eq!(frame.unwrap().unwrap().bytes(), bytes);
+    }
+}
+
 #[test]
 fn a_malformed_body_leaves_the_stream_in_step() {
     // The topic of the first claims more than there is: the PINGREQ behind it must come out.

@@ -58,7 +58,7 @@ impl<V> Radix<V> {
     }
 
     /// Lets two nodes other than the root change places.
-    fn swap(&mut self, one: u32, other: u32) {
+    pub(super) fn swap(&mut self, one: u32, other: u32) {
         if one == other {
             return;
         }

@@ -407,6 +407,30 @@ mod tests {
         }
     }
 
+    /// Also parent and child, in either order, with a table and without.
+    #[test]
+    fn any_two_nodes_change_places() {
+        let mut tree = Radix::new();
+        for key in [&b"a"[..], b"a1", b"a2", b"b"] {
+            tree.insert(key, 0);
+        }
+        for n in 0..20 {
+            tree.insert(&[b'b', b'A' + n], n);
+        }
+        let nodes = tree.nodes.len() as u32;
+        for (one, other) in (1..nodes).flat_map(|one| (1..nodes).map(move |other| (one, other))) {
+            let mut swapped = tree.clone();
+            swapped.swap(one, other);
+            check(&swapped);
+            let entries = |tree: &Radix<u8>| -> Vec<_> {
+                tree.entries()
+                    .map(|(key, &value)| (key.to_vec(), value))
+                    .collect()
+            };
+            assert_eq!(entries(&swapped), entries(&tree));
+        }
+    }
+
     #[test]
     fn makes_a_value_only_if_there_is_none() {
         let mut tree = Radix::new();
