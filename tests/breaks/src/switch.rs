@@ -47,7 +47,8 @@ mod switch {
         if ON.load(Relaxed) == UNREAD {
             let on = match std::env::var_os("REACHED") {
                 Some(path) => {
-                    let _ = FILE.set(std::fs::File::create(path).unwrap());
+                    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+                    let _ = FILE.set(file.unwrap());
                     RECORDING
                 }
                 None => std::env::var("BREAK").map_or(NONE, |text| text.parse().unwrap()),

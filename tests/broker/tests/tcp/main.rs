@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mqtt_sansio::{Packet, Version};
 use running::{
     CONNACK, Client, DISCONNECT, NOT_AUTHORIZED, PINGREQ, PINGRESP, Running, SUBACK, UNSUBACK,
     connect, connect_with, packet, puback, publish, subscribe, unsubscribe, wait_until,
@@ -278,6 +279,78 @@ fn a_process_that_slept_handles_what_came_before_it_judges_time() {
     lively.expect(&PINGRESP.repeat(8));
     lively.ping();
     silent.expect_end(&[]);
+}
+
+#[test]
+fn options_are_heeded() {
+    let options = [
+        ["--receive-maximum", "7"],
+        ["--topic-alias-maximum", "8"],
+        ["--max-keep-alive", "9"],
+        ["--maximum-packet-size", "900"],
+        ["--maximum-qos", "1"],
+        ["--response-information", "r"],
+        ["--deny-subscribe", "a/#"],
+        ["--deny-publish", "b"],
+        ["--allow", "dup-at-qos-0"],
+    ];
+    let flags = ["--no-retain", "--no-shared", "--log"];
+    let broker = Running::start(ENOUGH, &[options.as_flattened(), &flags].concat());
+    let mut client = broker.open();
+    // A clean start, a keep alive of 60 seconds; response information is requested.
+    let connect = b"\0\x04MQTT\x05\x02\0\x3C\x02\x19\x01\0\x01c";
+    client.send(&packet(0x10, connect));
+    let bytes = client.next_packet();
+    let Ok(Packet::ConnAck(connack)) = Packet::decode(Version::V5, &bytes) else {
+        panic!("{bytes:x?}");
+    };
+    let mut said: Vec<_> = connack
+        .properties
+        .iter()
+        .map(|it| format!("{it:?}"))
+        .collect();
+    said.sort();
+    let expected = [
+        "MaximumPacketSize(900)",
+        "MaximumQoS(AtLeastOnce)",
+        "ReceiveMaximum(7)",
+        "ResponseInformation(\"r\")",
+        "RetainAvailable(false)",
+        "ServerKeepAlive(9)",
+        "SharedSubscriptionAvailable(false)",
+        "TopicAliasMaximum(8)",
+    ];
+    assert_eq!(said, expected);
+    client.send(&packet(0x82, b"\0\x01\0\0\x03a/b\0"));
+    client.expect(b"\x90\x04\0\x01\0\x87");
+    client.send(&packet(0x32, b"\0\x01b\0\x02\0"));
+    client.expect(b"\x40\x03\0\x02\x87");
+    client.send(&packet(0x38, b"\0\x01c\0"));
+    client.ping();
+    client.send(DISCONNECT);
+    client.expect_end(&[]);
+    wait_until("it says so", || !broker.complaints().is_empty());
+
+    let broker = Running::start(ENOUGH, &["--allow", "all"]);
+    let mut client = broker.join("c");
+    client.send(&packet(0x38, b"\0\x01c"));
+    client.ping();
+    let help = running::output(&["--help"]);
+    assert!(help.status.success() && help.stdout.starts_with(b"reference-broker"));
+    for wrong in [&["--unknown"][..], &["--listen"], &["--maximum-qos", "3"]] {
+        assert!(!running::output(wrong).status.success());
+    }
+    let users = |lines: &str| {
+        let file = std::env::temp_dir().join(format!("users-{}", std::process::id()));
+        std::fs::write(&file, lines).unwrap();
+        let path = file.to_str().unwrap();
+        // The address is none: it ends, whatever the file has.
+        let found = running::output(&["--password-file", path, "--listen", "none"]);
+        std::fs::remove_file(file).unwrap();
+        String::from_utf8(found.stderr).unwrap()
+    };
+    assert!(users("a:b\nc\n").contains("colon"));
+    assert!(!users("a:b\r\n\nc:\n").contains("colon"));
 }
 
 #[test]

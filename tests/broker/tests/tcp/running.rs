@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -132,6 +132,12 @@ impl Drop for Running {
     }
 }
 
+/// What the program says that does not go on.
+pub(crate) fn output(options: &[&str]) -> Output {
+    let mut broker = Command::new(env!("CARGO_BIN_EXE_reference-broker"));
+    broker.args(options).output().unwrap()
+}
+
 pub(crate) const CONNACK: &[u8] = &[0x20, 2, 0, 0];
 pub(crate) const NOT_AUTHORIZED: &[u8] = &[0x20, 2, 0, 5];
 pub(crate) const PINGREQ: &[u8] = &[0xC0, 0];
@@ -208,6 +214,17 @@ impl Client {
         let start = |bytes: &[u8]| bytes.iter().take(8).copied().collect::<Vec<_>>();
         let (found, wanted) = (start(&bytes), start(expected));
         assert!(bytes == expected, "{found:x?} is not {wanted:x?}");
+    }
+
+    /// Takes the next packet, which is short.
+    pub(crate) fn next_packet(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; 2];
+        self.0.read_exact(&mut bytes).unwrap();
+        let len = usize::from(bytes[1]);
+        assert!(len < 0x80);
+        bytes.resize(2 + len, 0);
+        self.0.read_exact(&mut bytes[2..]).unwrap();
+        bytes
     }
 
     /// Takes all that comes until the broker closes the connection, which it does not reset.

@@ -1,6 +1,7 @@
 //! The tests: which there are, how long each takes, and which mutants it comes across.
 
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -16,7 +17,7 @@ pub(crate) type Kind = (&'static str, &'static str, bool, bool);
 
 /// What is built: first what has most of the quick tests. Those that talk to others, count what is
 /// on the heap, or take minutes are left out.
-pub(crate) const BINARIES: [Kind; 8] = [
+pub(crate) const BINARIES: [Kind; 9] = [
     ("mqtt-sansio", "conformance", false, false),
     ("mqtt-sansio", "mqtt_sansio", true, true),
     ("mqtt-sansio", "field", false, true),
@@ -25,6 +26,7 @@ pub(crate) const BINARIES: [Kind; 8] = [
     ("mqtt-sansio", "codec", false, true),
     ("mqtt-sansio", "topic", false, true),
     ("mqtt-sansio", "machines", false, false),
+    ("reference-broker", "tcp", false, false),
 ];
 
 /// No variable of the environment, for a test without a switch.
@@ -113,7 +115,7 @@ impl Binary {
         if !names.is_empty() {
             test.arg("--exact");
         }
-        test.current_dir(&self.folder);
+        test.current_dir(&self.folder).process_group(0);
         test.stdout(Stdio::null()).stderr(Stdio::null());
         test.env("RUST_BACKTRACE", "0").env(variable.0, variable.1);
         test.env("PROPTEST_RNG_SEED", "1");
@@ -129,7 +131,9 @@ impl Binary {
                 });
             }
             if start.elapsed() > limit {
-                child.kill()?;
+                // With what it has started.
+                let group = format!("-{}", child.id());
+                Command::new("kill").args(["-KILL", "--", &group]).status()?;
                 child.wait()?;
                 return Ok(End::TooLong);
             }
