@@ -266,6 +266,9 @@ mod tests {
         for (packet, offset) in [(None, 0), (Some(PacketType::Publish), MAX as usize)] {
             let error = DecodeError::new(kind, Field::Packet, packet, Version::V311, None, offset);
             assert_eq!(DecodeError::from_u64(error.to_u64()), Some(error));
+            for nobody in 3..8 {
+                assert_eq!(DecodeError::from_u64(error.to_u64() | nobody << 53), None);
+            }
         }
     }
 

@@ -382,6 +382,21 @@ mod tests {
         Delivery::ExactlyOnce(id(value))
     }
 
+    #[test]
+    fn a_second_pub_rel_changes_no_order() {
+        let mut session = connected(Version::V5, 9);
+        for value in [1, 2] {
+            session.receive(qos2(value)).unwrap();
+            session.answer(id(value), OK).unwrap();
+        }
+        assert_eq!(drain(&mut session).len(), 2);
+        for value in [1, 2, 1] {
+            session.handle_pub_rel(id(value)).unwrap();
+        }
+        let answers = [Wire::PubComp(id(1), OK), Wire::PubComp(id(2), OK)];
+        assert_eq!(drain(&mut session), answers);
+    }
+
     /// The identifier decides; DUP is not even an argument. [MQTT-4.3.3-10]
     #[test]
     fn duplicates_until_pub_rel() {

@@ -172,9 +172,8 @@ impl<M> Session<M> {
     pub(crate) fn withdraw(&mut self, id: PacketId) -> Option<(CallId, M)> {
         let sent = self.outbound.get_mut(id)?;
         let call = sent.call?;
-        if !sent.dup {
-            self.sending -= u16::from(core::mem::take(&mut sent.counted));
-        }
+        // What is counted begins anew with the next network connection.
+        sent.counted &= sent.dup;
         let message = self.abandon(id).ok()?;
         (!self.is_open(id, call)).then_some((call, message))
     }

@@ -13,7 +13,7 @@ use mqtt_sansio::property::{
 };
 use mqtt_sansio::session::{Session, SessionError};
 use mqtt_sansio::topic::TopicFilter;
-use mqtt_sansio::{Delivery, Message, Packet, QoS, ReasonCode, Text, Version};
+use mqtt_sansio::{Delivery, Message, Packet, QoS, ReasonCode, Rule, Rules, Text, Version};
 
 use crate::driver::*;
 
@@ -584,6 +584,49 @@ fn a_packet_is_as_large_as_its_parts() {
             );
         }
     }
+}
+
+/// What explains one answer is not lost with another message, whose identifier the peer uses again.
+#[test]
+fn explanations_of_others_stay() {
+    let rules = Rules::STRICT.without(Rule::PacketIdInUse);
+    let mut client = client::Connection::new().rules(rules);
+    client
+        .connect(Version::V5, connect(0, <_>::default()))
+        .unwrap();
+    assert_eq!(sent(&mut client).len(), 1);
+    handle(&mut client, &connack(<_>::default()).into()).unwrap();
+    let mut expected = vec![];
+    for value in 1..=3 {
+        let packet = Packet::from(publish(Delivery::AtLeastOnce(id(value)), "t"));
+        let (_, token) = handle(&mut client, &packet).unwrap().message();
+        if value < 3 {
+            let text = Text::new("why").unwrap();
+            let mut ack = Ack::new(id(value));
+            ack.reason = ReasonCode::QuotaExceeded;
+            ack.properties = AckProperties::builder().reason_string(text).build();
+            client
+                .acknowledge_with(token, ack.reason, ack.properties.clone())
+                .unwrap();
+            expected.push(Packet::PubAck(ack));
+        }
+    }
+    let packet = Packet::from(publish(Delivery::ExactlyOnce(id(3)), "t"));
+    assert!(handle(&mut client, &packet).unwrap().is_message());
+    assert_eq!(sent(&mut client), expected);
+}
+
+/// A packet that is as short as packets are.
+#[test]
+fn an_answer_without_properties_may_be_too_large() {
+    let tiny = ConnAckProperties::builder().maximum_packet_size(NonZeroU32::new(4).unwrap());
+    let connect = connect(0, <_>::default());
+    let mut server = accepted(Version::V5, connect, connack(tiny.build()));
+    let mut ack = Ack::new(id(1));
+    ack.reason = ReasonCode::QuotaExceeded;
+    let found = handle(&mut server, &Packet::PubAck(ack));
+    let too_large = Violation::NotSupported(ReasonCode::PacketTooLarge);
+    assert_eq!(found, Err(too_large));
 }
 
 /// Before the version is known, no message is refused for what it has.

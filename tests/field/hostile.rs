@@ -247,6 +247,14 @@ fn b04_one_event_waits_however_many_come() {
             let unknown = Event::Unknown(PacketType::PubAck, id(1));
             assert_eq!(wire.events(), [unknown]);
         }
+        // Also while what came before it is polled.
+        wire.end.publish(QoS::AtMostOnce, message("own")).unwrap();
+        assert_eq!(wire.sent(), ["own"]);
+        wire.receive(pub_ack(1));
+        assert!(matches!(wire.end.poll_event(), Some(Event::Published(..))));
+        wire.receive(pub_ack(2));
+        let unknown = Event::Unknown(PacketType::PubAck, id(1));
+        assert_eq!(wire.events(), [unknown]);
         assert!(wire.end.is_connected());
     });
 }
