@@ -44,6 +44,32 @@ impl Store {
     }
 }
 
+#[test]
+fn sessions_after_a_crash_are_others_than_those_before() {
+    for version in BOTH {
+        let (mut store, mut net) = Store::new();
+        let names = ["a", "b", "c", "d", "e"];
+        for name in names {
+            if name == "d" {
+                store.store(&mut net);
+                store.restart(&mut net);
+            }
+            let (mut peer, _) = net.connect(version, lasting(version, name));
+            net.subscribe(&mut peer, name, QoS::AtLeastOnce);
+        }
+        let mut publisher = net.join(version, "publisher");
+        for name in names {
+            net.say(&mut publisher, QoS::AtLeastOnce, name, "m");
+        }
+        for name in names {
+            let (mut peer, connack) = net.connect(version, lasting(version, name));
+            assert!(connack.session_present);
+            let found = store.messages(&mut net, &mut peer);
+            assert_eq!(found, [format!("{name}=m q1")]);
+        }
+    }
+}
+
 /// However often the broker crashes while they come, and with one of them before its turn.
 #[test]
 fn retained_messages_come_once_across_crashes() {

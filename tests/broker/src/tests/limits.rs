@@ -1,4 +1,5 @@
 use super::*;
+use crate::message::{BUFFER, Message, Outgoing};
 use crate::requests::ANSWER;
 use crate::subscriptions::Place;
 
@@ -197,6 +198,41 @@ fn input() {
 }
 
 /// Each client's own part, of which all are the sum.
+/// What is counted for a message that waits.
+fn counted(
+    publisher: &str,
+    topic: &str,
+    content_type: &str,
+    payload: &str,
+    id: Option<u32>,
+) -> usize {
+    let mut net = Net::new(quiet());
+    let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    net.subscribe_with(&mut a, "#", options(QoS::AtLeastOnce), id);
+    let mut publisher = net.join(Version::V5, publisher);
+    let mut publish = message(QoS::AtLeastOnce, 1, topic, payload);
+    if !content_type.is_empty() {
+        let builder = PublishProperties::builder();
+        publish.properties = builder
+            .content_type(Text::new(content_type).unwrap())
+            .build();
+    }
+    net.publish(&mut publisher, publish);
+    net.broker.usage().message_bytes
+}
+
+#[test]
+fn all_of_a_message_is_counted() {
+    let least = counted("p", "t", "", "", None);
+    let fixed = size_of::<Message>() + size_of::<Outgoing>() + size_of::<[usize; 2]>();
+    assert_eq!(least, fixed + 3 * BUFFER + 128 + 2);
+    assert_eq!(counted("p234567", "t", "", "", None), least + 6);
+    assert_eq!(counted("p", "t23", "", "", None), least + 2);
+    assert_eq!(counted("p", "t", "text", "", None), least + 3 + 4);
+    assert_eq!(counted("p", "t", "", "payload", None), least + 7);
+    assert_eq!(counted("p", "t", "", "", Some(1)), least + 4);
+}
+
 #[test]
 fn usage_of_one_client() {
     let mut net = Net::new(quiet());

@@ -209,6 +209,8 @@ fn come_before_later_messages_of_their_topic() {
     let last = format!("t/{:04}", MANY - 1);
     net.say(&mut librarian, QoS::AtLeastOnce, &last, "later");
     net.say(&mut librarian, QoS::AtLeastOnce, "t/0000", "later");
+    let looked_at = format!("t/{:04}", STEPS - 1);
+    net.say(&mut librarian, QoS::AtLeastOnce, &looked_at, "later");
     // A later retained one takes the place of the one that has not come.
     let other = format!("t/{:04}", MANY - 2);
     net.publish(
@@ -228,6 +230,7 @@ fn come_before_later_messages_of_their_topic() {
             format!("{last}=m q1 retained"),
             format!("{last}=later q1"),
             "t/0000=later q1".to_owned(),
+            format!("{looked_at}=later q1"),
             format!("{other}=new q1"),
             format!("{gone}= q1"),
         ]
