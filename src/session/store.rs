@@ -281,6 +281,7 @@ impl<'de, M: serde::Deserialize<'de>> serde::Deserialize<'de> for Session<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::qos::QoS;
     use crate::reason::ReasonCode;
     use crate::session::Link;
     use crate::session::tests::{Wire, drain, id};
@@ -425,5 +426,25 @@ mod tests {
             assert!(json.contains(good), "{json}");
             assert!(!read(&json.replace(good, bad)), "{bad}");
         }
+    }
+
+    /// It is another message that has the identifier once all others were used.
+    #[test]
+    fn a_message_is_stored_once() {
+        let mut session = Session::new();
+        session.record_changes();
+        for _ in 1..=u16::MAX {
+            let id = session.next_packet_id().unwrap();
+            session.publish(QoS::AtLeastOnce, 0).unwrap();
+            session.abandon(id).unwrap();
+        }
+        let last = session.publish(QoS::AtLeastOnce, 1).unwrap();
+        let mut stored = vec![];
+        while let Some(change) = session.poll_change() {
+            if let Change::Stored { call, message, .. } = change {
+                stored.push((call, *message));
+            }
+        }
+        assert_eq!(stored, [(last, 1)]);
     }
 }

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use mqtt_sansio::connection::{
     Closed, ConnectionError, Event, GivenUp, Outcome, Violation, client, server,
 };
-use mqtt_sansio::packet::{ConnAck, Connect, Subscribe, TopicFilters, Unsubscribe, Will};
+use mqtt_sansio::packet::{
+    ConnAck, Connect, Disconnect, Subscribe, TopicFilters, Unsubscribe, Will,
+};
 use mqtt_sansio::property::{
     AckProperties, ConnAckProperties, ConnectProperties, DisconnectProperties,
 };
@@ -46,6 +48,20 @@ fn refused_by_a_server_of_3_1_1() {
     let mut client = connected(Version::V5, connect(0, <_>::default()), accepted);
     client.handle_decode_error(ZERO, error(b"\x20\x02\0\x01"));
     assert_eq!(closed(client.poll_event()), broken(b"\x20\x02\0\x01"));
+}
+
+/// What is not sent yet goes with the session, and nothing else was to be sent.
+#[test]
+fn taken_before_it_was_sent() {
+    let mut kept = connect(0, <_>::default());
+    kept.clean_start = false;
+    let mut server = accepted(Version::V311, kept, connack(<_>::default()));
+    server.publish(QoS::AtLeastOnce, message("t")).unwrap();
+    server.disconnect(Disconnect::new(OK)).unwrap();
+    assert!(!server.is_closed());
+    let session = server.take_session().unwrap();
+    assert_eq!(session.packet_ids_in_use(), 1);
+    assert!(server.is_closed());
 }
 
 /// [MQTT-3.2.2-7]; 3.1.1 [MQTT-3.2.2-5]: nothing follows a refusal.

@@ -316,6 +316,8 @@ fn nothing_is_left_of_the_input_at_the_end() {
         let mut input = &b"\x30\x00\xD0\x00"[..];
         assert_eq!(client.handle_slice(ZERO, &mut input), None);
         assert!(input.is_empty() && client.ended().is_err());
+        // Nothing has to be sent where there is no DISCONNECT.
+        assert_eq!(client.is_closed(), version == Version::V311);
     }
 }
 
