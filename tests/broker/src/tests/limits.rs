@@ -157,6 +157,27 @@ fn answers_that_nobody_reads() {
         );
     }
     assert!(net.broker.is_closing(a.id));
+    // Who reads them goes on.
+    let mut b = net.join(Version::V5, "b");
+    for _ in 0..12 {
+        net.subscribe(&mut b, "t", QoS::AtMostOnce);
+        assert!(!net.broker.is_closing(b.id));
+    }
+}
+
+#[test]
+fn bytes_are_counted() {
+    let mut net = Net::new(quiet());
+    let a = net.join(Version::V5, "a");
+    let (received, sent) = (net.broker.stats.bytes_received, net.broker.stats.bytes_sent);
+    net.bytes(&a, b"\xC0\x00\xC0\x00\xC0\x00");
+    // Behind what is there.
+    let mut out = BytesMut::from(&b"..."[..]);
+    assert!(net.broker.poll_transmit(a.id, &mut out));
+    assert_eq!(&out[..], b"...\xD0\x00\xD0\x00\xD0\x00");
+    assert!(!net.broker.poll_transmit(a.id, &mut out));
+    assert_eq!(net.broker.stats.bytes_received, received + 6);
+    assert_eq!(net.broker.stats.bytes_sent, sent + 6);
 }
 
 /// The beginnings of packets, of all clients together. The one with the most goes.

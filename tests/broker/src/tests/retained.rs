@@ -64,6 +64,25 @@ fn expire() {
     assert_eq!(net.messages(&mut b), [""; 0]);
 }
 
+/// [MQTT-3.1.2-24]
+#[test]
+fn one_that_is_too_large_keeps_none_back() {
+    let mut net = Net::new(quiet());
+    let mut librarian = net.join(Version::V5, "librarian");
+    for (topic, len) in [("a", 1), ("b", 100), ("c", 1)] {
+        let publish = message(QoS::AtLeastOnce, 1, topic, &"m".repeat(len));
+        net.publish(&mut librarian, retained(publish));
+    }
+    let mut small = connect(Version::V5, "small", true, 0);
+    small.properties = ConnectProperties::builder()
+        .maximum_packet_size(50.try_into().unwrap())
+        .build();
+    let (mut small, _) = net.connect(Version::V5, small);
+    net.subscribe(&mut small, "#", QoS::AtLeastOnce);
+    let found = net.messages(&mut small);
+    assert_eq!(found, ["a=m q1 retained", "c=m q1 retained"]);
+}
+
 #[test]
 fn are_limited() {
     let mut config = quiet();
