@@ -65,7 +65,8 @@ impl Made {
                             .strip_prefix("$share/g/")
                             .is_some_and(|it| !it.contains('/')),
                     );
-                    self.say("absolute", filter.starts_with('/'));
+                    let rest = filter.strip_prefix('/').unwrap_or_default();
+                    self.say("absolute", rest.starts_with(char::is_alphanumeric));
                     self.say("relative", filter.starts_with(char::is_alphanumeric));
                     self.say(
                         "levels",
