@@ -32,12 +32,13 @@ use core::marker::PhantomData;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::device::QUICK;
 use crate::device::checked;
 use crate::error::{DecodeErrorKind, EncodeError, Field, OnlyInV5};
 use crate::text::Text;
 use crate::varint::VarInt;
 use crate::version::Version;
-use crate::wire::{self, ParseResult, QUICK};
+use crate::wire::{self, ParseResult};
 
 mod builder;
 mod message;
