@@ -133,7 +133,9 @@ impl Binary {
             if start.elapsed() > limit {
                 // With what it has started.
                 let group = format!("-{}", child.id());
-                Command::new("kill").args(["-KILL", "--", &group]).status()?;
+                Command::new("kill")
+                    .args(["-KILL", "--", &group])
+                    .status()?;
                 child.wait()?;
                 return Ok(End::TooLong);
             }

@@ -20,6 +20,7 @@ pub(crate) enum Verdict {
 /// So many tests are tried one by one; then those that are as short come together.
 const ALONE: usize = 6;
 const SHORT: Duration = Duration::from_millis(100);
+const TOGETHER: usize = 40;
 
 /// Longer tests are a last chance, for mutants that are not known to survive.
 const LONG: Duration = Duration::from_secs(1);
@@ -43,19 +44,28 @@ pub(crate) fn judge(
     let mut batches: Vec<Vec<&Test>> = first.iter().map(|&test| vec![test]).collect();
     for (at, binary) in binaries.iter().enumerate() {
         let of_it = rest.iter().copied().filter(|test| test.binary == at);
-        let (short, long): (Vec<_>, Vec<_>) =
-            of_it.partition(|test| binary.takes_many() && test.time < SHORT);
+        let (short, long): (Vec<_>, Vec<_>) = of_it.partition(|test| test.time < SHORT);
         batches.extend(long.into_iter().map(|test| vec![test]));
-        batches.extend(short.chunks(40).map(<[_]>::to_vec));
+        let size = match binary.takes_many() {
+            true => TOGETHER,
+            // One at a time, or all that there are.
+            false if short.len() > TOGETHER => short.len(),
+            false => 1,
+        };
+        batches.extend(short.chunks(size).map(<[_]>::to_vec));
     }
     let time = |batch: &[&Test]| batch.iter().map(|test| test.time).sum::<Duration>();
     batches[first.len()..].sort_by_key(|batch| time(batch));
     for batch in batches {
-        let names: Vec<&str> = batch.iter().map(|test| &test.name[..]).collect();
-        let limit = Duration::from_secs(5) + 10 * time(&batch);
+        let mut names: Vec<&str> = batch.iter().map(|test| &test.name[..]).collect();
+        let mut limit = Duration::from_secs(5) + 10 * time(&batch);
         let Some(test) = batch.first() else {
             continue;
         };
+        if names.len() > 1 && !binaries[test.binary].takes_many() {
+            names.clear();
+            limit += Duration::from_secs(60);
+        }
         let number = number.to_string();
         match binaries[test.binary].run(&names, ("BREAK", &number), limit)? {
             End::Passed => {}
