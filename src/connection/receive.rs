@@ -188,7 +188,6 @@ pub(super) fn incoming<M, B: AsRef<[u8]>>(
         }
         (Verdict::Auth, Packet::Auth(auth)) => Incoming::Auth(auth),
         (Verdict::Early, _) => Incoming::Early,
-        (Verdict::Skipped(error, token), _) => Incoming::Skipped(error, token),
         _ => return None,
     })
 }

@@ -648,6 +648,22 @@ fn a_message_that_waits_may_have_properties() {
     );
 }
 
+/// Nor for the limits of the connection before, of which the next one need have none.
+#[test]
+fn limits_end_with_their_connection() {
+    let limit = ConnAckProperties::builder().maximum_packet_size(NonZeroU32::new(20).unwrap());
+    let mut client = connected(
+        Version::V5,
+        connect(0, <_>::default()),
+        connack(limit.build()),
+    );
+    let mut large = message("t");
+    large.payload = Bytes::from_static(&[0; 20]);
+    assert!(client.publish(QoS::AtLeastOnce, large.clone()).is_err());
+    client.handle_close();
+    assert!(client.publish(QoS::AtLeastOnce, large).is_ok());
+}
+
 /// [MQTT-3.1.2-29] binds the server: a client explains what it likes.
 #[test]
 fn a_client_may_explain_though_it_wants_no_explanation() {

@@ -146,6 +146,57 @@ fn acknowledge_all<R: Role>(connection: &mut Connection<R, Kept>, incoming: &[In
 }
 
 /// Nothing leaves in the middle of a payload; what waits leaves behind it.
+/// A message of 200 bytes, with this head.
+fn large(first: u8, head: &[u8]) -> Vec<u8> {
+    let len = head.len() + 200;
+    let len = [len & 0x7F | 0x80, len >> 7].map(|byte| u8::try_from(byte).unwrap());
+    [&[first], &len[..], head, &[b'p'; 200]].concat()
+}
+
+/// A head that breaks a rule that is let go is mended, or its message is passed over.
+#[test]
+fn heads_that_break_a_rule() {
+    let lenient = client(Session::new()).rules(Rules::LENIENT);
+    let (mut client, _) = pair(Version::V5, lenient, server());
+    let mut read = |bytes: &[u8]| {
+        let (mut input, mut found, mut tokens) = (bytes, vec![], vec![]);
+        while let Some(incoming) = client.handle_slice(ZERO, &mut input) {
+            found.push(match incoming {
+                Incoming::Begin(head, len) => {
+                    let message = format!("{:?}", head.message);
+                    let text = format!(
+                        "Head {{ message: {message}, delivery: {:?}, dup: {} }}",
+                        head.delivery, head.dup
+                    );
+                    assert_eq!(format!("{head:?}"), text);
+                    format!("begin {len}")
+                }
+                Incoming::Piece(bytes) => format!("piece {}", bytes.len()),
+                Incoming::End(token) => {
+                    tokens.push(token);
+                    "end".to_owned()
+                }
+                Incoming::Skipped(error, _) => format!("skipped {:?}", error.kind()),
+                other => panic!("{other:?}"),
+            });
+        }
+        for token in tokens {
+            client.acknowledge(token).unwrap();
+        }
+        assert!(client.is_connected() && input.is_empty());
+        found
+    };
+    let whole = ["begin 200", "piece 200", "end"];
+    // Payload Format Indicator 2.
+    let head = b"\0\x01t\0\x07\x02\x01\x02";
+    assert_eq!(read(&large(0x34, head)), whole);
+    // Again, it is a duplicate.
+    assert_eq!(read(&large(0x3C, head)), [""; 0]);
+    let head = b"\0\x01t\0\0\0";
+    assert_eq!(read(&large(0x32, head)), ["skipped ZeroPacketId"]);
+    assert_eq!(read(&large(0x32, b"\0\x01t\0\x08\0")), whole);
+}
+
 #[test]
 fn nothing_else_is_sent_within_a_payload() {
     for version in BOTH {
