@@ -30,8 +30,9 @@ fn random_bytes_find_nothing() {
         support::drive::server(bytes);
         support::drive::client(bytes);
     };
-    let targets: [(&str, Target); 4] = [
+    let targets: [(&str, Target); 5] = [
         ("drive", drive),
+        ("exchanges", support::exchanges::exchanges),
         ("proxy", mqtt_sansio_fuzz::proxy),
         ("stored", mqtt_sansio_fuzz::stored),
         ("rules", mqtt_sansio_fuzz::rules),

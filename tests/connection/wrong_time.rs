@@ -391,7 +391,7 @@ fn random_sequences() {
             .collect();
         support::drive::server(&bytes);
         support::drive::client(&bytes);
-        support::drive::doors(&bytes);
+        support::doors::doors(&bytes);
     }
 }
 
@@ -400,7 +400,7 @@ fn random_sequences() {
 fn both_bytes_doors_read_the_vectors_alike() {
     for vector in support::vectors::all() {
         let mended = b"\x38\x03\x00\x01t";
-        support::drive::doors(&vector.bytes);
-        support::drive::doors(&[mended, &vector.bytes[..]].concat());
+        support::doors::doors(&vector.bytes);
+        support::doors::doors(&[mended, &vector.bytes[..]].concat());
     }
 }

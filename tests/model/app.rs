@@ -21,6 +21,22 @@ pub(crate) enum Wire {
     Disconnect,
 }
 
+impl Wire {
+    /// The type of packet, and what else distinguishes it but numbers.
+    pub(crate) fn kind(self) -> String {
+        match self {
+            Self::Connect { clean, .. } => format!("CONNECT {clean}"),
+            Self::ConnAck { present, .. } => format!("CONNACK {present}"),
+            Self::Publish(delivery, dup, _) => format!("PUBLISH {:?} {dup}", delivery.qos()),
+            Self::PubAck(_, reason) => format!("PUBACK {}", reason.is_error()),
+            Self::PubRec(_, reason) => format!("PUBREC {}", reason.is_error()),
+            Self::PubRel(_, reason) => format!("PUBREL {}", reason.is_error()),
+            Self::PubComp(_, reason) => format!("PUBCOMP {}", reason.is_error()),
+            Self::Disconnect => "DISCONNECT".to_owned(),
+        }
+    }
+}
+
 /// The reason why a promise is broken.
 pub(crate) type Broken = String;
 

@@ -158,6 +158,10 @@ impl End for ConnectionEnd {
         Ok(effect)
     }
 
+    fn held(&self, at: usize) -> u8 {
+        self.app.held[at].message
+    }
+
     fn key(&self) -> String {
         let text = either!(&self.role, connection => format!("{connection:?}"));
         let kept = self.kept.as_ref().map(|kept| format!("{kept:?}"));

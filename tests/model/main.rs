@@ -21,6 +21,7 @@ mod app;
 mod connection;
 mod packets;
 mod search;
+mod seeds;
 mod session;
 mod setting;
 mod step;

@@ -3,10 +3,13 @@
 //! An end is kept once, however many states it is part of, and so is what is in a link: a state is
 //! five numbers. What a step makes of an end is worked out once, on the object itself.
 
+mod follow;
+
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+pub(crate) use self::follow::Happened;
 use super::app::{Broken, Effect, Wire};
 use super::setting::{Keep, Setting};
 use super::step::{End, Facts, Op, Side, Step};
@@ -147,29 +150,6 @@ impl<E: End> Search<E> {
             depth: reached,
             whole: layer.is_empty(),
         })
-    }
-
-    /// Follows a history, and tells it.
-    pub(crate) fn replay(&mut self, steps: &[Step]) -> (Vec<String>, Result<(), Broken>) {
-        let (mut told, mut state) = (Vec::new(), self.start());
-        for step in steps {
-            let arrives = match step {
-                Step::Deliver(to) => self.links[state.links[to.other() as usize] as usize].first(),
-                _ => None,
-            };
-            let mut packet = arrives.copied();
-            let after = self.step(state, *step);
-            if let Ok((_, effect)) = &after {
-                packet = packet.or(effect.wire);
-            }
-            let packet = packet.map(|packet| format!(": {packet:?}"));
-            told.push(format!("{step:?}{}", packet.unwrap_or_default()));
-            match after {
-                Ok((after, _)) => state = after,
-                Err(what) => return (told, Err(what)),
-            }
-        }
-        (told, self.drain(state))
     }
 
     fn start(&mut self) -> State {
@@ -399,7 +379,12 @@ impl<E: End> Search<E> {
         Err("with a kind link this does not end".to_owned())
     }
 
-    fn violation(&self, mut at: u32, last: Option<Step>, what: Broken) -> Violation {
+    fn violation(&self, at: u32, last: Option<Step>, what: Broken) -> Violation {
+        let steps = self.history(at, last);
+        Violation { steps, what }
+    }
+
+    fn history(&self, mut at: u32, last: Option<Step>) -> Vec<Step> {
         let mut steps: Vec<_> = last.into_iter().collect();
         while at > 0 {
             let (before, step) = self.before[at as usize];
@@ -407,6 +392,6 @@ impl<E: End> Search<E> {
             at = before;
         }
         steps.reverse();
-        Violation { steps, what }
+        steps
     }
 }

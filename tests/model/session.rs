@@ -82,6 +82,10 @@ impl End for SessionEnd {
         Ok(effect)
     }
 
+    fn held(&self, at: usize) -> u8 {
+        self.app.held[at].message
+    }
+
     fn key(&self) -> String {
         let text = format!("{:?}", self.session);
         let node = Node::parse(&text);

@@ -66,7 +66,7 @@ impl Setting {
     }
 }
 
-const BASE: Setting = Setting {
+pub(crate) const BASE: Setting = Setting {
     name: "",
     connections: false,
     version: Version::V5,
@@ -84,7 +84,7 @@ const BASE: Setting = Setting {
     depth: 9,
 };
 
-const ALL_KEEPS: &[Keep] = &[Keep::Both, Keep::LostByA, Keep::LostByB];
+pub(crate) const ALL_KEEPS: &[Keep] = &[Keep::Both, Keep::LostByA, Keep::LostByB];
 const ONE_TO_THREE: &[(u16, u16)] = &[(3, 3), (2, 2), (1, 1)];
 
 macro_rules! settings {

@@ -83,6 +83,9 @@ pub(crate) trait End: Clone + Debug {
 
     fn apply(&mut self, op: Op) -> Result<Effect, Broken>;
 
+    /// The message of the delivery at this place.
+    fn held(&self, at: usize) -> u8;
+
     /// All that bears on the future.
     fn key(&self) -> String;
 

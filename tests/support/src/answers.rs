@@ -5,9 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use mqtt_sansio::packet::Ack;
 use mqtt_sansio::property::AckProperties;
 use mqtt_sansio::session::{Session, Token};
-use mqtt_sansio::{Packet, PacketId, PacketType, QoS, ReasonCode, Version};
+use mqtt_sansio::{Packet, PacketId, PacketType, QoS, ReasonCode, Text, Version};
+
+use crate::drive::EACH;
 
 const OK: ReasonCode = ReasonCode::Success;
+
+/// An explanation of its own for each number, of so many bytes.
+pub(crate) fn explanation(number: usize, len: usize) -> AckProperties {
+    let text: Text = format!("{number:len$}").parse().unwrap();
+    let builder = AckProperties::builder();
+    builder.reason_string(text.as_borrowed()).build()
+}
 
 /// A delivery that the application was handed.
 #[derive(Clone, Debug)]
@@ -18,6 +27,18 @@ struct Open {
     answer: Option<(ReasonCode, AckProperties)>,
     /// Whether PUBREC has left, or need not.
     accepted: bool,
+}
+
+impl Open {
+    /// How much there may be to hold for it, with what explains its answer.
+    fn weight(&self) -> usize {
+        let Some((_, why)) = self.answer.as_ref().filter(|(_, why)| !why.is_empty()) else {
+            return 1;
+        };
+        let mut ack = Ack::new(PacketId::MAX);
+        ack.properties = why.clone();
+        1 + Packet::PubAck(ack).encoded_len(Version::V5).unwrap() / EACH
+    }
 }
 
 /// What one end owes and may send.
@@ -31,6 +52,8 @@ pub(crate) struct Answers {
     given: Vec<(PacketType, PacketId, Vec<ReasonCode>)>,
     /// PUBREL that were sent again on this network connection.
     again: BTreeSet<PacketId>,
+    /// Whether an answer may leave its explanation out.
+    pub(crate) may_omit: bool,
 }
 
 impl Answers {
@@ -42,6 +65,7 @@ impl Answers {
             open: Vec::new(),
             given: Vec::new(),
             again: BTreeSet::new(),
+            may_omit: true,
         }
     }
 
@@ -72,7 +96,8 @@ impl Answers {
     /// How much there may be to hold.
     pub(crate) fn len(&self) -> usize {
         let came = self.came.values().map(|count| *count as usize);
-        self.open.len() + self.given.len() + came.sum::<usize>()
+        let open = self.open.iter().map(Open::weight);
+        open.sum::<usize>() + self.given.len() + came.sum::<usize>()
     }
 
     /// A packet is handed to the connection.
@@ -131,6 +156,8 @@ impl Answers {
         } else if reason.is_error() {
             self.open.remove(at);
         } else {
+            // PUBREC follows once the peer has sent it again, perhaps explained.
+            open.answer = Some((OK, why));
             open.accepted = true;
         }
     }
@@ -167,10 +194,8 @@ impl Answers {
                     return self.says(&plain, ack);
                 };
                 let open = &mut self.open[at];
-                let answer = match open.accepted {
-                    true => plain,
-                    false => open.answer.take(),
-                };
+                let answer = open.answer.take();
+                let answer = answer.or_else(|| plain.filter(|_| open.accepted));
                 open.accepted = true;
                 if ack.reason.is_error() {
                     self.open.remove(at);
@@ -240,8 +265,8 @@ impl Answers {
             Version::V5 => *reason,
         };
         assert_eq!(ack.reason, reason, "{ack:?} is for another delivery");
-        let plain = ack.properties.is_empty();
-        assert!(plain || ack.properties == *why, "{ack:?} is not {why:?}");
+        let omits = self.may_omit && ack.properties.is_empty();
+        assert!(omits || ack.properties == *why, "{ack:?} is not {why:?}");
     }
 
     fn answers(&mut self, kind: PacketType, id: PacketId, codes: impl Iterator<Item = ReasonCode>) {

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use arbitrary::{Arbitrary, Result, Unstructured};
-use bytes::BytesMut;
-use mqtt_sansio::connection::{Connection, Event, Incoming, RequestToken, Role, client, server};
+use arbitrary::{Arbitrary, Unstructured};
+
+use mqtt_sansio::connection::{
+    Connection, Event, Incoming, RequestToken, Role, Violation, client, server,
+};
 use mqtt_sansio::packet::{Ack, ConnAck, Connect};
 use mqtt_sansio::property::AckProperties;
 use mqtt_sansio::session::{CallId, Token};
 use mqtt_sansio::{
-    Delivery, Message, Packet, PacketId, PacketType, ReasonCode, Rules, Side, Version,
+    Delivery, Message, Packet, PacketId, PacketType, Publishable, ReasonCode, Rule, Side, Version,
 };
 
 use crate::answers::Answers;
@@ -20,7 +22,10 @@ pub(crate) const IDLE: usize = 4_096;
 pub(crate) const EACH: usize = 512;
 
 /// An end holds no more than belongs to what is under way.
-pub(crate) fn check_heap<R: Role + Clone>(connection: &Connection<R>, under_way: usize) {
+pub(crate) fn check_heap<R: Role + Clone, M: Clone + Publishable>(
+    connection: &Connection<R, M>,
+    under_way: usize,
+) {
     let held = heap::of(connection, Connection::shrink_to_fit);
     let most = IDLE + EACH * under_way;
     assert!(held <= most, "{held} bytes for {under_way} under way");
@@ -79,7 +84,7 @@ pub(crate) fn check_size(packet: &Packet<&[u8]>, version: Version, maximum: Opti
 }
 
 /// A packet: often one with an identifier that is in use.
-pub(crate) fn packet(u: &mut Unstructured<'_>) -> Result<Packet> {
+pub(crate) fn packet(u: &mut Unstructured<'_>) -> arbitrary::Result<Packet> {
     let id = PacketId::new(u.int_in_range(1..=4)?).unwrap();
     let ack = Ack::new(id);
     Ok(match u.int_in_range(0..=9)? {
@@ -103,7 +108,7 @@ pub(crate) fn packet(u: &mut Unstructured<'_>) -> Result<Packet> {
 }
 
 /// A message that can be published.
-fn message(u: &mut Unstructured<'_>) -> Result<Message> {
+fn message(u: &mut Unstructured<'_>) -> arbitrary::Result<Message> {
     let publish: mqtt_sansio::packet::Publish = u.arbitrary()?;
     let topic = match publish.topic.clone() {
         Some(topic) => topic,
@@ -117,21 +122,23 @@ fn message(u: &mut Unstructured<'_>) -> Result<Message> {
 }
 
 /// One side under test, and what its caller holds.
-struct Driven<R> {
-    connection: Connection<R>,
-    sent: Sent,
-    now: Duration,
-    version: Version,
-    tokens: Vec<Token>,
+pub(crate) struct Driven<R> {
+    pub(crate) connection: Connection<R>,
+    pub(crate) sent: Sent,
+    pub(crate) now: Duration,
+    pub(crate) version: Version,
+    pub(crate) tokens: Vec<Token>,
     requests: Vec<(RequestToken, PacketId)>,
-    calls: Vec<CallId>,
-    answers: Answers,
+    pub(crate) calls: Vec<CallId>,
+    pub(crate) answers: Answers,
     /// Calls without an outcome.
-    open: usize,
+    pub(crate) open: usize,
+    /// Rules whose breach was reported.
+    pub(crate) let_go: Vec<Rule>,
 }
 
 impl<R: Role + Clone> Driven<R> {
-    fn new(connection: Connection<R>, side: Side, version: Version) -> Self {
+    pub(crate) fn new(connection: Connection<R>, side: Side, version: Version) -> Self {
         Self {
             connection,
             sent: Sent::new(side),
@@ -142,10 +149,12 @@ impl<R: Role + Clone> Driven<R> {
             calls: Vec::new(),
             answers: Answers::new(version),
             open: 0,
+            let_go: Vec::new(),
         }
     }
 
-    fn handle(&mut self, packet: &Packet) -> bool {
+    /// Handles a packet.
+    pub(crate) fn handle(&mut self, packet: &Packet) -> Result<(), Violation> {
         self.answers.comes(packet);
         let judged = self
             .connection
@@ -163,15 +172,15 @@ impl<R: Role + Clone> Driven<R> {
             }
             _ => {}
         }
-        judged.is_ok()
+        judged.map(drop)
     }
 
     /// What both sides can do.
-    fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+    fn step(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         match u.int_in_range(0..=14)? {
             0..=4 => {
                 let packet = packet(u)?;
-                self.handle(&packet);
+                let _ = self.handle(&packet);
             }
             5 => {
                 if let Ok(call) = self.connection.publish(u.arbitrary()?, message(u)?) {
@@ -218,7 +227,7 @@ impl<R: Role + Clone> Driven<R> {
     }
 
     /// Packets of one kind for many identifiers.
-    fn flood(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+    fn flood(&mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         let (first, count): (u16, u8) = (u.arbitrary()?, u.arbitrary()?);
         let kind = u.int_in_range(0..=3)?;
         for id in (first..=u16::MAX)
@@ -226,7 +235,7 @@ impl<R: Role + Clone> Driven<R> {
             .filter_map(PacketId::new)
         {
             let ack = Ack::new(id);
-            self.handle(&match kind {
+            let _ = self.handle(&match kind {
                 0 => Packet::PubAck(ack),
                 1 => Packet::PubRec(ack),
                 2 => Packet::PubRel(ack),
@@ -237,22 +246,33 @@ impl<R: Role + Clone> Driven<R> {
     }
 
     fn drain(&mut self) {
-        while self.connection.poll_change().is_some() {}
+        while self.transmit().is_some() {}
+        self.check();
+    }
+
+    /// Sends the next packet.
+    pub(crate) fn transmit(&mut self) -> Option<Packet> {
         let version = self.connection.version();
         let maximum = self.connection.limits().maximum_packet_size;
-        let maximum = maximum.map(|maximum| maximum.get());
-        while let Some(packet) = self.connection.poll_transmit(self.now) {
-            self.sent.check(&packet);
-            check_size(&packet, version, maximum);
-            let packet = packet.to_owned();
-            self.answers.leaves(&packet, self.connection.session());
-        }
+        let packet = self.connection.poll_transmit(self.now)?;
+        self.sent.check(&packet);
+        check_size(&packet, version, maximum.map(|maximum| maximum.get()));
+        let packet = packet.to_owned();
+        self.answers.leaves(&packet, self.connection.session());
+        Some(packet)
+    }
+
+    /// Holds events and the state against the rules.
+    pub(crate) fn check(&mut self) {
+        while self.connection.poll_change().is_some() {}
         while let Some(event) = self.connection.poll_event() {
-            let ends = matches!(
-                event,
-                Event::Published(..) | Event::Subscribed(..) | Event::Unsubscribed(..)
-            );
-            self.open -= usize::from(ends);
+            match event {
+                Event::Published(..) | Event::Subscribed(..) | Event::Unsubscribed(..) => {
+                    self.open -= 1;
+                }
+                Event::LetGo(rule) => self.let_go.push(rule),
+                _ => {}
+            }
         }
         check_heap(&self.connection, self.answers.len() + self.open);
         assert!(!(self.connection.is_closed() && self.connection.is_connected()));
@@ -265,7 +285,7 @@ impl<R: Role + Clone> Driven<R> {
     }
 }
 
-fn accepting(u: &mut Unstructured<'_>) -> Result<ConnAck> {
+fn accepting(u: &mut Unstructured<'_>) -> arbitrary::Result<ConnAck> {
     let mut connack: ConnAck = u.arbitrary()?;
     connack.reason = ReasonCode::Success;
     Ok(connack)
@@ -278,7 +298,7 @@ pub fn server(bytes: &[u8]) {
     let _ = drive_server(&mut u);
 }
 
-fn drive_server(u: &mut Unstructured<'_>) -> Result<()> {
+fn drive_server(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let version = Version::arbitrary(u)?;
     let mut connection = server::Connection::new(Duration::ZERO, Duration::from_secs(5));
     connection = connection.rules(rules::some(u)?);
@@ -288,7 +308,7 @@ fn drive_server(u: &mut Unstructured<'_>) -> Result<()> {
     let mut driven = Driven::new(connection, Side::Server, version);
     if u.arbitrary()? {
         let connect = Packet::Connect(u.arbitrary::<Connect>()?);
-        if driven.handle(&connect) && u.arbitrary()? {
+        if driven.handle(&connect).is_ok() && u.arbitrary()? {
             let connack = accepting(u)?;
             let _ = driven.connection.accept(driven.now, connack, &mut None);
         }
@@ -329,7 +349,7 @@ pub fn client(bytes: &[u8]) {
     let _ = drive_client(&mut u);
 }
 
-fn drive_client(u: &mut Unstructured<'_>) -> Result<()> {
+fn drive_client(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let version = Version::arbitrary(u)?;
     let mut connection = client::Connection::new().automatic_aliases(u.int_in_range(0..=3)?);
     connection = connection.rules(rules::some(u)?);
@@ -348,7 +368,7 @@ fn drive_client(u: &mut Unstructured<'_>) -> Result<()> {
             }
             2 | 3 => {
                 let connack = accepting(u)?;
-                driven.handle(&Packet::ConnAck(connack));
+                let _ = driven.handle(&Packet::ConnAck(connack));
             }
             4 => {
                 let made = driven
@@ -367,56 +387,4 @@ fn drive_client(u: &mut Unstructured<'_>) -> Result<()> {
         driven.drain();
     }
     Ok(())
-}
-
-/// The bytes door gives the same from bytes that are shared and that are borrowed, and ends in the
-/// same way, whichever rules are let go. No byte gives more than one thing to act on.
-pub fn doors(bytes: &[u8]) {
-    for version in [Version::V311, Version::V5] {
-        for rules in [Rules::STRICT, Rules::LENIENT] {
-            let client = || client::Connection::new().rules(rules);
-            let shared = from_server(version, client(), |client| {
-                let mut input = BytesMut::from(bytes);
-                core::iter::from_fn(|| {
-                    let incoming = client.handle_bytes(Duration::ZERO, &mut input)?;
-                    Some(format!("{incoming:?}"))
-                })
-                .take(bytes.len() + 1)
-                .collect()
-            });
-            let borrowed = from_server(version, client(), |client| {
-                let mut unread = bytes;
-                core::iter::from_fn(|| {
-                    let incoming = client.handle_slice(Duration::ZERO, &mut unread)?;
-                    Some(format!("{incoming:?}"))
-                })
-                .take(bytes.len() + 1)
-                .collect()
-            });
-            assert!(shared.0.len() <= bytes.len(), "{shared:?}");
-            assert_eq!(shared, borrowed);
-        }
-    }
-}
-
-/// What a client that is accepted gives its caller, and its events.
-pub(crate) fn from_server(
-    version: Version,
-    mut client: client::Connection,
-    read: impl FnOnce(&mut client::Connection) -> Vec<String>,
-) -> (Vec<String>, Vec<String>) {
-    let connect = Connect::new("c".parse().expect("it is text"));
-    client.connect(version, connect).expect("it is idle");
-    let mut sent = BytesMut::new();
-    client.poll_bytes(Duration::ZERO, &mut sent);
-    let connack = match version {
-        Version::V311 => &b"\x20\x02\x00\x00"[..],
-        Version::V5 => b"\x20\x03\x00\x00\x00",
-    };
-    let accepted = client.handle_bytes(Duration::ZERO, &mut BytesMut::from(connack));
-    assert_eq!(accepted, None);
-    let incoming = read(&mut client);
-    let events = core::iter::from_fn(|| client.poll_event());
-    let events = events.map(|event| format!("{event:?}")).collect();
-    (incoming, events)
 }

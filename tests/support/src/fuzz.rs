@@ -2,8 +2,8 @@
 
 use mqtt_sansio::Version;
 
-use crate::{broker, check, drive, history, pieces, topic};
-pub use crate::{proxy::proxy, rules::rules, stored::stored};
+use crate::{broker, check, doors, drive, exchanges, history, pieces, rules, topic};
+pub use crate::{proxy::proxy, stored::stored};
 
 /// Any bytes decode or are refused, in every form and role.
 pub fn decode(bytes: &[u8]) {
@@ -41,7 +41,7 @@ pub fn trees(bytes: &[u8]) {
 pub fn connection(bytes: &[u8]) {
     drive::server(bytes);
     drive::client(bytes);
-    drive::doors(bytes);
+    doors::doors(bytes);
     history::follow(bytes);
     // It takes much longer than all else.
     history::flood(&bytes[..bytes.len().min(64)]);
@@ -52,6 +52,12 @@ pub fn connection(bytes: &[u8]) {
 pub fn broker(bytes: &[u8]) {
     broker::drive(bytes);
     broker::crash(bytes);
+}
+
+/// Any set of rules let go: what any bytes give is valid, and exchanges go as those rules say.
+pub fn rules(bytes: &[u8]) {
+    rules::rules(bytes);
+    exchanges::exchanges(bytes);
 }
 
 /// What a fuzzer calls.

@@ -16,6 +16,11 @@ pub fn freed(bytes: usize) {
     HELD.set(HELD.get().wrapping_sub(bytes));
 }
 
+/// The bytes that this thread has on the heap.
+pub fn held() -> usize {
+    HELD.get()
+}
+
 /// Returns whether the binary counts: else all that is held is 0.
 pub fn is_counted() -> bool {
     let before = HELD.get();

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use mqtt_sansio::connection::{Connection, Head, Incoming, Role, Violation};
-use mqtt_sansio::{DecodeError, FrameDecoder, Packet, Side, Version};
+use mqtt_sansio::connection::{Connection, ConnectionError, Head, Incoming, Role, Violation};
+use mqtt_sansio::session::CallId;
+use mqtt_sansio::{DecodeError, FrameDecoder, Message, Packet, Publishable, QoS, Side, Version};
 
 /// The way in and out of a connection that an end uses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,11 +19,23 @@ pub enum Door {
     Bytes,
 }
 
+/// A message of which an end has the payload, wherever it is.
+pub trait Payload: Publishable {
+    /// The payload.
+    fn payload(&self) -> &[u8];
+}
+
+impl Payload for Message {
+    fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
 /// One end of a network connection.
 #[derive(Clone, Debug)]
-pub struct End<R> {
+pub struct End<R, M = Message> {
     /// The connection.
-    pub connection: Connection<R>,
+    pub connection: Connection<R, M>,
     door: Door,
     decoder: FrameDecoder,
     unread: BytesMut,
@@ -34,9 +47,9 @@ pub struct End<R> {
     pub handed: bool,
 }
 
-impl<R: Role> End<R> {
+impl<R: Role, M: Payload> End<R, M> {
     /// An end of a new network connection.
-    pub fn new(connection: Connection<R>, door: Door, decoder: FrameDecoder) -> Self {
+    pub fn new(connection: Connection<R, M>, door: Door, decoder: FrameDecoder) -> Self {
         Self {
             connection,
             door,
@@ -57,15 +70,24 @@ impl<R: Role> End<R> {
         self.arriving = None;
     }
 
-    /// Sends something: the next packet, or as many bytes as have room. `false` if there is nothing.
+    /// Sends something: the next packet, or as many bytes as have room; of a payload that is kept,
+    /// as many bytes. `false` if there is nothing.
     pub fn send(&mut self, now: Duration, at: Duration, room: usize, out: &mut Pipe) -> bool {
         let mut bytes = BytesMut::new();
+        let writes = self.write_payload(now, room, &mut bytes);
         match self.door {
+            _ if writes => {}
             Door::Packets => {
                 let version = self.connection.version();
-                match self.connection.poll_transmit(now) {
-                    Some(packet) => packet.encode(version, &mut bytes).unwrap(),
-                    None => return false,
+                let packet = self.connection.poll_transmit(now);
+                let packet = packet.map(|packet| packet.to_owned());
+                match (packet, self.connection.poll_payload()) {
+                    (Some(Packet::Publish(publish)), Some(part)) => {
+                        let len = part.len as usize;
+                        publish.encode_head(version, len, &mut bytes).unwrap();
+                    }
+                    (Some(packet), _) => packet.encode(version, &mut bytes).unwrap(),
+                    (None, _) => return false,
                 }
             }
             Door::Bytes => {
@@ -76,6 +98,50 @@ impl<R: Role> End<R> {
         }
         out.send(at, &bytes);
         !bytes.is_empty()
+    }
+
+    /// Writes a part of the payload whose turn it is, if the caller keeps one.
+    fn write_payload(&mut self, now: Duration, room: usize, out: &mut BytesMut) -> bool {
+        let Some(part) = self.connection.poll_payload() else {
+            return false;
+        };
+        let (payload, from) = (part.message.payload(), part.position as usize);
+        assert_eq!(
+            payload.len(),
+            from + part.len as usize,
+            "{} bytes",
+            part.len
+        );
+        let len = room.clamp(1, payload.len() - from);
+        out.extend_from_slice(&payload[from..from + len]);
+        let len = u32::try_from(len).unwrap();
+        self.connection.payload_written(now, len).unwrap();
+        true
+    }
+
+    /// Publishes a message and sends as many bytes as have room, in one call.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish_into`](Connection::publish_into).
+    pub fn publish_into(
+        &mut self,
+        now: Duration,
+        room: usize,
+        qos: QoS,
+        message: &M,
+        out: &mut Pipe,
+    ) -> Result<CallId, ConnectionError>
+    where
+        M: Clone,
+    {
+        let mut bytes = BytesMut::new();
+        let mut limited = (&mut bytes).limit(room);
+        let call = self
+            .connection
+            .publish_into(now, qos, message, &mut limited)?;
+        out.send(now, &bytes);
+        Ok(call)
     }
 
     /// Takes what has arrived in, up to the next thing to act on.
@@ -219,6 +285,19 @@ impl Pipe {
         }
     }
 
+    /// The length of the first packet on its way, if all of it is.
+    pub fn next_len(&self) -> Option<usize> {
+        let (mut len, mut at) = (0, 1);
+        loop {
+            let byte = usize::from(self.flying.get(at)?.1);
+            len |= (byte & 0x7F) << (7 * (at - 1));
+            at += 1;
+            if byte < 0x80 {
+                return Some(at + len).filter(|end| *end <= self.flying.len());
+            }
+        }
+    }
+
     /// Does something to the bytes that are on their way.
     pub fn tamper(&mut self, with: impl FnOnce(&mut VecDeque<(Duration, u8)>)) {
         with(&mut self.flying);
@@ -227,6 +306,11 @@ impl Pipe {
     /// The next packet that was sent, on its way or not.
     pub fn watch(&mut self) -> Option<Packet> {
         self.watcher.decode_shared(&mut self.sent).unwrap()
+    }
+
+    /// Whether all that was sent was looked at.
+    pub fn is_watched(&self) -> bool {
+        self.sent.is_empty()
     }
 
     fn send(&mut self, at: Duration, bytes: &[u8]) {

@@ -7,7 +7,7 @@ use mqtt_sansio::connection::{Head, Incoming, client};
 use mqtt_sansio::{DecodeError, FrameDecoder, Packet, Part, Rules, Version};
 
 use crate::check::{Decoded, decoders};
-use crate::drive::from_server;
+use crate::doors::from_server;
 
 /// Larger packets are too large here, so that a packet that is not complete can be completed.
 const LIMIT: u32 = 1 << 14;

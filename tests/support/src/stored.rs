@@ -13,7 +13,6 @@ use serde::de::DeserializeOwned;
 
 use crate::choices::Choices;
 use crate::heap;
-use crate::random::Rng;
 
 type Kept = (Snapshot<Message>, Vec<Change<Message>>);
 
@@ -65,10 +64,7 @@ pub fn stored(bytes: &[u8]) {
 pub fn seeds() -> Vec<(String, Vec<u8>)> {
     let mut seeds = Vec::new();
     for number in 1..=3_u64 {
-        let mut choices = Choices {
-            bytes: [].iter(),
-            rng: Rng::new(number),
-        };
+        let mut choices = Choices::new(&[], number);
         let kept = made(&mut choices);
         let text = serde_json::to_vec(&kept).unwrap();
         let binary = postcard::to_allocvec(&kept).unwrap();
@@ -85,10 +81,7 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
 
 /// A session of some calls and packets, written and damaged.
 fn damaged(bytes: &[u8], text: bool) -> Vec<u8> {
-    let mut choices = Choices {
-        bytes: bytes.iter(),
-        rng: Rng::new(bytes.len() as u64),
-    };
+    let mut choices = Choices::new(bytes, bytes.len() as u64);
     let damages = choices.below(6);
     let kept = made(&mut choices);
     let mut bytes = match text {

@@ -35,7 +35,6 @@ use mqtt_sansio::topic::TopicName;
 pub use self::flood::flood;
 use self::world::World;
 use crate::choices::Choices;
-use crate::random::Rng;
 
 const OK: ReasonCode = ReasonCode::Success;
 
@@ -48,10 +47,7 @@ pub fn follow(bytes: &[u8]) {
     let seed = bytes.iter().fold(1_u64, |seed, byte| {
         seed.wrapping_mul(31).wrapping_add(u64::from(*byte))
     });
-    let mut choices = Choices {
-        bytes: bytes.iter(),
-        rng: Rng::new(seed),
-    };
+    let mut choices = Choices::new(bytes, seed);
     let version = choices.pick([Version::V5, Version::V5, Version::V311]);
     let mut world = World::new(choices, version);
     while !world.choices.is_over() {

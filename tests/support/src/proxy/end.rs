@@ -11,12 +11,12 @@ use mqtt_sansio::packet::{Connect, Disconnect};
 use mqtt_sansio::session::{CallId, Token};
 use mqtt_sansio::{Message, Packet, PacketId, PacketType, QoS, ReasonCode, Version};
 
+use super::OK;
+use super::kept::{Kept, number_of};
+use super::plan::describe;
 use crate::answers::Answers;
-use crate::choices::Choices;
 use crate::drive::{Sent, check_heap};
 use crate::link::{Door, End, Pipe, decoder};
-
-const OK: ReasonCode = ReasonCode::Success;
 
 /// A call without an outcome, or a message with one.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ pub(super) struct Call {
     pub(super) qos: Option<QoS>,
     pub(super) open: bool,
     pub(super) accepted: bool,
+    pub(super) taken_back: bool,
 }
 
 /// A request that the application of a server holds: its codes, or none for UNSUBSCRIBE.
@@ -33,9 +34,9 @@ type Asked = (RequestToken, PacketId, Option<usize>, usize);
 
 #[derive(Debug)]
 pub(super) struct Side<R> {
-    pub(super) end: End<R>,
+    pub(super) end: End<R, Kept>,
     pub(super) clock: Duration,
-    answers: Answers,
+    pub(super) answers: Answers,
     sent: Sent,
     pub(super) calls: BTreeMap<(u32, CallId), Call>,
     /// The session, as the identifiers of calls begin anew with each.
@@ -53,14 +54,19 @@ pub(super) struct Side<R> {
     /// Whether a packet was ever taken for another.
     pub(super) deceived: bool,
     pub(super) closed: Option<Closed>,
+    /// Whether this end may explain its acknowledgements, and how often it has.
+    pub(super) may_explain: bool,
+    pub(super) explained: usize,
     /// Whether the application has ended the connection, and nothing is read any more.
     leaves: bool,
     has_connect: bool,
-    watched: bool,
+    pub(super) watched: bool,
+    /// The packets that left and arrived, for who wants to know.
+    pub(super) seen: Option<Vec<String>>,
 }
 
 impl<R: Role + Clone + Debug> Side<R> {
-    pub(super) fn new(connection: Connection<R>, version: Version) -> Self {
+    pub(super) fn new(connection: Connection<R, Kept>, version: Version) -> Self {
         Self {
             end: End::new(connection, Door::Bytes, decoder(R::SIDE, version)),
             clock: Duration::from_secs(100),
@@ -76,9 +82,12 @@ impl<R: Role + Clone + Debug> Side<R> {
             garbled: false,
             deceived: false,
             closed: None,
+            may_explain: true,
+            explained: 0,
             leaves: false,
             has_connect: false,
             watched: false,
+            seen: None,
         }
     }
 
@@ -113,6 +122,7 @@ impl<R: Role + Clone + Debug> Side<R> {
             qos,
             open: true,
             accepted: false,
+            taken_back: false,
         };
         let before = self.calls.insert((self.era, id), call);
         assert!(before.is_none(), "{id} is used again");
@@ -135,12 +145,25 @@ impl<R: Role + Clone + Debug> Side<R> {
         told: Duration,
         room: usize,
     ) {
+        self.listen(out);
+        self.watched |= self.end.send(told, Duration::ZERO, room, out);
+        self.watch(peer, out);
+    }
+
+    pub(super) fn listen(&self, out: &mut Pipe) {
         if !self.watched {
             // A damaged CONNECT may say another version.
             out.watch_as(R::SIDE, self.end.connection.version());
         }
-        self.watched |= self.end.send(told, Duration::ZERO, room, out);
+    }
+
+    /// Takes note of what leaves.
+    pub(super) fn watch<P>(&mut self, peer: &mut Side<P>, out: &mut Pipe) {
+        self.answers.may_omit = self.deceived;
         while let Some(packet) = out.watch() {
+            if let Some(seen) = &mut self.seen {
+                seen.push(describe(R::SIDE, &packet, "leaves"));
+            }
             self.sent.check(&packet);
             self.answers.leaves(&packet, self.end.connection.session());
             peer.under_way.push_back(packet);
@@ -188,10 +211,14 @@ impl<R: Role + Clone + Debug> Side<R> {
         let (end, heard) = (&mut self.end, &mut self.heard);
         let (answers, under_way) = (&mut self.answers, &mut self.under_way);
         let (garbled, deceived) = (&mut self.garbled, &mut self.deceived);
+        let seen = &mut self.seen;
         let mut look = |input: &mut Pipe| {
             loop {
                 match input.hear() {
                     Ok(Some(packet)) => {
+                        if let Some(seen) = seen {
+                            seen.push(describe(R::SIDE, &packet, "arrives"));
+                        }
                         *deceived |= under_way.pop_front().as_ref() != Some(&packet);
                         answers.comes(&packet);
                         heard.push_back(packet);
@@ -244,10 +271,7 @@ impl<R: Role + Clone + Debug> Side<R> {
 
     fn holds(&mut self, message: &Message, token: Token) {
         self.answers.delivered(token);
-        let number = message
-            .payload
-            .first_chunk()
-            .map(|n| u32::from_be_bytes(*n));
+        let number = number_of(&message.payload);
         if token.qos() == QoS::AtMostOnce {
             self.takes_over(number);
         } else {
@@ -255,41 +279,9 @@ impl<R: Role + Clone + Debug> Side<R> {
         }
     }
 
-    fn takes_over(&mut self, number: Option<u32>) {
+    pub(super) fn takes_over(&mut self, number: Option<u32>) {
         if let Some(number) = number {
             *self.taken.entry(number).or_default() += 1;
-        }
-    }
-
-    /// Acknowledges one of the messages that it holds.
-    pub(super) fn acknowledge(&mut self, choices: &mut Choices<'_>, kind: bool) {
-        if self.held.is_empty() {
-            return;
-        }
-        let at = choices.below(self.held.len());
-        let (token, number) = self.held.swap_remove(at);
-        let refuses = !kind && choices.one_in(6);
-        let connection = &self.end.connection;
-        // Without a connection there is no version that has codes.
-        let v5 = connection.is_connected() && connection.version() == Version::V5;
-        let reason = match refuses && v5 {
-            true => ReasonCode::QuotaExceeded,
-            false => OK,
-        };
-        let why = Default::default();
-        let given = self.end.connection.acknowledge_with(token, reason, why);
-        if given.is_err() && !self.end.connection.is_connected() && token.qos() == QoS::ExactlyOnce
-        {
-            // A server has its session once it accepts the connection.
-            self.held.push((token, number));
-        }
-        if given.is_ok() {
-            self.answers.acknowledged(token, reason, Default::default());
-            // What is refused may come again, or not.
-            match reason {
-                OK => self.takes_over(number),
-                _ => self.deceived = true,
-            }
         }
     }
 

@@ -5,12 +5,19 @@
 //! and an end that reads what is no packet reports it and closes. While no end takes a packet for
 //! another than was sent, all of QoS holds too.
 
+mod call;
 mod end;
+mod kept;
+pub mod plan;
+mod rest;
 mod world;
+
+use mqtt_sansio::ReasonCode;
 
 use self::world::World;
 use crate::choices::Choices;
-use crate::random::Rng;
+
+const OK: ReasonCode = ReasonCode::Success;
 
 /// Follows a history: its steps are in the bytes.
 ///
@@ -21,11 +28,7 @@ pub fn proxy(bytes: &[u8]) {
     let seed = bytes.iter().fold(7_u64, |seed, byte| {
         seed.wrapping_mul(31).wrapping_add(u64::from(*byte))
     });
-    let choices = Choices {
-        bytes: bytes.iter(),
-        rng: Rng::new(seed),
-    };
-    let mut world = World::new(choices);
+    let mut world = World::new(Choices::new(bytes, seed));
     while !world.is_over() {
         world.step();
     }

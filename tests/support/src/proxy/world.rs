@@ -1,6 +1,5 @@
 //! What happens to both ends and between them.
 
-use std::fmt::Debug;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -8,44 +7,42 @@ use mqtt_sansio::connection::{Closed, Connection, Role, Violation, client, serve
 use mqtt_sansio::packet::{ConnAck, Connect, KeepAlive, Subscriptions, TopicFilters};
 use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
 use mqtt_sansio::session::Session;
-use mqtt_sansio::{Message, PacketType, QoS, ReasonCode, Side as Sender, Version};
+use mqtt_sansio::{PacketType, QoS, ReasonCode, Side as Sender, Version};
 
+use super::OK;
 use super::end::Side;
+use super::kept::Kept;
 use crate::choices::{Choices, quota, some_time};
-use crate::drive::IDLE;
-use crate::heap;
 use crate::link::{Door, Pipe, decoder};
 
-const OK: ReasonCode = ReasonCode::Success;
-
 pub(super) struct World<'a> {
-    choices: Choices<'a>,
+    pub(super) choices: Choices<'a>,
     version: Version,
-    client: Side<client::Client>,
-    server: Side<server::Server>,
-    up: Pipe,
-    down: Pipe,
-    stored: Option<Session<Message>>,
-    number: u32,
+    pub(super) client: Side<client::Client>,
+    pub(super) server: Side<server::Server>,
+    pub(super) up: Pipe,
+    pub(super) down: Pipe,
+    stored: Option<Session<Kept>>,
+    pub(super) number: u32,
     /// Whether the next CONNECT asks for a new session.
     clean: bool,
     /// The server has a new session, and the client does not know.
     untold: bool,
     /// CONNECT that is not answered.
     connect: Option<Connect>,
-    settling: bool,
+    pub(super) settling: bool,
 }
 
 impl<'a> World<'a> {
     pub(super) fn new(mut choices: Choices<'a>) -> Self {
         let version = choices.pick([Version::V5, Version::V5, Version::V311]);
         let now = Duration::from_secs(100);
-        let mut connection = client::Connection::new();
+        let mut connection = client::Connection::with_session(Session::new());
         if choices.one_in(2) {
             connection = connection.send_before_conn_ack();
         }
         let connection = set_up(connection, &mut choices);
-        let server = server::Connection::new(now, Duration::from_secs(9));
+        let server = server::Connection::keeping(now, Duration::from_secs(9));
         let mut world = Self {
             version,
             client: Side::new(connection, version),
@@ -54,18 +51,24 @@ impl<'a> World<'a> {
             down: Pipe::new(Sender::Server, version),
             stored: None,
             number: 0,
-            clean: true,
+            clean: false,
             untold: false,
             connect: None,
             settling: false,
             choices,
         };
         world.connect();
+        world.greet();
         world
     }
 
     pub(super) fn is_over(&self) -> bool {
         self.choices.is_over()
+    }
+
+    /// Whether the server has CONNECT and has not answered it.
+    pub(super) fn is_asked(&self) -> bool {
+        self.connect.is_some()
     }
 
     fn connect(&mut self) {
@@ -74,7 +77,7 @@ impl<'a> World<'a> {
         self.down = Pipe::new(Sender::Server, version).listen();
         let doors = [Door::Bytes, Door::Bytes, Door::Packets];
         let (own, other) = (self.choices.pick(doors), self.choices.pick(doors));
-        let server = server::Connection::new(self.server.clock, Duration::from_secs(9));
+        let server = server::Connection::keeping(self.server.clock, Duration::from_secs(9));
         self.server.end.connection = set_up(server, &mut self.choices);
         self.client.end.renew(own, decoder(Sender::Server, version));
         self.server
@@ -84,11 +87,15 @@ impl<'a> World<'a> {
         self.server.renew();
         self.connect = None;
         let mut connect = Connect::new("c".parse().unwrap());
+        self.clean |= !self.settling && self.choices.one_in(12);
         connect.clean_start = self.clean;
         connect.keep_alive = KeepAlive::from_secs(2);
+        self.server.may_explain = true;
         if version == Version::V5 {
+            self.server.may_explain = !self.choices.one_in(4);
             connect.properties = ConnectProperties::builder()
                 .session_expiry_interval(1_000)
+                .request_problem_information(self.server.may_explain)
                 .topic_alias_maximum(self.choices.pick([0, 1, 9]))
                 .receive_maximum(quota(&mut self.choices))
                 .build();
@@ -98,6 +105,24 @@ impl<'a> World<'a> {
             .connection
             .connect(version, connect)
             .unwrap();
+    }
+
+    /// Both are connected at once, most often, as else few histories come far.
+    fn greet(&mut self) {
+        if self.settling || !self.choices.pick([false, true, true]) {
+            return;
+        }
+        let (client, server) = (self.client.clock, self.server.clock);
+        let all = 10_000;
+        self.client
+            .send(&mut self.server, &mut self.up, client, all);
+        self.connect = self.server.receive(&mut self.up, server, all);
+        self.server.speak();
+        self.accept();
+        self.server
+            .send(&mut self.client, &mut self.down, server, all);
+        self.client.receive(&mut self.down, client, all);
+        self.check();
     }
 
     fn accept(&mut self) {
@@ -111,7 +136,8 @@ impl<'a> World<'a> {
                 .receive_maximum(quota(&mut self.choices))
                 .build();
         }
-        if connect.clean_start {
+        let forgets = !self.settling && self.choices.one_in(12);
+        if connect.clean_start || forgets {
             self.stored = None;
         }
         let is_new = self.stored.is_none();
@@ -142,7 +168,7 @@ impl<'a> World<'a> {
     }
 
     /// Ends the link for both.
-    fn cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         self.client.end.connection.handle_close();
         self.server.end.connection.handle_close();
         self.check();
@@ -162,11 +188,12 @@ impl<'a> World<'a> {
             _ => {}
         }
         self.connect();
+        self.greet();
     }
 
     pub(super) fn step(&mut self) {
         let side = self.choices.below(2);
-        match self.choices.below(if self.settling { 20 } else { 36 }) {
+        match self.choices.below(if self.settling { 20 } else { 38 }) {
             0..=6 => self.send(side),
             7..=13 => self.receive(side),
             14 | 15 => match side {
@@ -202,6 +229,14 @@ impl<'a> World<'a> {
                 // One of them alone learns that the link is gone.
                 0 => self.client.end.connection.handle_close(),
                 _ => self.server.end.connection.handle_close(),
+            },
+            36 => match side {
+                0 => self.client.abandon(&mut self.choices),
+                _ => self.server.abandon(&mut self.choices),
+            },
+            37 if self.choices.one_in(4) => match side {
+                0 => self.client.lose_payload(self.client.clock),
+                _ => self.server.lose_payload(self.server.clock),
             },
             _ => {}
         }
@@ -272,23 +307,22 @@ impl<'a> World<'a> {
         let qos = self
             .choices
             .pick([QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]);
-        let topic = format!("topic/{}", self.number % 3);
-        let mut payload = self.number.to_be_bytes().to_vec();
-        payload.resize(4 + self.choices.pick([0, 3, 150]), 0);
-        let message = Message::new(topic.parse().unwrap(), payload);
-        fn publish<R: Role + Clone + Debug>(
-            side: &mut Side<R>,
-            qos: QoS,
-            message: Message,
-            number: u32,
-        ) {
-            if let Ok(call) = side.end.connection.publish(qos, message) {
-                side.called(call, number, Some(qos));
-            }
-        }
+        let (len, apart) = (self.choices.pick([0, 3, 150]), self.choices.one_in(3));
+        let message = (qos, Kept::new(self.number, len, apart));
+        let at_once = self.choices.one_in(4).then(|| {
+            let told = some_time(self.clock(side), &mut self.choices);
+            (told, self.choices.pick([0, 3, 20, 1_000]))
+        });
+        let (client, server) = (&mut self.client, &mut self.server);
         match side {
-            0 => publish(&mut self.client, qos, message, self.number),
-            _ => publish(&mut self.server, qos, message, self.number),
+            0 => client.publish(message, at_once, server, &mut self.up),
+            _ if self.stored.is_some() && qos > QoS::AtMostOnce => {
+                // A server keeps messages for a client that is away.
+                let stored = self.stored.as_mut().unwrap();
+                let call = stored.publish(qos, message.1).unwrap();
+                server.called(call, self.number, Some(qos));
+            }
+            _ => server.publish(message, at_once, client, &mut self.down),
         }
         self.number += 1;
     }
@@ -370,67 +404,12 @@ impl<'a> World<'a> {
             }
         });
     }
-
-    fn is_quiet(&self) -> bool {
-        self.client.end.connection.is_connected()
-            && self.server.end.connection.is_connected()
-            && self.client.open() + self.server.open() == 0
-            && self.up.is_empty()
-            && self.down.is_empty()
-            && self.client.held.is_empty()
-            && self.server.held.is_empty()
-            && (self.is_deceived()
-                || self.client.end.connection.session().is_empty()
-                    && self.server.end.connection.session().is_empty())
-    }
-
-    fn is_deceived(&self) -> bool {
-        self.client.deceived || self.server.deceived
-    }
-
-    /// On a kind link everything ends that was begun.
-    pub(super) fn settle(mut self) {
-        self.settling = true;
-        self.cut();
-        let mut steps = 0;
-        while !self.is_quiet() {
-            self.step();
-            steps += 1;
-            if steps >= 30_000 {
-                panic!("no end: {:#?} {:#?}", self.client, self.server);
-            }
-        }
-        if !self.is_deceived() {
-            arrived(&self.client, &self.server);
-            arrived(&self.server, &self.client);
-        }
-        ends(self.client.end.connection);
-        ends(self.server.end.connection);
-    }
 }
 
-/// What was accepted arrived, as its QoS says.
-fn arrived<F, T>(from: &Side<F>, to: &Side<T>) {
-    for call in from.calls.values() {
-        let Some(qos) = call.qos else {
-            continue;
-        };
-        let copies = to.taken.get(&call.number).copied().unwrap_or(0);
-        assert!(copies <= 1 || qos == QoS::AtLeastOnce, "twice: {call:?}");
-        let due = call.accepted && qos > QoS::AtMostOnce;
-        assert!(copies >= 1 || !due, "lost: {call:?}");
-    }
-}
-
-/// Nothing of what was received is left.
-fn ends<R: Role>(mut connection: Connection<R>) {
-    while connection.poll_event().is_some() {}
-    connection.shrink_to_fit();
-    let held = heap::by_drop(connection);
-    assert!(held <= IDLE, "{held} bytes at rest");
-}
-
-fn set_up<R: Role>(connection: Connection<R>, choices: &mut Choices<'_>) -> Connection<R> {
+fn set_up<R: Role>(
+    connection: Connection<R, Kept>,
+    choices: &mut Choices<'_>,
+) -> Connection<R, Kept> {
     let in_flight = choices.pick([1, 2, 100]);
     connection
         .pieces_above(choices.pick([0, 30, u32::MAX]))
