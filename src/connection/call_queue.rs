@@ -21,6 +21,15 @@ pub(super) enum What<M> {
     Request(Request),
 }
 
+impl<M> What<M> {
+    fn into_message(self) -> Option<M> {
+        match self {
+            Self::Publish(message) => message,
+            Self::Request(_) => None,
+        }
+    }
+}
+
 /// SUBSCRIBE or UNSUBSCRIBE, with any packet identifier before it is sent.
 #[derive(Clone, Debug)]
 pub(super) enum Request {
@@ -89,10 +98,7 @@ impl<M> CallQueue<M> {
     /// Takes the message that was handed out.
     pub(super) fn pop_handed(&mut self) -> Option<M> {
         self.has_handed = false;
-        match self.queue.pop_front()?.what {
-            What::Publish(message) => message,
-            What::Request(_) => None,
-        }
+        self.queue.pop_front()?.what.into_message()
     }
 
     /// The calls that wait.
@@ -136,10 +142,7 @@ impl<M> CallQueue<M> {
         let handed = usize::from(self.has_handed);
         let is_message = |call: &Call<M>| call.id == id && matches!(call.what, What::Publish(..));
         let at = self.queue.iter().skip(handed).position(is_message)?;
-        match self.queue.remove(handed + at)?.what {
-            What::Publish(message) => message,
-            What::Request(_) => None,
-        }
+        self.queue.remove(handed + at)?.what.into_message()
     }
 
     /// Hands out the first of the calls, a message of QoS 0.

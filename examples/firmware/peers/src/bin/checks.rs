@@ -37,7 +37,7 @@ const TOO_LARGE: &[u8] = &{
 const ROWS: &[(&[u8], &[u8])] = &[
     (b"nothing: a message of QoS 0", b"\x30\x08\0\x03a/b\0hi"),
     (
-        b"none: QoS 1, with properties",
+        b"nothing: QoS 1, with properties",
         b"\x32\x0F\0\x03a/b\0\x01\x05\x02\0\0\0\x3Chi",
     ),
     (b"wildcard in a topic name", b"\x30\x08\0\x03a/#\x0021"),
