@@ -43,7 +43,7 @@ pub(crate) const TESTS: &[Test] = &[
 /// Carries bytes between a stream and one end, until that end is done.
 fn carry<E: End>(mut stream: TcpStream, mut end: E, done: impl Fn(&E) -> bool) -> E {
     stream.set_nodelay(true).unwrap();
-    let patience = Some(Duration::from_secs(30));
+    let patience = Some(Duration::from_secs(10));
     stream.set_read_timeout(patience).unwrap();
     let mut chunk = [0; 4_096];
     loop {

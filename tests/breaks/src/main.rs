@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use std::{env, io, thread};
 
 mod list;
@@ -15,13 +15,11 @@ use breaks::{Failure, git};
 use list::{Break, Proof};
 use tree::Tree;
 
-/// What the command line asks for: with none of the first three, all breaks.
+/// What the command line asks for: with neither of the first two, all breaks.
 #[derive(Default)]
 struct Options {
     file: Option<String>,
     changed: Option<String>,
-    random: Option<usize>,
-    seed: Option<u64>,
     list: bool,
 }
 
@@ -38,8 +36,6 @@ impl Options {
             match &argument[..] {
                 "--file" => options.file = Some(value()?),
                 "--changed" => options.changed = Some(value()?),
-                "--random" => options.random = Some(value()?.parse()?),
-                "--seed" => options.seed = Some(value()?.parse()?),
                 "--list" => options.list = true,
                 other => return Err(format!("unknown: {other}").into()),
             }
@@ -49,7 +45,7 @@ impl Options {
 
     /// The breaks that are asked for.
     fn choose(&self, root: &Path, breaks: Vec<Break>) -> Result<Vec<Break>, Failure> {
-        if self.file.is_none() && self.changed.is_none() && self.random.is_none() {
+        if self.file.is_none() && self.changed.is_none() {
             return Ok(breaks);
         }
         let changed = match &self.changed {
@@ -64,27 +60,8 @@ impl Options {
                 || changed.contains(file)
         };
         let asked = |it: &Break| it.edits.iter().any(|edit| is_asked(&edit.file));
-        let (mut chosen, mut rest): (Vec<Break>, Vec<Break>) = breaks.into_iter().partition(asked);
-        if let Some(count) = self.random {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-            let mut state = self.seed.unwrap_or(now);
-            println!("--random {count} --seed {state}");
-            for _ in 0..count.min(rest.len()) {
-                let at = random(&mut state) % rest.len() as u64;
-                chosen.push(rest.swap_remove(usize::try_from(at)?));
-            }
-        }
-        Ok(chosen)
+        Ok(breaks.into_iter().filter(asked).collect())
     }
-}
-
-/// `SplitMix64`, by Steele, Lea and Flood.
-fn random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
 }
 
 /// What came of all breaks.

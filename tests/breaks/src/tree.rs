@@ -94,10 +94,11 @@ impl Tree {
         let range = match edit.context.is_empty() {
             true => once(&edit.old, source)?,
             false => {
-                let from = once(&edit.context, source)?.end;
-                let old = find_all(&source[from..], &edit.old).next();
+                let context = once(&edit.context, source)?;
+                let inside = inside(source, &context);
+                let old = find_all(&source[inside.clone()], &edit.old).next();
                 let old = old.ok_or(format!("not found: {}", edit.old.join("\n")))?;
-                old.start + from..old.end + from
+                old.start + inside.start..old.end + inside.start
             }
         };
         Ok((edit.file.clone(), range, edit.new.join("\n")))
@@ -133,6 +134,23 @@ fn guarded<'a>(file: &str, old: &str, news: impl Iterator<Item = (usize, &'a str
         true => text,
         false => format!("({text})"),
     }
+}
+
+/// From the end of a context to the end of the item or method that it begins or is in.
+fn inside(source: &str, context: &Range<usize>) -> Range<usize> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let begin = source[..context.start].rfind('\n').map_or(0, |at| at + 1);
+    // Methods stand at four.
+    let outside = indent(&source[begin..]).min(4);
+    let rest = source[context.end..].find('\n');
+    let mut end = rest.map_or(source.len(), |at| context.end + at + 1);
+    for line in source[end..].split_inclusive('\n') {
+        if line.trim_start().starts_with('}') && indent(line) <= outside {
+            break;
+        }
+        end += line.len();
+    }
+    context.end..end
 }
 
 /// Where the lines stand in a text, whatever their indentation.
