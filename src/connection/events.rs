@@ -26,6 +26,19 @@ impl<M> Events<M> {
         usize::from(self.sent.is_some()) + self.queue.len()
     }
 
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.is_none() && self.queue.is_empty()
+    }
+
+    /// The first, but for the message of QoS 0 that was sent.
+    pub(super) fn front(&self) -> Option<&Event<M>> {
+        match self.sent {
+            Some(_) => None,
+            None => self.queue.front(),
+        }
+    }
+
     /// Queues [`Outcome::Sent`].
     #[inline]
     pub(super) fn push_sent(&mut self, call: CallId) {

@@ -6,13 +6,16 @@ use crate::packet_type::PacketType;
 
 impl<R: Role, M: Publishable> Connection<R, M> {
     /// Returns the next event, if any.
+    // Moves the event once: where it was looked at on the way, the copy waited for it.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event<M>> {
-        let event = self.events.pop_front();
-        if self.unknown_waits && matches!(event, Some(Event::Unknown(..))) {
+        if self.events.is_empty() {
+            return self.decoder.poll_let_go().map(Event::LetGo);
+        }
+        if self.unknown_waits && matches!(self.events.front(), Some(Event::Unknown(..))) {
             self.unknown_waits = false;
         }
-        event.or_else(|| self.decoder.poll_let_go().map(Event::LetGo))
+        self.events.pop_front()
     }
 
     /// Reports an acknowledgement for a packet identifier that is not in use, unless such an event
