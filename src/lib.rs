@@ -166,7 +166,7 @@ pub use binary::Binary;
 pub use codec::{FramedError, PacketCodec};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, Field, OnlyInV5};
 pub use frame::{Frame, FrameDecoder, Part};
-pub use message::{Message, Publishable};
+pub use message::{Message, Outline, Publishable};
 pub use number::InvalidValue;
 #[doc(inline)]
 pub use packet::Packet;

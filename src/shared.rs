@@ -3,7 +3,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::{Arc, Message, Publishable};
+use crate::message::{Arc, Message, Outline, Publishable};
 use crate::property::{Properties, SubscriptionId};
 use crate::version::Version;
 
@@ -14,7 +14,7 @@ use crate::version::Version;
 /// It is sent without properties in 3.1.1. On targets without compare-and-swap it is not `Send`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Shared {
-    message: Arc<Message>,
+    message: Arc<(Outline, Message)>,
     retain: bool,
     apart: bool,
     ids: Ids,
@@ -34,7 +34,7 @@ impl Shared {
         Self {
             retain: message.retain,
             apart: false,
-            message: Arc::new(message),
+            message: Arc::new((Outline::new(&message), message)),
             ids: Ids::Few(None),
             expires: None,
         }
@@ -70,7 +70,7 @@ impl Shared {
     /// counts [MQTT-3.3.2-6]: for one that is retained or waits elsewhere before it is published.
     #[must_use]
     pub fn received_at(mut self, now: Duration) -> Self {
-        let seconds = self.message.properties.message_expiry_interval();
+        let seconds = self.message.0.expiry();
         let end = |seconds: u32| now.saturating_add(Duration::from_secs(seconds.into()));
         self.expires = seconds.map(end);
         self
@@ -116,7 +116,7 @@ impl Shared {
 
     /// The payload.
     pub fn payload(&self) -> &Bytes {
-        &self.message.payload
+        &self.message.1.payload
     }
 }
 
@@ -128,7 +128,7 @@ impl From<Message> for Shared {
 
 impl Publishable for Shared {
     fn message(&self, version: Version) -> Message<&[u8]> {
-        let mut message = self.message.as_borrowed();
+        let mut message = self.message.1.as_borrowed();
         message.retain = self.retain;
         if version == Version::V311 {
             message.properties = Properties::EMPTY;
@@ -139,8 +139,17 @@ impl Publishable for Shared {
         message
     }
 
+    #[inline]
+    fn outline(&self, version: Version) -> Outline {
+        let outline = self.message.0.with_retain(self.retain);
+        match version {
+            Version::V311 => outline.without_properties(),
+            Version::V5 => outline,
+        }
+    }
+
     fn payload_len(&self) -> Option<u32> {
-        let len = u32::try_from(self.message.payload.len());
+        let len = u32::try_from(self.payload().len());
         self.apart.then(|| len.unwrap_or(u32::MAX))
     }
 

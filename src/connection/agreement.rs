@@ -4,8 +4,8 @@ use super::auth::Turn;
 use super::error::ConnectionError;
 use super::limits::Limits;
 use super::{Connection, Role, State};
-use crate::message::{Message, Publishable};
-use crate::packet::{ConnAck, Connect, KeepAlive, Packet, Publish};
+use crate::message::{Outline, Publishable};
+use crate::packet::{ConnAck, Connect, KeepAlive, Packet, publish_len};
 use crate::property::Property;
 use crate::qos::Delivery;
 use crate::session::Link;
@@ -97,23 +97,21 @@ impl Agreement {
     }
 
     /// Succeeds if the peer supports this message of `side`, as it is sent without an alias.
-    /// `borrowed` is what it is in the version.
     #[inline]
     pub(super) fn check_message<M: Publishable>(
         &self,
         side: Side,
         message: &M,
-        borrowed: Message<&[u8]>,
+        outline: &Outline,
         delivery: Delivery,
     ) -> Result<(), ConnectionError> {
-        let publish = Publish::of(delivery, borrowed);
         if side == Side::Client {
-            let checked = self.peer.check_publish(publish.qos(), publish.retain);
+            let checked = self.peer.check_publish(delivery.qos(), outline.retain());
             checked.map_err(ConnectionError::NotSupported)?;
         }
         let (ids, apart) = (message.subscription_ids(), message.payload_len());
-        let apart = apart.map(|len| len as usize);
-        self.check_len(publish.encoded_len_with(ids, apart, self.version)?)
+        let lens = outline.lens(apart);
+        self.check_len(publish_len(delivery, lens, ids, self.version)?)
     }
 
     /// Succeeds if the peer supports a packet of this length.

@@ -3,10 +3,10 @@ use super::error::{ConnectionError, Refused};
 use super::event::GivenUp;
 use super::role::Role;
 use super::{Connection, State};
-use crate::message::Publishable;
+use crate::message::{Fault, Publishable};
 use crate::packet::{Disconnect, Packet};
 use crate::packet_type::PacketType;
-use crate::property::{AckProperties, Place, Properties, Property, PropertyId, TopicAlias};
+use crate::property::{AckProperties, Place, Properties, PropertyId, TopicAlias};
 use crate::qos::{Delivery, QoS};
 use crate::reason::ReasonCode;
 use crate::session::{CallId, Expiry, Outbound, SessionError, Token};
@@ -81,25 +81,21 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if !waits {
             return Err(ConnectionError::WrongState);
         }
-        let borrowed = message.message(self.agreement.version);
-        for property in &borrowed.properties {
-            match property {
-                Property::MessageExpiryInterval(seconds) => *expiry = Expiry::After(seconds),
-                Property::PayloadFormatIndicator(format) if !format.allows(borrowed.payload) => {
-                    return Err(ConnectionError::PayloadFormatInvalid);
-                }
-                Property::TopicAlias(_) | Property::SubscriptionIdentifier(_) => {
-                    return Err(ConnectionError::NotForwarded);
-                }
-                _ => {}
-            }
+        let outline = message.outline(self.agreement.version);
+        match outline.fault() {
+            None => {}
+            Some(Fault::PayloadFormat) => return Err(ConnectionError::PayloadFormatInvalid),
+            Some(Fault::NotForwarded) => return Err(ConnectionError::NotForwarded),
+        }
+        if let Some(seconds) = outline.expiry() {
+            *expiry = Expiry::After(seconds);
         }
         if let Some(at) = message.expires() {
             *expiry = Expiry::At(at);
         }
         if !self.outbox.attention || self.has_version() {
             let agreement = &self.agreement;
-            agreement.check_message(R::SIDE, message, borrowed, delivery)?;
+            agreement.check_message(R::SIDE, message, &outline, delivery)?;
         }
         Ok(delivery)
     }
@@ -147,9 +143,9 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         message: &M,
         delivery: Delivery,
     ) -> Result<(), ConnectionError> {
-        let borrowed = message.message(self.agreement.version);
         let agreement = &self.agreement;
-        agreement.check_message(R::SIDE, message, borrowed, delivery)
+        let outline = message.outline(agreement.version);
+        agreement.check_message(R::SIDE, message, &outline, delivery)
     }
 
     /// Acknowledges a message that was delivered, and so accepts ownership of it. Without effect at

@@ -38,6 +38,7 @@ pub use disconnect::Disconnect;
 #[cfg(feature = "serde")]
 pub(crate) use fields::{Unchecked, check};
 pub use publish::Publish;
+pub(crate) use publish::publish_len;
 pub use suback::{ReasonCodeIter, ReasonCodes, SubAck};
 pub use subscribe::{
     InvalidSubscriptions, Subscribe, Subscription, SubscriptionIter, Subscriptions,

@@ -312,23 +312,8 @@ impl<B: AsRef<[u8]>> Publish<B> {
         {
             return Err(EncodeError::MissingTopic);
         }
-        let id = match self.delivery {
-            Delivery::AtMostOnce => 0,
-            Delivery::AtLeastOnce(_) | Delivery::ExactlyOnce(_) => 2,
-        };
-        let len = 2 + topic.len() + id;
-        match version {
-            Version::V311 if self.properties.is_empty() => Ok((len, VarInt::default())),
-            Version::V311 => Err(EncodeError::NotInVersion {
-                what: OnlyInV5::Property,
-                version,
-            }),
-            Version::V5 => {
-                let block = VarInt::try_from(self.properties.block_len(ids));
-                let block = block.map_err(|_| EncodeError::TooLarge)?;
-                Ok((len + block.encoded_len() + block.get() as usize, block))
-            }
-        }
+        let block_len = self.properties.byte_len();
+        head_lens(self.delivery, topic.len(), block_len, ids, version)
     }
 
     #[inline(always)]
@@ -354,6 +339,47 @@ impl<B: AsRef<[u8]>> Publish<B> {
         }
         if block_len.get() > 0 {
             self.properties.put_block(ids, out);
+        }
+    }
+}
+/// The length of a PUBLISH with these lengths of topic, properties and payload, and with these
+/// Subscription Identifiers.
+#[inline]
+pub(crate) fn publish_len(
+    delivery: Delivery,
+    [topic_len, block_len, payload_len]: [usize; 3],
+    ids: &[SubscriptionId],
+    version: Version,
+) -> Result<usize, EncodeError> {
+    let (head_len, _) = head_lens(delivery, topic_len, block_len, ids, version)?;
+    body::packet_len(head_len.saturating_add(payload_len))
+}
+
+/// The length of the body without the payload, and of the properties and identifiers in it.
+#[cfg_attr(not(target_os = "none"), inline(always))]
+fn head_lens(
+    delivery: Delivery,
+    topic_len: usize,
+    block_len: usize,
+    ids: &[SubscriptionId],
+    version: Version,
+) -> Result<(usize, VarInt), EncodeError> {
+    let id = match delivery {
+        Delivery::AtMostOnce => 0,
+        Delivery::AtLeastOnce(_) | Delivery::ExactlyOnce(_) => 2,
+    };
+    let len = 2 + topic_len + id;
+    match version {
+        Version::V311 if block_len == 0 => Ok((len, VarInt::default())),
+        Version::V311 => Err(EncodeError::NotInVersion {
+            what: OnlyInV5::Property,
+            version,
+        }),
+        Version::V5 => {
+            let ids = ids.iter().map(|id| 1 + id.varint().encoded_len());
+            let block = VarInt::try_from(block_len + ids.sum::<usize>());
+            let block = block.map_err(|_| EncodeError::TooLarge)?;
+            Ok((len + block.encoded_len() + block.get() as usize, block))
         }
     }
 }

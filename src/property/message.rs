@@ -28,13 +28,6 @@ impl<B: AsRef<[u8]>> PublishProperties<B> {
         self.iter().filter_map(subscription_id)
     }
 
-    /// The length of these properties with Subscription Identifiers, without the length in front.
-    #[inline]
-    pub(crate) fn block_len(&self, ids: &[SubscriptionId]) -> usize {
-        let ids = ids.iter().map(|id| 1 + id.varint().encoded_len());
-        self.byte_len() + ids.sum::<usize>()
-    }
-
     /// Appends these properties and Subscription Identifiers, without the length in front.
     #[inline]
     pub(crate) fn put_block(&self, ids: &[SubscriptionId], out: &mut impl BufMut) {

@@ -52,7 +52,7 @@ impl SubscriptionId {
         self.0.get()
     }
 
-    pub(super) const fn varint(self) -> VarInt {
+    pub(crate) const fn varint(self) -> VarInt {
         match VarInt::new(self.0.get()) {
             Ok(varint) => varint,
             Err(_) => VarInt::MAX,

@@ -6,7 +6,7 @@ use mqtt_sansio::connection::{
     client, server,
 };
 use mqtt_sansio::packet::{ConnAck, Connect, Disconnect, KeepAlive};
-use mqtt_sansio::property::{ConnectProperties, SubscriptionId};
+use mqtt_sansio::property::{ConnectProperties, MessageProperties, PayloadFormat, SubscriptionId};
 use mqtt_sansio::session::{self, Session};
 use mqtt_sansio::{
     Message, Packet, PacketType, Publishable, QoS, Replaced, Rule, Rules, Shared, Version,
@@ -612,17 +612,23 @@ impl Arrived {
     }
 }
 
+/// The server's connection to a client of this version.
+fn subscriber(version: Version) -> server::Connection<Shared> {
+    let mut server = server::Connection::keeping(ZERO, secs(1));
+    let connect = Packet::from(connect(version, 0));
+    let _ = server.handle_packet(ZERO, version, &connect).unwrap();
+    server.accept(ZERO, ConnAck::new(OK), &mut None).unwrap();
+    server.poll_bytes(ZERO, &mut Vec::new());
+    server
+}
+
 /// A message for many is the same bytes, whether its payload is copied or written apart.
 #[test]
 fn a_shared_payload_apart_is_the_same_packet() {
     for version in BOTH {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
             let bytes = [false, true].map(|apart| {
-                let mut server = server::Connection::<Shared>::keeping(ZERO, secs(1));
-                let connect = Packet::from(connect(version, 0));
-                let _ = server.handle_packet(ZERO, version, &connect).unwrap();
-                server.accept(ZERO, ConnAck::new(OK), &mut None).unwrap();
-                server.poll_bytes(ZERO, &mut Vec::new());
+                let mut server = subscriber(version);
                 let shared = Shared::new(Message::new("t".parse().unwrap(), vec![b'x'; 300]));
                 let shared = shared.with_ids(SubscriptionId::new(7)).with_retain(true);
                 let shared = if apart { shared.apart() } else { shared };
@@ -637,6 +643,23 @@ fn a_shared_payload_apart_is_the_same_packet() {
                 out
             });
             assert!(bytes[0].len() > 300 && bytes[0] == bytes[1]);
+        }
+    }
+}
+
+/// A payload that is not what it is said to be is refused, also where it is written apart.
+#[test]
+fn a_shared_payload_is_checked() {
+    let properties = MessageProperties::builder();
+    let properties = properties.payload_format_indicator(PayloadFormat::Utf8);
+    let mut message = Message::new("t".parse().unwrap(), &b"\xFF"[..]);
+    message.properties = properties.build();
+    for shared in [Shared::new(message.clone()), Shared::new(message).apart()] {
+        for (version, sent) in [(Version::V311, true), (Version::V5, false)] {
+            let published = subscriber(version).publish(QoS::AtMostOnce, shared.clone());
+            let refused = published.err().map(|refused| refused.why);
+            let expected = (!sent).then_some(ConnectionError::PayloadFormatInvalid);
+            assert_eq!(refused, expected);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mqtt_sansio::packet::Will;
 use mqtt_sansio::property::{Properties, SubscriptionId};
-use mqtt_sansio::{Message as Content, Publishable, QoS, Text, Version};
+use mqtt_sansio::{Message as Content, Outline, Publishable, QoS, Text, Version};
 
 use crate::subscriptions::{Share, Subscription};
 
@@ -15,6 +15,7 @@ pub(crate) struct Message {
     /// Who published it, for No Local; nobody for the broker's own.
     pub(crate) publisher: Option<Text>,
     pub(crate) content: Content,
+    pub(crate) outline: Outline,
     pub(crate) qos: QoS,
     pub(crate) expires_at: Option<Duration>,
 }
@@ -36,6 +37,7 @@ impl Message {
             seconds.map(|seconds| now.saturating_add(Duration::from_secs(seconds.into())));
         Self {
             publisher: Some(publisher),
+            outline: Outline::new(&content),
             content,
             qos,
             expires_at,
@@ -127,6 +129,12 @@ impl Outgoing {
         new
     }
 
+    /// The RETAIN flag. In 3.1.1 only a retained message for a new subscription has it [MQTT-3.3.1-9],
+    /// also where the subscription is of 5.0, with Retain As Published.
+    fn retains(&self, version: Version) -> bool {
+        self.retain && (self.fresh || version == Version::V5)
+    }
+
     /// How many bytes it takes at most, as if nobody else had the message.
     pub(crate) fn size(&self) -> usize {
         let ids = size_of_val(self.subscription_ids());
@@ -143,13 +151,19 @@ impl Outgoing {
 impl Publishable for Outgoing {
     fn message(&self, version: Version) -> Content<&[u8]> {
         let mut content = self.message.content.as_borrowed();
-        content.retain = self.retain;
+        content.retain = self.retains(version);
         if version == Version::V311 {
-            // The subscription may be of 5.0, with Retain As Published (3.1.1 [MQTT-3.3.1-9]).
-            content.retain &= self.fresh;
             content.properties = Properties::default();
         }
         content
+    }
+
+    fn outline(&self, version: Version) -> Outline {
+        let outline = self.message.outline.with_retain(self.retains(version));
+        match version {
+            Version::V311 => outline.without_properties(),
+            Version::V5 => outline,
+        }
     }
 
     fn subscription_ids(&self) -> &[SubscriptionId] {

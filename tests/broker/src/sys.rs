@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mqtt_sansio::connection::{Event, GivenUp, Outcome};
 use mqtt_sansio::topic::TopicName;
-use mqtt_sansio::{Message as Content, QoS};
+use mqtt_sansio::{Message as Content, Outline, QoS};
 
 use crate::Broker;
 use crate::message::{Message, Outgoing};
@@ -107,6 +107,7 @@ impl Broker {
         content.retain = true;
         let message = Message {
             publisher: None,
+            outline: Outline::new(&content),
             content,
             qos: QoS::AtMostOnce,
             expires_at: None,

@@ -460,8 +460,8 @@ pub(crate) fn e9_retained_messages_that_expire() {
     config.max_retained = 20_000;
     // A little more than they take.
     config.max_retained_bytes = match size_of::<usize>() {
-        8 => 10_100_000,
-        _ => 7_000_000,
+        8 => 10_580_000,
+        _ => 7_480_000,
     };
     let mut net = Net::new(config);
     let peer = net.join(Version::V5, "a");

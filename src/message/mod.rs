@@ -13,6 +13,11 @@ use crate::property::{MessageProperties, Properties, PropertyId, SubscriptionId}
 use crate::topic::TopicName;
 use crate::version::Version;
 
+mod outline;
+
+pub(crate) use outline::Fault;
+pub use outline::Outline;
+
 /// An application message: the argument of `publish`, the content of a will, and the part of a
 /// PUBLISH that a session keeps.
 ///
@@ -195,6 +200,13 @@ pub trait Publishable {
     /// It has to stay the same while it is kept, as a PUBLISH is repeated unchanged.
     fn message(&self, version: Version) -> Message<&[u8]>;
 
+    /// What a connection has to know of [`message`](Self::message). A type that keeps it saves work where
+    /// one message goes to many.
+    #[inline(always)]
+    fn outline(&self, version: Version) -> Outline {
+        Outline::new(&self.message(version))
+    }
+
     /// The Subscription Identifiers to send with the message, at a server [MQTT-3.3.4-6].
     fn subscription_ids(&self) -> &[SubscriptionId] {
         &[]
@@ -260,6 +272,10 @@ impl Publishable for Message {
 impl<T: Publishable + ?Sized> Publishable for Arc<T> {
     fn message(&self, version: Version) -> Message<&[u8]> {
         (**self).message(version)
+    }
+
+    fn outline(&self, version: Version) -> Outline {
+        (**self).outline(version)
     }
 
     fn subscription_ids(&self) -> &[SubscriptionId] {
