@@ -1,5 +1,5 @@
 use super::Message;
-use crate::property::{PayloadFormat, Property};
+use crate::property::Property;
 
 /// What a connection has to know of a message before it keeps it: the lengths, the Message Expiry
 /// Interval, the RETAIN flag, and whether it can be published at all.
@@ -20,14 +20,14 @@ pub struct Outline {
 /// Why a message cannot be published.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Fault {
-    /// The payload has not the format that it is said to have.
+    /// The payload does not have the format that its indicator says.
     PayloadFormat,
     /// It has a property that belongs to one delivery.
     NotForwarded,
 }
 
 impl Outline {
-    /// That of a message with this topic, payload, RETAIN flag and these properties.
+    /// Works out the outline of a message.
     // Most of it is not looked at where it is made.
     #[inline(always)]
     pub fn new<B: AsRef<[u8]>>(message: &Message<B>) -> Self {
@@ -39,7 +39,6 @@ impl Outline {
                     expiry = Some(seconds);
                     None
                 }
-                Property::PayloadFormatIndicator(PayloadFormat::Unspecified) => None,
                 Property::PayloadFormatIndicator(format) => {
                     (!format.allows(payload)).then_some(Fault::PayloadFormat)
                 }
@@ -111,7 +110,7 @@ mod tests {
     use crate::message::Publishable;
     use crate::packet::{Publish, publish_len};
     use crate::packet_id::PacketId;
-    use crate::property::{MessageProperties, PublishProperties, SubscriptionId};
+    use crate::property::{MessageProperties, PayloadFormat, PublishProperties, SubscriptionId};
     use crate::qos::Delivery;
     use crate::shared::Shared;
     use crate::text::Text;

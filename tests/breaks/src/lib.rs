@@ -64,6 +64,9 @@ impl Copy {
             &["ls-files", "--cached", "--others", "--exclude-standard"],
         )?;
         let _ = fs::remove_dir_all(copy.folder.join("testdata"));
+        for folder in ["src", "tests"] {
+            remove_others(&copy.folder, Path::new(folder), &files)?;
+        }
         for file in files.lines().filter(|file| root.join(file).is_file()) {
             let bytes = fs::read(root.join(file))?;
             if is_source(file) {
@@ -106,6 +109,23 @@ impl Copy {
 /// Whether breaks may be in this file.
 fn is_source(file: &str) -> bool {
     (file.starts_with("src/") || file.starts_with("tests/broker/src/")) && file.ends_with(".rs")
+}
+
+/// Removes what is below a folder of the copy and not among these files, as it has moved.
+fn remove_others(copy: &Path, folder: &Path, files: &str) -> Result<(), Failure> {
+    let Ok(entries) = fs::read_dir(copy.join(folder)) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            remove_others(copy, &path, files)?;
+        } else if !files.lines().any(|file| Path::new(file) == path) {
+            fs::remove_file(copy.join(path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file if that changes it: cargo goes by the time.
