@@ -22,14 +22,18 @@ use reference_broker::{AuthStep, ConnectionId, Policy};
 
 const KIB: usize = 1024;
 
-/// Those whose name contains the first argument: `cargo test --test flood -- e6`.
+/// Those whose name contains the first argument: `cargo test --test flood -- e6`. With `--list`, their
+/// names.
 fn main() {
     let which = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     let which = which.unwrap_or_default();
+    let lists = std::env::args().any(|arg| arg == "--list");
     macro_rules! floods {
         ($($flood:path,)*) => {
-            $(if stringify!($flood).contains(&which) {
-                $flood();
+            $(match lists {
+                true => println!("{}: test", stringify!($flood)),
+                false if stringify!($flood).contains(&which) => $flood(),
+                false => {}
             })*
         };
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use std::{env, io, thread};
+use std::{env, fs, io, thread};
 
 use breaks::{Copy, Failure};
 
@@ -28,6 +28,8 @@ struct Options {
     /// A part of the name: `src/topic`, or `in Session::publish`.
     only: Option<String>,
     changed: Option<String>,
+    /// Those that an earlier run printed.
+    again: Option<BTreeSet<String>>,
     /// The first of as many.
     shard: Option<(usize, usize)>,
     /// When to stop.
@@ -46,6 +48,11 @@ impl Options {
             match &argument[..] {
                 "--only" => options.only = Some(value),
                 "--changed" => options.changed = Some(value),
+                "--again" => {
+                    let text = fs::read_to_string(value)?;
+                    let names = text.lines().filter_map(|line| line.split_once(": "));
+                    options.again = Some(names.map(|(_, name)| name.to_owned()).collect());
+                }
                 "--shard" => {
                     let (first, all) = value.split_once('/').ok_or("as in --shard 1/4")?;
                     options.shard = Some((first.parse()?, all.parse()?));
@@ -69,6 +76,10 @@ impl Options {
             .as_ref()
             .is_none_or(|part| mutant.name().contains(&part[..]))
             && changed.is_none_or(|changed| changed.contains(&mutant.place()))
+            && self
+                .again
+                .as_ref()
+                .is_none_or(|again| again.contains(&mutant.to_string()))
             && self
                 .shard
                 .is_none_or(|(first, all)| number % all == first % all)

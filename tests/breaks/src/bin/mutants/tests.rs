@@ -15,9 +15,9 @@ use serde_json::Value;
 /// the names of many tests at once.
 pub(crate) type Kind = (&'static str, &'static str, bool, bool);
 
-/// What is built: first what has most of the quick tests. Those that talk to others, count what is
-/// on the heap, or take minutes are left out.
-pub(crate) const BINARIES: [Kind; 9] = [
+/// What is built: first what has most of the quick tests. Those that talk to others, count what the
+/// library has on the heap, or take minutes are left out.
+pub(crate) const BINARIES: [Kind; 10] = [
     ("mqtt-sansio", "conformance", false, false),
     ("mqtt-sansio", "mqtt_sansio", true, true),
     ("mqtt-sansio", "field", false, true),
@@ -27,6 +27,7 @@ pub(crate) const BINARIES: [Kind; 9] = [
     ("mqtt-sansio", "topic", false, true),
     ("mqtt-sansio", "machines", false, false),
     ("reference-broker", "tcp", false, false),
+    ("reference-broker", "flood", false, false),
 ];
 
 /// No variable of the environment, for a test without a switch.
