@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_sansio::connection::ConnectionError;
 use mqtt_sansio::connection::server::Connection;
 use mqtt_sansio::packet::Will;
 use mqtt_sansio::session::Session;
@@ -95,13 +94,8 @@ impl Client {
                     return Err(Dropped::Full);
                 }
                 new.count_in(account);
-                match connection.publish(qos, new) {
-                    Ok(_) => Ok(()),
-                    Err(refused) if refused.why == ConnectionError::PacketTooLarge => {
-                        Err(Dropped::Refused)
-                    }
-                    Err(_) => Err(Dropped::Full),
-                }
+                let kept = connection.publish(qos, new);
+                kept.map(drop).map_err(|_| Dropped::Refused)
             }
             (None, Some(session)) => {
                 if !has_room(session, 0) {

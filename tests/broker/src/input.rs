@@ -47,7 +47,10 @@ impl Broker {
             link.input = kept;
         }
         self.settle(id);
-        while self.input_bytes > self.config.max_input_bytes && self.drop_largest_input() {}
+        // What came just now is no larger than what goes.
+        if self.input_bytes > self.config.max_input_bytes {
+            self.drop_largest_input();
+        }
     }
 
     fn handle_input(&mut self, id: ConnectionId, input: &mut &[u8]) {
@@ -86,16 +89,12 @@ impl Broker {
         })
     }
 
-    /// `false` if there is none.
-    fn drop_largest_input(&mut self) -> bool {
+    fn drop_largest_input(&mut self) {
         let links = self.links.iter_mut();
         let largest = links.max_by_key(|(id, link)| (link.input.capacity(), **id));
-        let largest = largest.filter(|(_, link)| link.input.capacity() > 0);
-        let Some((&id, link)) = largest else {
-            return false;
-        };
-        self.input_bytes -= mem::take(&mut link.input).capacity();
-        self.close(id, ReasonCode::ServerBusy);
-        true
+        if let Some((&id, link)) = largest {
+            self.input_bytes -= mem::take(&mut link.input).capacity();
+            self.close(id, ReasonCode::ServerBusy);
+        }
     }
 }

@@ -53,7 +53,7 @@ impl Broker {
         };
         (client.connection, client.last_will) = (None, None);
         client.session = session;
-        let kept = client.session.is_some() && expiry > 0;
+        let kept = client.session.is_some();
         if kept && expiry < u32::MAX {
             let at = self.now.saturating_add(Duration::from_secs(expiry.into()));
             client.ends_at = Some(at);

@@ -70,18 +70,21 @@ fn disconnect_changes_the_expiry() {
 
 #[test]
 fn limits_the_expiry() {
-    let mut config = quiet();
-    config.max_session_expiry = 60;
-    let mut net = Net::new(config);
-    for version in BOTH {
+    for (version, most) in BOTH.into_iter().flat_map(|it| [(it, 60), (it, 0)]) {
+        let mut config = quiet();
+        config.max_session_expiry = most;
+        let mut net = Net::new(config);
         let (a, connack) = net.connect(version, lasting(version, "a"));
         let announced = connack.properties.session_expiry_interval();
-        assert_eq!(announced, (version == Version::V5).then_some(60));
+        assert_eq!(announced, (version == Version::V5).then_some(most));
         net.cut(&a);
-        net.wait(seconds(59));
-        assert_eq!(net.broker.clients.len(), 1);
-        net.wait(seconds(1));
+        if most > 0 {
+            net.wait(seconds(59));
+            assert_eq!(net.broker.clients.len(), 1);
+            net.wait(seconds(1));
+        }
         assert_eq!(net.broker.clients.len(), 0);
+        assert_eq!(net.broker.next_timeout(), None);
     }
 }
 
