@@ -81,7 +81,7 @@ pub(crate) struct Link {
 }
 
 /// How much [`Broker::poll_transmit`] gives at once, while a connection is not over.
-const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 
 impl Broker {
     /// A broker that everyone may use.

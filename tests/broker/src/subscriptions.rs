@@ -293,3 +293,63 @@ impl Subscriptions {
         Some((key, *group.members.get(&key)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mqtt_sansio::{Message as Content, QoS};
+
+    use super::*;
+
+    #[test]
+    fn what_is_found_is_counted() {
+        let mut subscriptions = Subscriptions::default();
+        let subscription = Subscription {
+            turn: 1,
+            since: 1,
+            options: SubscriptionOptions::new(QoS::AtMostOnce),
+            id: None,
+        };
+        for (filter, keys) in [
+            ("t", &[1, 2, 3, 6][..]),
+            ("+", &[3]),
+            ("$share/g/t", &[4, 5]),
+            ("$share/h/t", &[4]),
+        ] {
+            let filter = TopicFilter::new(filter).unwrap();
+            for key in keys {
+                subscriptions.insert(&Place::new(&filter, true), SessionKey(*key), subscription);
+            }
+        }
+        let content = Content::new("t".parse().unwrap(), "m");
+        let message = Message::new(Duration::ZERO, Text::default(), QoS::AtMostOnce, &content);
+        let mut found = Matches::default();
+        let start = Position::default();
+        let rest = subscriptions.find((&message, 1), &start, &mut 100, |_| None, &mut found);
+        assert!(rest.is_none());
+        // Five subscriptions of four sessions, and two shares.
+        assert_eq!(found.count, 5 + 2);
+        assert_eq!(found.cost(), 5 + 2 + (4 + 2) * SERVED);
+        // One member, and then both, as it is not to be the first one that has its turn.
+        for (not, key, steps) in [(None, 4, 1), (Some(5), 4, 3)] {
+            let chosen = subscriptions.choose(&found.shares[0], not.map(SessionKey));
+            assert_eq!(chosen.unwrap().0, SessionKey(key));
+            assert_eq!(subscriptions.steps, steps);
+        }
+    }
+
+    /// As often as it is kept: in the session, the tree, and the share, the text of the tree twice.
+    #[test]
+    fn all_of_a_subscription_is_counted() {
+        let member = size_of::<(SessionKey, Subscription)>();
+        let own = BUFFER + 2 * size_of::<(TopicFilter, bool)>();
+        let own = own + 256 + size_of::<Entry>() + 12 * member;
+        let group = 12 * (size_of::<(String, Group)>() + size_of::<SessionKey>());
+        let share = group + size_of::<Share>() + 2 * BUFFER;
+        for len in [0, 1, 1_000] {
+            assert_eq!(Place::size(len, false), own + 3 * len);
+            assert_eq!(Place::size(len, true), own + share + 4 * len);
+        }
+    }
+}

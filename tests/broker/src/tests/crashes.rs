@@ -119,6 +119,38 @@ fn retained_messages_come_once_across_crashes() {
     }
 }
 
+/// Unless it becomes a share, to which no retained messages come.
+#[test]
+fn a_subscription_that_is_replaced_keeps_what_it_waits_for() {
+    const MANY: usize = 3 * STEPS;
+    let (mut store, mut net) = Store::new();
+    let mut librarian = net.join(Version::V5, "librarian");
+    for number in 0..MANY {
+        let publish = message(QoS::AtLeastOnce, 1, &format!("t/{number}"), "m");
+        net.publish(&mut librarian, retained(publish));
+    }
+    let (a, _) = net.connect(Version::V311, lasting(Version::V311, "a"));
+    let filters = ["t/#", "$share/g/t"].map(|filter| (filter.parse().unwrap(), QoS::AtLeastOnce));
+    let subscriptions = Subscriptions::new(filters).unwrap();
+    net.send(&a, Packet::Subscribe(Subscribe::new(id(1), subscriptions)));
+    assert_eq!(net.broker.usage().backlogs, 2);
+    store.store(&mut net);
+    let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    let mut again = options(QoS::AtLeastOnce);
+    again.retain_handling = mqtt_sansio::packet::RetainHandling::DoNotSend;
+    for (filter, backlogs) in [("t/#", 2), ("$share/g/t", 1)] {
+        let filter = TopicFilter::new(filter).unwrap();
+        let subscriptions = Subscriptions::new([(filter, again)]).unwrap();
+        net.send(&a, Packet::Subscribe(Subscribe::new(id(1), subscriptions)));
+        assert_eq!(net.broker.usage().backlogs, backlogs);
+        store.store(&mut net);
+    }
+    store.restart(&mut net);
+    (a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    net.wait(seconds(0));
+    assert_eq!(store.messages(&mut net, &mut a).len(), MANY);
+}
+
 /// The will of a connection that the crash has cut comes after its delay, once.
 #[test]
 fn wills_come_once_across_crashes() {

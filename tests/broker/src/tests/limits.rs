@@ -1,6 +1,10 @@
+use mqtt_sansio::topic::TopicName;
+
 use super::*;
+use crate::broker::CHUNK;
 use crate::message::{BUFFER, Message, Outgoing};
 use crate::requests::ANSWER;
+use crate::retained::Stored;
 use crate::subscriptions::Place;
 
 #[test]
@@ -98,6 +102,18 @@ fn subscriptions() {
             assert_eq!(codes, [code]);
         }
     }
+    // In one packet, the same one counts each time.
+    let filters = ["2"; 3].map(|filter| TopicFilter::new(filter).unwrap());
+    let requests = filters.map(|filter| (filter, options(QoS::AtMostOnce)));
+    let subscriptions = Subscriptions::new(requests).unwrap();
+    let mut b = net.join(Version::V5, "b");
+    net.send(&b, Packet::Subscribe(Subscribe::new(id(1), subscriptions)));
+    let packets = net.receive(&mut b);
+    let [Packet::SubAck(suback)] = &packets[..] else {
+        panic!("{packets:?}");
+    };
+    let refused = suback.reasons.iter().map(|code| code.is_error());
+    assert!(refused.eq([false, false, true]));
 }
 
 #[test]
@@ -112,9 +128,10 @@ fn messages_that_wait() {
     let mut b = net.join(Version::V5, "b");
     let publish = expiring(message(QoS::AtLeastOnce, 1, "t", "expires"), 1);
     net.publish(&mut b, publish);
-    net.wait(seconds(2));
-    for payload in ["1", "2", "3", "4"] {
+    // It makes room when the others want it.
+    for (payload, later) in [("1", 0), ("2", 2), ("3", 0), ("4", 0)] {
         net.say(&mut b, QoS::AtLeastOnce, "t", payload);
+        net.wait(seconds(later));
     }
     let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
     assert_eq!(net.messages(&mut a), ["t=1 q1", "t=2 q1", "t=3 q1"]);
@@ -212,13 +229,124 @@ fn input() {
     net.bytes(&peers[0], &rest);
     let usage = net.broker.client_usage("a").unwrap();
     assert!((1..=8).contains(&usage.input_bytes), "{usage:?}");
+    // As much as there may be is not too much.
+    net.broker.config.max_input_bytes = net.broker.input_bytes;
+    net.bytes(&peers[0], b"");
+    assert!(!net.broker.is_closing(peers[0].id) && !net.broker.is_closing(peers[2].id));
     net.cut(&peers[0]);
     net.cut(&peers[2]);
     assert_eq!(net.broker.usage().input_bytes, 0);
     assert_eq!(net.broker.input_bytes, 0);
 }
 
-/// Each client's own part, of which all are the sum.
+/// What is there of a packet is not copied for each byte that comes.
+#[test]
+fn input_that_comes_byte_by_byte() {
+    let mut net = Net::new(quiet());
+    let a = net.join(Version::V5, "a");
+    net.bytes(&a, b"\x30\xFF\x7F");
+    let mut sizes = std::collections::BTreeSet::new();
+    for _ in 0..1_000 {
+        net.bytes(&a, b"\0");
+        sizes.insert(net.broker.usage().input_bytes);
+    }
+    assert!(sizes.len() < 20, "{sizes:?}");
+}
+
+/// For the `$SYS` topics: each message by what has become of it.
+#[test]
+fn messages_are_counted() {
+    let mut net = Net::new(quiet());
+    let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
+    let mut b = net.join(Version::V5, "b");
+    let counts = |net: &Net| {
+        let stats = net.broker.stats;
+        let (received, sent) = (stats.messages_received, stats.messages_sent);
+        (received, sent, stats.messages_dropped)
+    };
+    net.subscribe(&mut a, "t", QoS::AtLeastOnce);
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        net.say(&mut b, qos, "t", "m");
+    }
+    assert_eq!(net.messages(&mut a).len(), 2);
+    assert_eq!(counts(&net), (2, 2, 0));
+    // One that expires is neither sent nor dropped.
+    net.publish(&mut b, expiring(message(QoS::AtMostOnce, 0, "t", "m"), 1));
+    net.wait(seconds(2));
+    assert_eq!(net.messages(&mut a), [""; 0]);
+    assert_eq!(counts(&net), (3, 2, 0));
+    // One that waits, and is too large for the next connection, is dropped.
+    net.cut(&a);
+    for payload in ["x".repeat(50), "m".to_owned()] {
+        net.say(&mut b, QoS::AtLeastOnce, "t", &payload);
+    }
+    let mut small = lasting(Version::V5, "a");
+    let builder = small.properties.to_builder();
+    small.properties = builder.maximum_packet_size(50.try_into().unwrap()).build();
+    let (mut a, _) = net.connect(Version::V5, small);
+    assert_eq!(net.messages(&mut a), ["t=m q1"]);
+    assert_eq!(counts(&net), (5, 3, 1));
+}
+
+/// Answers are, until they are handed over, wherever they go.
+#[test]
+fn answers_are_counted() {
+    let mut net = Net::new(quiet());
+    let a = net.join(Version::V5, "a");
+    net.bytes(&a, &[0xC0, 0].repeat(CHUNK / 2));
+    let filter = TopicFilter::new("t").unwrap();
+    let subscriptions = Subscriptions::new([(filter, options(QoS::AtMostOnce))]).unwrap();
+    net.send(&a, Packet::Subscribe(Subscribe::new(id(1), subscriptions)));
+    let mut out = BytesMut::new();
+    for (len, left) in [(CHUNK, ANSWER + 1), (CHUNK + 6, 0)] {
+        assert!(net.broker.poll_transmit(a.id, &mut out));
+        assert_eq!(out.len(), len);
+        assert_eq!(net.broker.usage().answer_bytes, left);
+    }
+}
+
+/// What is looked at for others than the one who asks, and what of it is for messages.
+#[test]
+fn steps_are_counted() {
+    use crate::route::{SERVED, STEPS};
+    let mut net = Net::new(quiet());
+    let [mut a, mut b, mut c] = ["a", "b", "c"].map(|name| net.join(Version::V5, name));
+    let steps = |net: &mut Net, peer: &mut Peer, filter: &str| {
+        let before = net.broker.steps();
+        net.subscribe(peer, filter, QoS::AtMostOnce);
+        net.messages(peer);
+        net.broker.steps() - before
+    };
+    assert_eq!(steps(&mut net, &mut a, "t"), 1);
+    let long = format!("a/{}", "x".repeat(62));
+    for topic in ["a-", "a/b", &long] {
+        let publish = retained(message(QoS::AtMostOnce, 0, topic, "m"));
+        net.publish(&mut b, expiring(publish, 1));
+    }
+    // The long one counts twice, and that which sorts before them not at all.
+    assert_eq!(steps(&mut net, &mut a, "a/+/#"), 1 + 1 + 2);
+    let before = net.broker.steps();
+    net.wait(seconds(1));
+    assert_eq!(net.broker.steps() - before, 3);
+
+    let costs = |net: &mut Net, peer: &mut Peer| {
+        let before = net.broker.steps();
+        net.say(peer, QoS::AtMostOnce, "t", "m");
+        let spent = crate::sys::count(STEPS - net.broker.route_steps);
+        (spent, net.broker.steps() - before)
+    };
+    let served = crate::sys::count(SERVED);
+    for filter in ["+", "#"] {
+        net.subscribe(&mut a, filter, QoS::AtMostOnce);
+    }
+    let (spent, looked_at) = costs(&mut net, &mut b);
+    assert_eq!(spent, looked_at + served);
+    // The member of the share is looked at, at no cost.
+    net.subscribe(&mut c, "$share/g/t", QoS::AtMostOnce);
+    let (spent, looked_at) = costs(&mut net, &mut b);
+    assert_eq!(spent, looked_at + 2 * served - 1);
+}
+
 /// What is counted for a message that waits.
 fn counted(
     publisher: &str,
@@ -255,6 +383,28 @@ fn all_of_a_message_is_counted() {
 }
 
 #[test]
+fn all_of_a_retained_message_is_counted() {
+    let mut net = Net::new(quiet());
+    let mut a = net.join(Version::V5, "a");
+    for expires in [false, true] {
+        let publish = retained(message(QoS::AtMostOnce, 0, "t", "m"));
+        let publish = match expires {
+            true => expiring(publish, 1),
+            false => publish,
+        };
+        net.publish(&mut a, publish);
+        let topic: TopicName = "t".parse().unwrap();
+        let message = net.broker.retained.get(&topic).unwrap().message.size();
+        let entry = size_of::<(TopicName, Stored)>();
+        let expiry = usize::from(expires) * size_of::<(Duration, TopicName)>();
+        // Of a map half may be empty.
+        let expected = message + 2 * (entry + expiry);
+        assert_eq!(net.broker.usage().retained_bytes, expected);
+    }
+}
+
+/// Each client's own part, of which all are the sum.
+#[test]
 fn usage_of_one_client() {
     let mut net = Net::new(quiet());
     let (mut a, _) = net.connect(Version::V5, lasting(Version::V5, "a"));
@@ -280,6 +430,17 @@ fn usage_of_one_client() {
     net.cut(&a);
     let away = net.broker.client_usage("a").unwrap();
     assert_eq!((away.connections, away.sessions, away.messages), (0, 1, 2));
+    // A publisher that is away, with a will that waits, and a connection without CONNECT.
+    let mut connect = lasting(Version::V5, "c");
+    connect.will = Some(will("w", "gone", 9));
+    let (c, _) = net.connect(Version::V5, connect);
+    net.send(&c, message(QoS::ExactlyOnce, 7, "t", "four"));
+    net.cut(&c);
+    net.open(Version::V5);
+    let of_c = net.broker.client_usage("c").unwrap();
+    assert_eq!((of_c.unreleased, of_c.wills), (1, 1));
+    let all = net.broker.usage();
+    assert_eq!((all.unreleased, all.wills, all.pending), (2, 1, 1));
 }
 
 /// What a client has not read is not kept for a connection that it ends.
@@ -298,4 +459,10 @@ fn tails() {
         let usage = net.broker.usage();
         assert!(usage.tail_bytes < 1_000, "{usage:?}");
     }
+    // But for the broker's own last word.
+    let mut net = Net::new(quiet());
+    net.join(Version::V5, "a");
+    net.join(Version::V5, "a");
+    let usage = net.broker.usage();
+    assert!((4..1_000).contains(&usage.tail_bytes), "{usage:?}");
 }

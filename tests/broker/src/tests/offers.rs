@@ -163,6 +163,22 @@ fn keep_alive_of_the_client() {
     }
 }
 
+/// It may be over before CONNECT would have had to be there. It is not moved for each packet.
+#[test]
+fn the_timer_of_a_connection() {
+    let mut net = Net::new(quiet());
+    let mut connect = lasting(Version::V5, "a");
+    connect.keep_alive = KeepAlive::from_secs(2);
+    let (a, _) = net.connect(Version::V5, connect);
+    net.wait(seconds(1));
+    net.send(&a, Packet::PingReq);
+    assert_eq!(net.broker.next_timeout(), Some(seconds(3)));
+    net.wait(seconds(2));
+    assert_eq!(net.broker.next_timeout(), Some(seconds(4)));
+    net.wait(seconds(1));
+    assert!(net.broker.is_closing(a.id));
+}
+
 /// A client that takes no CONNACK of the size that there is keeps its session, and its connection.
 #[test]
 fn refuses_who_takes_no_conn_ack() {

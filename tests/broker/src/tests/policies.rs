@@ -79,6 +79,34 @@ fn response_information() {
         let text = connack.properties.response_information();
         assert_eq!(told.map(super::text), text);
     }
+    let mut asks = connect(Version::V5, "a", true, 0);
+    let builder = ConnectProperties::builder();
+    asks.properties = builder.request_response_information(true).build();
+    let (_, connack) = Net::new(quiet()).connect(Version::V5, asks);
+    assert_eq!(connack.properties.response_information(), None);
+}
+
+/// Refuses everyone for a reason that CONNACK does not have.
+#[derive(Debug)]
+struct Unclear(ReasonCode);
+
+impl Policy for Unclear {
+    fn connect(&mut self, _: &Text, _: Option<&[u8]>, _: Option<&[u8]>) -> Result<(), ReasonCode> {
+        Err(self.0)
+    }
+}
+
+#[test]
+fn refusals_that_conn_ack_does_not_have() {
+    for reason in [
+        ReasonCode::Success,
+        ReasonCode::NoSubscriptionExisted,
+        ReasonCode::PacketIdentifierNotFound,
+    ] {
+        let mut net = Net::with_policy(Unclear(reason));
+        let (_, connack) = net.connect(Version::V5, connect(Version::V5, "a", true, 0));
+        assert_eq!(connack.reason, ReasonCode::UnspecifiedError);
+    }
 }
 
 /// Sends everyone elsewhere.

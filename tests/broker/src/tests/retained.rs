@@ -1,7 +1,9 @@
 use mqtt_sansio::packet::RetainHandling;
+use mqtt_sansio::topic::TopicName;
 
 use super::*;
 use crate::backlog::STEPS;
+use crate::message::{BUFFER, Held};
 
 #[test]
 fn keeps_the_last_one_of_each_topic() {
@@ -59,9 +61,36 @@ fn expire() {
     net.wait(seconds(20));
     net.subscribe(&mut b, "t", QoS::AtMostOnce);
     assert_eq!(net.messages(&mut b), ["t=m q0 retained for 40s"]);
-    net.wait(seconds(40));
+    // Nor does it wait for anyone, if nobody has looked at the time.
+    net.now += seconds(40);
+    let mut c = net.join(version, "c");
+    let filter = TopicFilter::new("t").unwrap();
+    let subscriptions = Subscriptions::new([(filter, options(QoS::AtMostOnce))]).unwrap();
+    net.send(&c, Packet::Subscribe(Subscribe::new(id(1), subscriptions)));
+    assert_eq!(net.broker.usage().messages, 0);
+    assert_eq!(net.messages(&mut c), [""; 0]);
+    assert_eq!(net.broker.usage().retained, 1);
+    net.wait(seconds(0));
     net.subscribe(&mut b, "t", QoS::AtMostOnce);
     assert_eq!(net.messages(&mut b), [""; 0]);
+    assert_eq!(net.broker.usage().retained, 0);
+}
+
+/// Others are served before all are gone.
+#[test]
+fn expire_in_parts() {
+    let (mut net, mut librarian) = library();
+    for number in 0..STEPS {
+        let publish = message(QoS::AtMostOnce, 0, &format!("e/{number}"), "m");
+        net.publish(&mut librarian, retained(expiring(publish, 1)));
+    }
+    let mut a = net.join(Version::V5, "a");
+    net.subscribe(&mut a, "t/#", QoS::AtMostOnce);
+    assert_eq!(net.messages(&mut a).len(), STEPS);
+    net.now += seconds(1);
+    net.broker.handle_timeout(net.now);
+    assert_eq!(net.broker.usage().retained, MANY + STEPS / 2);
+    assert_eq!(net.messages(&mut a).len(), STEPS - STEPS / 2);
 }
 
 /// [MQTT-3.1.2-24]
@@ -117,6 +146,41 @@ fn are_limited() {
     assert_eq!(net.publish(&mut c, publish), None);
     assert_eq!(net.messages(&mut b).len(), 1);
     assert_eq!(net.broker.usage().retained, 1);
+    assert_eq!(net.broker.stats.messages_dropped, 1);
+}
+
+#[test]
+fn take_the_room_of_what_they_replace_or_what_has_expired() {
+    let mut net = Net::new(quiet());
+    let mut a = net.join(Version::V5, "a");
+    let mut keep = |net: &mut Net, topic: &str, payload: &str, seconds: u32| {
+        let publish = message(QoS::AtLeastOnce, 1, topic, payload);
+        let publish = retained(expiring(publish, seconds));
+        let reason = net.publish(&mut a, publish).unwrap();
+        reason != ReasonCode::QuotaExceeded
+    };
+    assert!(keep(&mut net, "1", "m", 9) && keep(&mut net, "2", "m", 1));
+    net.broker.config.max_retained_bytes = net.broker.usage().retained_bytes;
+    assert!(keep(&mut net, "2", "n", 1));
+    assert!(!keep(&mut net, "2", "nn", 1) && !keep(&mut net, "3", "m", 9));
+    // Nobody has looked at the time.
+    net.now += seconds(1);
+    assert!(keep(&mut net, "3", "m", 9));
+    assert!(!keep(&mut net, "2", "m", 9));
+}
+
+/// The name of a share may be that of a topic as well.
+#[test]
+fn do_not_come_for_shares() {
+    let mut config = quiet();
+    config.dollar_topics = true;
+    let mut net = Net::new(config);
+    let mut a = net.join(Version::V5, "a");
+    for topic in ["t", "$share/g/t"] {
+        net.publish(&mut a, retained(message(QoS::AtMostOnce, 0, topic, "m")));
+    }
+    net.subscribe(&mut a, "$share/g/t", QoS::AtMostOnce);
+    assert_eq!(net.messages(&mut a), [""; 0]);
 }
 
 #[test]
@@ -243,6 +307,7 @@ fn come_before_later_messages_of_their_topic() {
         retained(message(QoS::AtLeastOnce, 1, &gone, "")),
     );
     let mut all = net.messages(&mut a).split_off(STEPS);
+    assert_eq!(net.broker.usage().message_bytes, ahead_bytes(&last));
     assert_eq!(
         all,
         [
@@ -261,6 +326,29 @@ fn come_before_later_messages_of_their_topic() {
     let expected = (STEPS..MANY - 3).map(|number| format!("t/{number:04}=m q1 retained"));
     assert!(expected.eq(all));
     assert_eq!(net.broker.usage().message_bytes, 0);
+}
+
+/// What is kept of a topic whose message came before its turn, in a map of which half may be empty.
+fn ahead_bytes(topic: &str) -> usize {
+    topic.len() + BUFFER + 2 * size_of::<(TopicName, Held)>()
+}
+
+/// The rest does not come if there is no room to keep what came before its turn.
+#[test]
+fn ahead_of_their_turn_are_limited() {
+    let (mut net, mut librarian) = library();
+    let mut a = net.join(Version::V5, "a");
+    net.subscribe(&mut a, "t/#", QoS::AtLeastOnce);
+    assert_eq!(net.messages(&mut a).len(), STEPS);
+    let one = ahead_bytes("t/0000");
+    net.broker.config.max_queued_bytes = one;
+    for (back, backlogs) in [(1, 1), (2, 0)] {
+        let topic = format!("t/{:04}", MANY - back);
+        net.say(&mut librarian, QoS::AtMostOnce, &topic, "later");
+        let usage = net.broker.usage();
+        let expected = (backlogs, backlogs * one);
+        assert_eq!((usage.backlogs, usage.message_bytes), expected);
+    }
 }
 
 #[test]

@@ -177,6 +177,8 @@ fn there_is_a_limit_for_messages_that_wait() {
         assert!(net.publish(&mut peers[3], quick).is_some());
         settle(&mut net, &peers[1]);
         assert_eq!(net.broker.usage().input_bytes, 0);
+        assert_eq!(net.broker.input_bytes, 0);
+        assert_eq!(net.broker.stats.messages_dropped, 1);
     }
 }
 
@@ -202,6 +204,12 @@ fn many_get_a_message_in_parts() {
     }
     assert_eq!(got, 5_000);
     assert_eq!(net.broker.usage().messages, 0);
+    // Nobody gets a part of what may not wait.
+    net.broker.config.max_input_bytes = 100;
+    net.send(&publisher, message(QoS::AtLeastOnce, 2, "t", "m"));
+    assert!(net.broker.is_closing(publisher.id));
+    assert_eq!(net.broker.usage().messages, 0);
+    assert_eq!(net.broker.stats.messages_dropped, 1);
 }
 
 #[test]
