@@ -142,10 +142,7 @@ impl Publishable for Shared {
     #[inline]
     fn outline(&self, version: Version) -> Outline {
         let outline = self.message.0.with_retain(self.retain);
-        match version {
-            Version::V311 => outline.without_properties(),
-            Version::V5 => outline,
-        }
+        outline.in_version(version)
     }
 
     fn payload_len(&self) -> Option<u32> {

@@ -200,8 +200,8 @@ pub trait Publishable {
     /// It has to stay the same while it is kept, as a PUBLISH is repeated unchanged.
     fn message(&self, version: Version) -> Message<&[u8]>;
 
-    /// What a connection has to know of [`message`](Self::message). A type that keeps it saves work where
-    /// one message goes to many.
+    /// A summary of [`message`](Self::message), which a connection checks before it takes the message.
+    /// Return one that was made before to save that work where one message goes to many connections.
     #[inline(always)]
     fn outline(&self, version: Version) -> Outline {
         Outline::new(&self.message(version))

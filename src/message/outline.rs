@@ -1,12 +1,13 @@
 use super::Message;
 use crate::property::Property;
+use crate::version::Version;
 
-/// What a connection has to know of a message before it keeps it: the lengths, the Message Expiry
-/// Interval, the RETAIN flag, and whether it can be published at all.
+/// A summary of a message that a connection checks before it takes the message: the lengths, the
+/// Message Expiry Interval, the RETAIN flag, and whether the message can be published at all.
 ///
-/// It is worked out wherever a message is published, which takes a walk over the properties, and over the
-/// payload if that is said to be UTF-8. A type whose messages go to many keeps it, as
-/// [`Shared`](crate::Shared) does, and returns it from [`outline`](crate::Publishable::outline).
+/// To make one takes a pass over the properties, and over the payload if the Payload Format Indicator
+/// says UTF-8. A type whose messages go to many connections can make it once, as
+/// [`Shared`](crate::Shared) does, and return it from [`outline`](crate::Publishable::outline).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Outline {
     topic_len: u32,
@@ -17,7 +18,7 @@ pub struct Outline {
     fault: Option<Fault>,
 }
 
-/// Why a message cannot be published.
+/// The reason that a message cannot be published.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Fault {
     /// The payload does not have the format that its indicator says.
@@ -27,8 +28,8 @@ pub(crate) enum Fault {
 }
 
 impl Outline {
-    /// Works out the outline of a message.
-    // Most of it is not looked at where it is made.
+    /// Makes the outline of a message.
+    // Callers use a part of it, and the rest is left out where it is inlined.
     #[inline(always)]
     pub fn new<B: AsRef<[u8]>>(message: &Message<B>) -> Self {
         let payload = message.payload.as_ref();
@@ -66,10 +67,13 @@ impl Outline {
         self
     }
 
-    /// The same without properties, as 3.1.1 has none.
+    /// The same in a version: without properties in 3.1.1.
+    #[inline]
     #[must_use]
-    pub const fn without_properties(mut self) -> Self {
-        (self.block_len, self.expiry, self.fault) = (0, None, None);
+    pub const fn in_version(mut self, version: Version) -> Self {
+        if matches!(version, Version::V311) {
+            (self.block_len, self.expiry, self.fault) = (0, None, None);
+        }
         self
     }
 
@@ -94,7 +98,7 @@ impl Outline {
     }
 }
 
-/// What does not fit is larger than a packet can be.
+/// A length as `u32`. One that does not fit is too large for a packet in any case.
 #[inline]
 fn at_most(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
@@ -114,7 +118,6 @@ mod tests {
     use crate::qos::Delivery;
     use crate::shared::Shared;
     use crate::text::Text;
-    use crate::version::Version;
 
     fn messages() -> impl Iterator<Item = Message> {
         let long = "x".repeat(130);

@@ -342,6 +342,7 @@ impl<B: AsRef<[u8]>> Publish<B> {
         }
     }
 }
+
 /// The length of a PUBLISH with these lengths of topic, properties and payload, and with these
 /// Subscription Identifiers.
 #[inline]

@@ -160,10 +160,7 @@ impl Publishable for Outgoing {
 
     fn outline(&self, version: Version) -> Outline {
         let outline = self.message.outline.with_retain(self.retains(version));
-        match version {
-            Version::V311 => outline.without_properties(),
-            Version::V5 => outline,
-        }
+        outline.in_version(version)
     }
 
     fn subscription_ids(&self) -> &[SubscriptionId] {
