@@ -47,14 +47,16 @@ impl Request {
 }
 
 /// The calls whose packets are not sent, but for messages of QoS 1 and 2, which the session has.
+// In this order, as a connection is.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct CallQueue<M> {
-    /// In front of those that wait, the message that was handed out, if one is.
-    queue: VecDeque<Call<M>>,
     /// The first call whose expiry interval has not begun.
     to_begin: Option<CallId>,
     /// No call expires before.
     next_expiry: Option<Duration>,
+    /// In front of those that wait, the message that was handed out, if one is.
+    queue: VecDeque<Call<M>>,
     /// True if the first of the calls is handed out. It stays there, as a message is costly to
     /// move.
     has_handed: bool,

@@ -5,12 +5,14 @@ use super::event::{Event, Outcome};
 use crate::session::CallId;
 
 /// The events that wait to be polled.
+// In this order, as a connection is.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Events<M> {
+    queue: VecDeque<Event<M>>,
     /// The call of a message of QoS 0 that was sent, whose event is the first. Most connections of a
     /// server have no other, and none on the heap.
     sent: Option<CallId>,
-    queue: VecDeque<Event<M>>,
 }
 
 impl<M> Events<M> {

@@ -177,18 +177,18 @@ pub struct Connection<R, M = Message> {
     arrival: Awaited,
     /// CONNECT, CONNACK or AUTH.
     answer: Awaited,
-    outbox: Outbox<M>,
-    events: Events<M>,
     /// Whether an [`Event::Unknown`] waits to be polled.
     unknown_waits: bool,
     /// True if the caller does not read for a while.
     paused: bool,
     /// The message that is arriving in pieces, and DUP.
     arriving: Option<(Delivery, bool)>,
+    extras: Option<Box<Extras<R, M>>>,
+    outbox: Outbox<M>,
+    settings: Settings,
     /// The greatest time seen so far.
     now: Duration,
-    settings: Settings,
-    extras: Option<Box<Extras<R, M>>>,
+    events: Events<M>,
     agreement: Agreement,
     session: Session<M>,
     own_aliases: OwnAliases,

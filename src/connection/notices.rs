@@ -12,7 +12,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
         if self.events.is_empty() {
             return self.decoder.poll_let_go().map(Event::LetGo);
         }
-        if self.unknown_waits && matches!(self.events.front(), Some(Event::Unknown(..))) {
+        if matches!(self.events.front(), Some(Event::Unknown(..))) {
             self.unknown_waits = false;
         }
         self.events.pop_front()

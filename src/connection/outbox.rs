@@ -34,9 +34,9 @@ pub(super) struct Outbox<M> {
     pub(super) handed: Option<Box<Packet>>,
     /// The properties of a message that is being sent.
     pub(super) block: Vec<u8>,
+    pub(super) calls: CallQueue<M>,
     /// The parts that few connections have at a time.
     rare: Option<Box<Rare>>,
-    pub(super) calls: CallQueue<M>,
     /// False if [`poll_transmit`](super::Connection::poll_transmit) has nothing to look at but
     /// calls and the session: the connection is accepted, nothing else is to be sent, and no
     /// message is unchecked or expires. What changes that sets it, and polling clears it.

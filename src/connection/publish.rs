@@ -72,13 +72,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             (QoS::ExactlyOnce, Some(id)) => Delivery::ExactlyOnce(id),
             (_, None) => return Err(SessionError::PacketIdsExhausted.into()),
         };
-        let waits = match (R::SIDE, &self.state) {
-            _ if !self.outbox.attention => true,
-            (_, State::Connected { .. }) | (Side::Client, State::Connecting { .. }) => true,
-            (Side::Client, State::Idle | State::Closed { .. }) => qos > QoS::AtMostOnce,
-            _ => false,
-        };
-        if !waits {
+        if self.outbox.attention && !self.may_publish(qos) {
             return Err(ConnectionError::WrongState);
         }
         let outline = message.outline(self.agreement.version);
@@ -98,6 +92,17 @@ impl<R: Role, M: Publishable> Connection<R, M> {
             agreement.check_message(R::SIDE, message, &outline, delivery)?;
         }
         Ok(delivery)
+    }
+
+    /// Returns whether a message can wait in this state.
+    // In a call, as the state is far away from what the rest of `publish` reads.
+    #[inline(never)]
+    fn may_publish(&self, qos: QoS) -> bool {
+        match (R::SIDE, &self.state) {
+            (_, State::Connected { .. }) | (Side::Client, State::Connecting { .. }) => true,
+            (Side::Client, State::Idle | State::Closed { .. }) => qos > QoS::AtMostOnce,
+            _ => false,
+        }
     }
 
     /// Discards the next messages if they have expired, or if they were queued before the peer's

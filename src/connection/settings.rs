@@ -10,9 +10,10 @@ use crate::property::{Carries, Place, Properties};
 pub(super) const PACKET_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The settings of the caller, chosen once.
+// In this order, as a connection is.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(super) struct Settings {
-    pub(super) max_queued: usize,
     /// `None` is the default of the version.
     pub(super) max_in_flight: Option<NonZeroU16>,
     pub(super) max_received: NonZeroU16,
@@ -20,6 +21,7 @@ pub(super) struct Settings {
     pub(super) max_packet_size: u32,
     pub(super) calls_before_conn_ack: bool,
     pub(super) record_changes: bool,
+    pub(super) max_queued: usize,
 }
 
 impl Settings {
