@@ -45,18 +45,41 @@ impl<T> InFlight<T> {
     /// Returns whether `id` was not in use; else nothing is changed.
     #[inline]
     pub(super) fn push(&mut self, lane: Lane, id: PacketId, value: T) -> bool {
-        self.push_made(lane, id, || value)
+        let at = self.free_slot();
+        let inserted = self.ids.insert(id, at);
+        if inserted {
+            self.put(lane, id, at, || value);
+        }
+        inserted
     }
 
+    /// Adds an entry as [`push`](Self::push) does, with the identifier that is next.
     #[inline]
-    fn push_made(&mut self, lane: Lane, id: PacketId, make: impl FnOnce() -> T) -> bool {
-        let at = match self.unused {
+    pub(super) fn push_next(
+        &mut self,
+        lane: Lane,
+        id: PacketId,
+        make: impl FnOnce() -> T,
+    ) -> Option<&mut T> {
+        let at = self.free_slot();
+        if self.ids.insert_next(id, at) {
+            self.put(lane, id, at, make);
+        }
+        self.at(at)
+    }
+
+    /// The slot of the next entry.
+    #[inline]
+    fn free_slot(&self) -> u16 {
+        match self.unused {
             NONE => u16::try_from(self.slots.len()).unwrap_or(NONE),
             unused => unused,
-        };
-        if !self.ids.insert(id, at) {
-            return false;
         }
+    }
+
+    /// Puts an entry into a free slot.
+    #[inline]
+    fn put(&mut self, lane: Lane, id: PacketId, at: u16, make: impl FnOnce() -> T) {
         match self.slots.get_mut(usize::from(at)) {
             // A value is long: it is made in its place.
             Some(place) => {
@@ -75,21 +98,6 @@ impl<T> InFlight<T> {
             }),
         }
         self.link(lane, at);
-        true
-    }
-
-    /// As [`push`](Self::push), with the identifier that is next.
-    #[inline]
-    pub(super) fn push_next(
-        &mut self,
-        lane: Lane,
-        id: PacketId,
-        make: impl FnOnce() -> T,
-    ) -> Option<&mut T> {
-        self.push_made(lane, id, make);
-        self.ids.set_last(Some(id));
-        let at = self.lane(lane).tail;
-        self.slot_mut(at)?.value.as_mut()
     }
 
     pub(super) fn remove(&mut self, id: PacketId) -> Option<T> {

@@ -43,8 +43,7 @@ impl PacketIds {
     /// `None` if all 65,535 are in use.
     pub fn take(&mut self) -> Option<PacketId> {
         let id = self.next()?;
-        self.insert(id, 0);
-        self.last = id.get();
+        self.insert_next(id, 0);
         Some(id)
     }
 
@@ -102,10 +101,23 @@ impl PacketIds {
     /// Returns whether it was not in use before; else nothing is changed.
     #[inline]
     pub(crate) fn insert(&mut self, id: PacketId, slot: u16) -> bool {
+        match !self.many && self.position(id.get()).is_some() {
+            true => false,
+            false => self.insert_new(id, slot),
+        }
+    }
+
+    /// Inserts the identifier that is [next](Self::next).
+    #[inline]
+    pub(super) fn insert_next(&mut self, id: PacketId, slot: u16) -> bool {
+        self.last = id.get();
+        self.insert_new(id, slot)
+    }
+
+    /// Inserts an identifier that is not among the few.
+    #[inline]
+    fn insert_new(&mut self, id: PacketId, slot: u16) -> bool {
         if !self.many {
-            if self.position(id.get()).is_some() {
-                return false;
-            }
             if let Some(place) = self.few.get_mut(usize::from(self.len)) {
                 *place = (id.get(), slot);
                 self.len += 1;

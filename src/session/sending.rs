@@ -67,16 +67,19 @@ impl<M> Session<M> {
             // A message is long: it is moved once. Nothing was in its place that is to be dropped.
             core::mem::forget(sent.message.replace(message));
         }
-        self.enqueued(id, call, expiry);
+        if expiry != Expiry::Never {
+            self.note_expiry(id, expiry);
+        }
+        match self.changes {
+            None => self.last_stored = Some(id),
+            Some(_) => self.store(id, call, expiry),
+        }
         call
     }
 
-    /// Adds a message that was not sent yet, with the identifier that is next.
-    #[inline]
-    fn enqueued(&mut self, id: PacketId, call: CallId, expiry: Expiry) {
-        if self.changes.is_none() {
-            self.last_stored = Some(id);
-        }
+    /// Notes when a message that was added expires.
+    #[cold]
+    fn note_expiry(&mut self, id: PacketId, expiry: Expiry) {
         match expiry {
             Expiry::Never => {}
             Expiry::After(_) => {
@@ -84,6 +87,11 @@ impl<M> Session<M> {
             }
             Expiry::At(at) => self.expires_next(at),
         }
+    }
+
+    /// Records a message that was added, where changes are recorded.
+    #[cold]
+    fn store(&mut self, id: PacketId, call: CallId, expiry: Expiry) {
         let Some(changes) = &mut self.changes else {
             return;
         };
