@@ -308,13 +308,19 @@ impl<'a> Iterator for PropertyIter<'a> {
     fn next(&mut self) -> Option<Property<'a>> {
         let [id, tail @ ..] = self.0 else { return None };
         let id = PropertyId::from_u8(*id).expect("checked when the block was made");
-        let (rest, property) = checked(Property::parse(id, tail));
+        let (rest, property) = read(id, tail);
         self.0 = rest;
         Some(property)
     }
 }
 
 impl FusedIterator for PropertyIter<'_> {}
+
+/// A property that was checked. Once for all iterators, as it is long.
+#[inline(never)]
+fn read(id: PropertyId, tail: &[u8]) -> (&[u8], Property<'_>) {
+    checked(Property::parse(id, tail))
+}
 
 #[cfg(test)]
 mod tests {

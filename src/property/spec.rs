@@ -71,7 +71,8 @@ macro_rules! properties {
             }
 
             /// Reads the value behind an identifier.
-            #[inline]
+            // The check of a block needs only the rest, and what it does not need is left out.
+            #[cfg_attr(not(target_os = "none"), inline(always))]
             pub(super) fn parse(id: PropertyId, input: &'a [u8]) -> ParseResult<'a, Self> {
                 let field = Field::Property(id);
                 Ok(match id {
