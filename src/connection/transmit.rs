@@ -160,7 +160,7 @@ impl<R: Role, M: Publishable> Connection<R, M> {
     }
 
     /// The answer of the session that is next. A message that is passed over has none before its end.
-    #[inline]
+    #[inline(always)]
     fn session_owed(&self) -> Option<Owed> {
         match self.session.next_owed() {
             Some(Owed::Receipt) if self.extras.is_some() && self.is_receipt_early() => {
