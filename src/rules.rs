@@ -388,6 +388,8 @@ mod tests {
             assert!(only.iter().eq([rule]));
             assert_eq!(only.with(rule), Rules::STRICT);
         }
+        let all = Rule::ALL.iter().copied();
+        assert_eq!(all.fold(Rules::STRICT, Rules::without), Rules::LENIENT);
         assert!(size_of::<Rules>() <= 12);
     }
 }
