@@ -240,3 +240,17 @@ impl<M> CallQueue<M> {
 pub(super) fn push_made<T>(queue: &mut VecDeque<T>, make: impl FnOnce() -> T) {
     queue.extend(core::iter::once(make).map(|make| make()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gives_back_its_memory() {
+        let mut calls = CallQueue::<()>::new();
+        calls.reserve(100);
+        assert!(calls.queue.capacity() >= 100);
+        calls.shrink_to_fit();
+        assert_eq!(calls.queue.capacity(), 0);
+    }
+}

@@ -241,4 +241,22 @@ mod tests {
             assert!(bytes <= filter.len() + name.len(), "{filter:.30}: {bytes}");
         }
     }
+
+    #[test]
+    fn is_put_in_order_at_once_or_in_steps() {
+        let mut tree = FilterTree::new();
+        for number in 0..1_000 {
+            let filter = format!("{number}/{}", number * 7 % 1_000);
+            tree.insert(&TopicFilter::new(&filter).unwrap(), number);
+        }
+        let mut steps = 100;
+        assert!(!tree.compact_within(&mut steps));
+        assert_eq!(steps, 0);
+        let calls = (1..).find(|_| tree.compact_within(&mut 100));
+        assert!(calls.is_some_and(|calls| calls < 100), "{calls:?}");
+        tree.tree.nodes.reserve_exact(100_000);
+        tree.compact();
+        assert!(tree.tree.nodes.capacity() < 10_000);
+        assert_eq!(tree.len(), 1_000);
+    }
 }

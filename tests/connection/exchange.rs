@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mqtt_sansio::connection::{Connection, Event, Outcome, Role};
+use bytes::BytesMut;
+use mqtt_sansio::connection::{Connection, Event, Outcome, Role, server};
 use mqtt_sansio::packet::Ack;
 use mqtt_sansio::session::{CallId, Token};
-use mqtt_sansio::{Delivery, Packet, QoS, ReasonCode, Version};
+use mqtt_sansio::{Delivery, Message, Packet, QoS, ReasonCode, Version};
 
 use crate::driver::*;
 
@@ -239,4 +240,28 @@ fn server_keeps_to_receive_maximum() {
     assert_eq!(side.sent(), ["PUBREL 1"]);
     let _ = side.handle(&Packet::PubComp(acked(1, OK)));
     assert_eq!(side.sent(), ["PUBLISH 2 qos 1"]);
+}
+
+/// What is behind the packet that is handed out stays in the caller's buffer.
+#[test]
+fn one_packet_at_a_time_is_taken_out_of_the_buffer() {
+    for version in BOTH {
+        let mut server = server::Connection::<Message>::new(ZERO, secs(10));
+        let mut input = BytesMut::new();
+        let connect = Packet::from(connect(0, <_>::default()));
+        connect.encode(version, &mut input).unwrap();
+        assert!(server.handle_bytes(ZERO, &mut input).is_some());
+        let connack = connack(<_>::default());
+        server.accept(ZERO, connack, &mut None).unwrap();
+        let publish = Packet::from(publish(Delivery::AtMostOnce, "a"));
+        for _ in 0..2 {
+            publish.encode(version, &mut input).unwrap();
+        }
+        let len = input.len() / 2;
+        for left in [len, 0] {
+            let found = Found::of(server.handle_bytes(ZERO, &mut input));
+            assert!(found.is_message());
+            assert_eq!(input.len(), left);
+        }
+    }
 }

@@ -444,6 +444,13 @@ fn server_answers_requests() {
         assert_ne!(first, again);
         let judged = handle(&mut server, &subscribe);
         assert_eq!(judged, Err(Violation::RequestInUse));
+        // Nor is one of an earlier connection good, whose requests had the same places.
+        let mut later = asked(version, connect(0, <_>::default()));
+        let connack = connack(<_>::default());
+        later.accept(secs(1), connack, &mut None).unwrap();
+        let own = handle(&mut later, &subscribe).unwrap().request();
+        assert_eq!(later.sub_ack(elsewhere, [OK]), no_such);
+        later.sub_ack(own, [OK]).unwrap();
     }
     let reason = Text::new("a reason that is long").unwrap();
     let explained = AckProperties::builder().reason_string(reason).build();

@@ -726,3 +726,29 @@ fn nothing_that_waits_is_given_back() {
     (ack.reason, ack.properties) = (reason, why);
     assert_eq!(sent(&mut server), [Packet::PubAck(ack)]);
 }
+
+/// A request that has no packet identifier waits for one, while no message may be sent either.
+#[test]
+fn a_request_waits_for_a_packet_identifier() {
+    for version in BOTH {
+        let mut client = client::Connection::new().max_queued(100_000);
+        client.connect(version, connect(0, <_>::default())).unwrap();
+        assert_eq!(sent(&mut client).len(), 1);
+        let connack = Packet::ConnAck(connack(<_>::default()));
+        let _ = handle(&mut client, &connack).unwrap();
+        for _ in 0..65_535 {
+            client.publish(QoS::AtLeastOnce, message("t")).unwrap();
+        }
+        let messages = sent(&mut client).len();
+        client.subscribe(subscriptions("a")).unwrap();
+        assert_eq!(sent(&mut client), []);
+        for value in 1..=2 {
+            let ack = Packet::PubAck(Ack::new(id(value)));
+            assert_eq!(handle(&mut client, &ack), Ok(Found::Nothing));
+        }
+        let sent = sent(&mut client);
+        assert!(messages >= 20 && sent.len() == 3, "{sent:?}");
+        let is_request = |packet: &Packet| matches!(packet, Packet::Subscribe(_));
+        assert_eq!(sent.iter().filter(|it| is_request(it)).count(), 1);
+    }
+}

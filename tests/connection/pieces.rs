@@ -450,6 +450,31 @@ fn what_is_passed_over_is_answered_after_its_end() {
     assert_eq!(poll_all(&mut server), b"\x40\x03\0\x01\x91");
 }
 
+/// What is owed for other messages leaves before the end of one that is passed over, and so do calls.
+#[test]
+fn what_is_passed_over_holds_nothing_else_up() {
+    let rules = Rules::STRICT.without(Rule::PacketTooLarge);
+    let small = server().rules(rules).max_packet_size(100);
+    let (_, mut server) = pair(Version::V5, client(Session::new()), small);
+    server.publish(QoS::ExactlyOnce, kept("t", 0)).unwrap();
+    assert_eq!(poll_all(&mut server), b"\x34\x06\0\x01t\0\x01\0");
+    let got = handle(&mut server, b"\x34\x06\0\x01t\0\x05\0");
+    acknowledge_all(&mut server, &got);
+    assert_eq!(poll_all(&mut server), b"\x50\x02\0\x05");
+    // PUBREC, PUBREL, and the head of a message of 100 bytes.
+    let unread = b"\x50\x02\0\x01\x62\x02\0\x05\x32\x6A\0\x01t\0\x06\0";
+    let got = handle(&mut server, unread);
+    let [Incoming::Skipped(_, Some(token))] = got[..] else {
+        panic!("{got:?}");
+    };
+    server.acknowledge(token).unwrap();
+    assert_eq!(poll_all(&mut server), b"\x62\x02\0\x01\x70\x02\0\x05");
+    server.publish(QoS::AtMostOnce, kept("t", 0)).unwrap();
+    assert_eq!(poll_all(&mut server), b"\x30\x04\0\x01t\0");
+    assert_eq!(handle(&mut server, &[b'x'; 100]), []);
+    assert_eq!(poll_all(&mut server), b"\x40\x02\0\x06");
+}
+
 /// The rest of a message, and then its answers.
 fn comes_to_its_end(client: &mut Client, server: &mut Server) {
     assert_eq!(poll_all(server), b"");

@@ -1,13 +1,17 @@
 //! `publish_into` does what `publish` and `poll_bytes` do.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use mqtt_sansio::connection::{Incoming, server};
 use mqtt_sansio::packet::{Ack, ConnAck, Connect, Packet, Publish};
 use mqtt_sansio::property::{ConnectProperties, MessageProperties, SubscriptionId, TopicAlias};
-use mqtt_sansio::{Delivery, FrameDecoder, Message, PacketId, QoS, ReasonCode, Shared, Version};
+use mqtt_sansio::{
+    Delivery, FrameDecoder, Message, PacketId, Publishable, QoS, ReasonCode, Shared, Version,
+};
 
 const NOW: Duration = Duration::ZERO;
 const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -161,5 +165,46 @@ fn is_publish_and_poll_bytes() {
         }
         assert!(sent > 1_000, "{sent}");
         assert_eq!(aliased > 100, aliases > 0, "{aliased}");
+    }
+}
+
+/// A message that counts its clones.
+struct Counted(Message, Rc<Cell<u32>>);
+
+impl Clone for Counted {
+    fn clone(&self) -> Self {
+        self.1.set(self.1.get() + 1);
+        Self(self.0.clone(), self.1.clone())
+    }
+}
+
+impl Publishable for Counted {
+    fn message(&self, _: Version) -> Message<&[u8]> {
+        self.0.as_borrowed()
+    }
+}
+
+#[test]
+fn a_message_of_qos_0_is_not_cloned() {
+    for version in [Version::V311, Version::V5] {
+        let mut server = server::Connection::<Counted>::keeping(NOW, Duration::MAX);
+        let connect = Packet::from(Connect::new("c".parse().unwrap()));
+        let _ = server.handle_packet(NOW, version, &connect).unwrap();
+        let connack = ConnAck::new(ReasonCode::Success);
+        server.accept(NOW, connack, &mut None).unwrap();
+        let mut out = Vec::new();
+        let message = Message::new("a/b".parse().unwrap(), "x");
+        let counted = Counted(message, Rc::default());
+        for (qos, clones) in [(QOS[0], 0), (QOS[0], 0), (QOS[1], 1), (QOS[0], 1)] {
+            // CONNACK or PINGRESP.
+            server.poll_bytes(NOW, &mut out);
+            let from = out.len();
+            let _ = server.publish_into(NOW, qos, &counted, &mut out).unwrap();
+            assert!(out.len() > from);
+            assert_eq!(counted.1.get(), clones);
+            assert!(server.poll_event().is_some() || qos > QoS::AtMostOnce);
+            let ping = &Packet::<Bytes>::PingReq;
+            let _ = server.handle_packet(NOW, version, ping).unwrap();
+        }
     }
 }

@@ -3,8 +3,10 @@
 
 use core::time::Duration;
 
-use mqtt_sansio::connection::{Client, Closed, Connection, Event, Outcome, Role, Server, client};
-use mqtt_sansio::packet::{ConnAck, Connect};
+use mqtt_sansio::connection::{
+    Client, Closed, Connection, Event, Outcome, Role, Server, Violation, client,
+};
+use mqtt_sansio::packet::{Auth, ConnAck, Connect};
 use mqtt_sansio::property::{AckProperties, ConnAckProperties, ConnectProperties};
 use mqtt_sansio::{QoS, ReasonCode, Replaced, Rule, Rules, Side, Text, Version};
 
@@ -245,6 +247,35 @@ fn explained(door: Door, rules: Rules) -> End {
     end(wire)
 }
 
+#[test]
+fn auth_explains_itself_as_acknowledgements_do() {
+    let method = Text::new("m").unwrap();
+    for door in DOORS {
+        for rules in [
+            Rules::STRICT,
+            Rules::STRICT.without(Rule::ProblemInformation),
+        ] {
+            let mut asking = connect(0, true);
+            let properties = ConnectProperties::builder().authentication_method(method);
+            asking.properties = properties.request_problem_information(false).build();
+            let mut connack = accepting(false);
+            let properties = ConnAckProperties::builder().authentication_method(method);
+            connack.properties = properties.build();
+            let mut wire = lenient_client(Version::V5, door, rules, asking, connack);
+            let again = Auth::new(ReasonCode::ReAuthenticate, method);
+            wire.end.auth(again).unwrap();
+            assert_eq!(wire.sent().len(), 1);
+            wire.read(b"\xF0\x0C\x18\x0A\x15\0\x01m\x1F\0\x03why");
+            let let_go = rules.iter().collect();
+            let ended = match rules == Rules::STRICT {
+                true => Err(Closed::Violated(Violation::ProblemInformation)),
+                false => Ok(()),
+            };
+            assert_eq!(end(wire), End { let_go, ended });
+        }
+    }
+}
+
 /// A message of QoS 2 that is answered with PUBACK.
 fn answered_with_pub_ack(
     version: Version,
@@ -442,22 +473,26 @@ fn b1_a_device_that_lost_its_memory() {
     for door in DOORS {
         for version in VERSIONS {
             for (replaced, refuses) in [(Replaced::Replace, false), (Replaced::Refuse, true)] {
-                let rules = Rules::STRICT.packet_id_in_use(replaced);
-                let mut wire = lenient_server(version, door, rules, asking(version, 10, true));
-                let old = wire.message(2, 1, "old")[0].token();
-                let new = wire.message(1, 1, "new");
-                assert!(wire.end.is_connected());
-                if refuses && version == Version::V5 {
-                    assert_eq!(new, []);
-                    assert_eq!(wire.sent(), ["PUBACK 1 PacketIdentifierInUse"]);
-                    wire.end.acknowledge(old).unwrap();
-                    assert_eq!(wire.sent(), ["PUBREC 1"]);
-                } else {
-                    let new = new[0].token();
-                    assert!(wire.end.acknowledge(old).is_err(), "its token is spent");
-                    assert!(wire.sent().is_empty());
-                    wire.end.acknowledge(new).unwrap();
-                    assert_eq!(wire.sent(), ["PUBACK 1"]);
+                for (before, after) in [(1, 2), (2, 1)] {
+                    let ack = |qos| if qos == 1 { "PUBACK 1" } else { "PUBREC 1" };
+                    let rules = Rules::STRICT.packet_id_in_use(replaced);
+                    let mut wire = lenient_server(version, door, rules, asking(version, 10, true));
+                    let old = wire.message(before, 1, "old")[0].token();
+                    let new = wire.message(after, 1, "new");
+                    assert!(wire.end.is_connected());
+                    if refuses && version == Version::V5 {
+                        assert_eq!(new, []);
+                        let refused = format!("{} PacketIdentifierInUse", ack(after));
+                        assert_eq!(wire.sent(), [refused]);
+                        wire.end.acknowledge(old).unwrap();
+                        assert_eq!(wire.sent(), [ack(before)]);
+                    } else {
+                        let new = new[0].token();
+                        assert!(wire.end.acknowledge(old).is_err(), "its token is spent");
+                        assert!(wire.sent().is_empty());
+                        wire.end.acknowledge(new).unwrap();
+                        assert_eq!(wire.sent(), [ack(after)]);
+                    }
                 }
             }
         }
