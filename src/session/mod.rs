@@ -264,16 +264,15 @@ impl<M> Session<M> {
         }
     }
 
-    /// As [`next_owed`](Self::next_owed), without PUBACK and PUBREC.
+    /// As [`next_owed`](Self::next_owed) where it returns a receipt, which has to wait. Behind
+    /// receipts it is the turn of PUBREL.
     #[cold]
     pub(crate) fn next_owed_but_receipts(&self) -> Option<Owed> {
-        let completion = self.inbound.has_unsent(Lane::Release) || self.owes_stray_completion();
-        let release = self.outbound.has_unsent(Lane::Release) || self.owes_stray_release();
-        match (completion, release, self.served) {
-            (false, false, _) => None,
-            (true, false, _) | (true, true, Owed::Release) => Some(Owed::Completion),
-            _ => Some(Owed::Release),
+        if self.outbound.has_unsent(Lane::Release) || self.owes_stray_release() {
+            return Some(Owed::Release);
         }
+        let completion = self.inbound.has_unsent(Lane::Release) || self.owes_stray_completion();
+        completion.then_some(Owed::Completion)
     }
 
     /// Returns whether there may be a required answer: nearly every time there is none.

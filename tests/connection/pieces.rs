@@ -453,26 +453,43 @@ fn what_is_passed_over_is_answered_after_its_end() {
 /// What is owed for other messages leaves before the end of one that is passed over, and so do calls.
 #[test]
 fn what_is_passed_over_holds_nothing_else_up() {
-    let rules = Rules::STRICT.without(Rule::PacketTooLarge);
-    let small = server().rules(rules).max_packet_size(100);
-    let (_, mut server) = pair(Version::V5, client(Session::new()), small);
-    server.publish(QoS::ExactlyOnce, kept("t", 0)).unwrap();
-    assert_eq!(poll_all(&mut server), b"\x34\x06\0\x01t\0\x01\0");
-    let got = handle(&mut server, b"\x34\x06\0\x01t\0\x05\0");
-    acknowledge_all(&mut server, &got);
-    assert_eq!(poll_all(&mut server), b"\x50\x02\0\x05");
-    // PUBREC, PUBREL, and the head of a message of 100 bytes.
-    let unread = b"\x50\x02\0\x01\x62\x02\0\x05\x32\x6A\0\x01t\0\x06\0";
-    let got = handle(&mut server, unread);
-    let [Incoming::Skipped(_, Some(token))] = got[..] else {
-        panic!("{got:?}");
-    };
-    server.acknowledge(token).unwrap();
-    assert_eq!(poll_all(&mut server), b"\x62\x02\0\x01\x70\x02\0\x05");
-    server.publish(QoS::AtMostOnce, kept("t", 0)).unwrap();
-    assert_eq!(poll_all(&mut server), b"\x30\x04\0\x01t\0");
-    assert_eq!(handle(&mut server, &[b'x'; 100]), []);
-    assert_eq!(poll_all(&mut server), b"\x40\x02\0\x06");
+    for has_own in [false, true] {
+        let rules = Rules::STRICT.without(Rule::PacketTooLarge);
+        let small = server().rules(rules).max_packet_size(100);
+        let (_, mut server) = pair(Version::V5, client(Session::new()), small);
+        // One that is complete, so that it is the turn of a receipt; and one that is not.
+        let got = handle(
+            &mut server,
+            b"\x34\x06\0\x01t\0\x04\0\x34\x06\0\x01t\0\x05\0",
+        );
+        acknowledge_all(&mut server, &got);
+        assert_eq!(poll_all(&mut server), b"\x50\x02\0\x04\x50\x02\0\x05");
+        if has_own {
+            server.publish(QoS::ExactlyOnce, kept("t", 0)).unwrap();
+            assert_eq!(poll_all(&mut server), b"\x34\x06\0\x01t\0\x01\0");
+        }
+        assert_eq!(handle(&mut server, b"\x62\x02\0\x04"), []);
+        assert_eq!(poll_all(&mut server), b"\x70\x02\0\x04");
+        if has_own {
+            assert_eq!(handle(&mut server, b"\x50\x02\0\x01"), []);
+        }
+        // PUBREL, and the head of a message of 100 bytes.
+        let unread = b"\x62\x02\0\x05\x32\x6A\0\x01t\0\x06\0";
+        let got = handle(&mut server, unread);
+        let [Incoming::Skipped(_, Some(token))] = got[..] else {
+            panic!("{got:?}");
+        };
+        server.acknowledge(token).unwrap();
+        let owed = match has_own {
+            true => &b"\x62\x02\0\x01\x70\x02\0\x05"[..],
+            false => b"\x70\x02\0\x05",
+        };
+        assert_eq!(poll_all(&mut server), owed);
+        server.publish(QoS::AtMostOnce, kept("t", 0)).unwrap();
+        assert_eq!(poll_all(&mut server), b"\x30\x04\0\x01t\0");
+        assert_eq!(handle(&mut server, &[b'x'; 100]), []);
+        assert_eq!(poll_all(&mut server), b"\x40\x02\0\x06");
+    }
 }
 
 /// The rest of a message, and then its answers.
