@@ -39,6 +39,8 @@ use crate::{Broker, ConnectionId};
 mod accept;
 mod running;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use running::{Running, spawn};
 use socket::{Socket, State};
@@ -226,7 +228,6 @@ impl Server {
                     self.send(id);
                     return self.end(id);
                 }
-                Ok(Some(_)) if socket.state == State::Farewell => {}
                 Ok(Some(len)) => {
                     self.log(id, format_args!("sends {len} bytes"));
                     let bytes = self.chunk.get(..len).unwrap_or_default();
