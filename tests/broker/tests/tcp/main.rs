@@ -109,6 +109,35 @@ fn a_refused_client_gets_the_last_packet_whatever_it_sends() {
     client.expect_end(NOT_AUTHORIZED);
 }
 
+/// While there is room, nobody who comes or is refused afterwards takes the time from it.
+#[test]
+fn a23_a_refused_client_gets_the_last_packet_whoever_comes_after_it() {
+    let broker = strict("after", ENOUGH, &[]);
+    for others_are_refused in [false, true] {
+        let mut client = broker.open();
+        client.send(&connect("nobody"));
+        assert!(client.hears(Duration::from_secs(5)));
+        let _other = match others_are_refused {
+            true => refused(&broker),
+            false => join_as_user(&broker, "somebody"),
+        };
+        client.send(&vec![0; 1 << 20]);
+        client.expect_end(NOT_AUTHORIZED);
+    }
+}
+
+/// The system resets a connection whose end has not read everything.
+#[test]
+fn a_connection_that_was_reset_is_over() {
+    let broker = Running::start(ENOUGH, &[]);
+    let descriptors = broker.descriptors();
+    let mut client = broker.join("a");
+    client.send(&subscribe("t"));
+    assert!(client.hears(Duration::from_secs(5)));
+    drop(client);
+    wait_until("it is gone", || broker.descriptors() == descriptors);
+}
+
 #[test]
 fn a23_a_refused_client_that_leaves_takes_no_descriptor() {
     let broker = strict("leaves", ENOUGH, &[]);
