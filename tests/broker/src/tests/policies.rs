@@ -140,6 +140,11 @@ fn server_reference() {
     let mut old = net.open(Version::V311);
     net.send(&old, connect(Version::V311, "a", true, 0));
     assert_eq!(net.last_words(&mut old), []);
+    // There may be no other.
+    let mut net = Net::with_policy(Unclear(ReasonCode::UseAnotherServer));
+    let (_, connack) = net.connect(Version::V5, connect(Version::V5, "a", true, 0));
+    assert_eq!(connack.reason, ReasonCode::UseAnotherServer);
+    assert_eq!(connack.properties.server_reference(), None);
 }
 
 /// Says `ping`, and wants `pong`.

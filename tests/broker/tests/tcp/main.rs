@@ -290,6 +290,20 @@ fn who_sends_without_end_keeps_nobody_waiting() {
     });
 }
 
+/// The system ends the wait for input with an error.
+#[test]
+fn a_process_that_is_stopped_while_it_waits_goes_on() {
+    let broker = Running::start(ENOUGH, &[]);
+    let mut client = broker.join("a");
+    for _ in 0..3 {
+        client.ping();
+        thread::sleep(Duration::from_millis(50));
+        broker.stopped(|| thread::sleep(Duration::from_millis(50)));
+        thread::sleep(Duration::from_millis(50));
+    }
+    client.ping();
+}
+
 #[test]
 fn a_process_that_slept_handles_what_came_before_it_judges_time() {
     let broker = Running::start(ENOUGH, &[]);
