@@ -228,6 +228,7 @@ impl Server {
                     self.send(id);
                     return self.end(id);
                 }
+                Ok(Some(_)) if socket.state == State::Farewell => {}
                 Ok(Some(len)) => {
                     self.log(id, format_args!("sends {len} bytes"));
                     let bytes = self.chunk.get(..len).unwrap_or_default();

@@ -66,36 +66,26 @@ impl World {
             self.turn();
         }
         // The system finds room for a little more each time it is asked.
-        while self.moves_by(b"\xC0\0") {}
+        while self.moves_by_ping() {}
         assert_eq!(self.socket().unwrap().state, State::Blocked);
     }
 
-    /// Sends something, and returns whether the broker has written more then.
-    fn moves_by(&mut self, bytes: &[u8]) -> bool {
+    /// The reader sends PINGREQ. Returns whether the broker has written more then.
+    fn moves_by_ping(&mut self) -> bool {
         let written = self.socket().unwrap().written;
-        self.reader.write_all(bytes).unwrap();
+        self.reader.write_all(b"\xC0\0").unwrap();
         thread::sleep(Duration::from_millis(10));
         self.turn();
         self.socket().unwrap().written > written
     }
 
-    /// The reader reads until the broker has written more.
-    fn read_some(&mut self) {
-        let written = self.socket().unwrap().written;
-        let mut chunk = vec![0; 256 << 10];
-        while self.socket().unwrap().written == written {
-            match self.reader.read(&mut chunk) {
-                Ok(len) => assert!(len > 0),
-                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
-            }
-            self.turn();
+    /// The reader reads what has come, but not all at once.
+    fn read(&mut self) {
+        match self.reader.read(&mut vec![0; 256 << 10]) {
+            Ok(len) => assert!(len > 0),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
-        assert_eq!(self.socket().unwrap().state, State::Blocked);
-    }
-
-    fn read_all(&mut self) {
-        let mut chunk = vec![0; 256 << 10];
-        while self.reader.read(&mut chunk).is_ok_and(|len| len > 0) {}
+        self.turn();
     }
 
     /// Lets time pass without anybody seeing it.
@@ -113,9 +103,13 @@ fn who_does_not_read_has_a_minute_and_another_for_what_it_reads() {
     assert!(first > PATIENCE && first <= world.server.now + PATIENCE);
     // What it sends helps nothing.
     world.pass(20);
-    assert!(!world.moves_by(b"\xC0\0"));
+    assert!(!world.moves_by_ping());
     assert_eq!(world.deadline(), Some(first));
-    world.read_some();
+    let written = world.socket().unwrap().written;
+    while world.socket().unwrap().written == written {
+        world.read();
+    }
+    assert_eq!(world.socket().unwrap().state, State::Blocked);
     let second = world.deadline().unwrap();
     assert_eq!(second, world.server.now + PATIENCE);
     assert!(second >= first + Duration::from_secs(20));
@@ -132,8 +126,23 @@ fn who_has_read_everything_has_no_deadline() {
     let mut world = World::new();
     world.publish();
     while world.deadline().is_some() {
-        world.read_all();
-        world.turn();
+        world.read();
     }
     assert_eq!(world.socket().unwrap().state, State::Open);
+}
+
+/// What comes after the last packet is not for the broker.
+#[test]
+fn what_comes_during_a_farewell_is_forgotten() {
+    let mut world = World::new();
+    world.reader.write_all(b"\xF0\0").unwrap();
+    while world.socket().unwrap().state != State::Farewell {
+        world.turn();
+    }
+    let received = world.server.broker.stats.bytes_received;
+    world.reader.write_all(b"\xC0\0").unwrap();
+    thread::sleep(Duration::from_millis(10));
+    world.turn();
+    assert_eq!(world.server.broker.stats.bytes_received, received);
+    assert!(world.socket().is_some());
 }
