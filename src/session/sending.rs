@@ -67,8 +67,12 @@ impl<M> Session<M> {
             // A message is long: it is moved once. Nothing was in its place that is to be dropped.
             core::mem::forget(sent.message.replace(message));
         }
-        if expiry != Expiry::Never {
-            self.note_expiry(id, expiry);
+        match expiry {
+            Expiry::Never => {}
+            Expiry::After(_) => {
+                self.to_begin.get_or_insert(id);
+            }
+            Expiry::At(at) => self.expires_next(at),
         }
         match self.changes {
             None => self.last_stored = Some(id),
@@ -77,28 +81,13 @@ impl<M> Session<M> {
         call
     }
 
-    /// Notes when a message that was added expires.
-    #[cold]
-    fn note_expiry(&mut self, id: PacketId, expiry: Expiry) {
-        match expiry {
-            Expiry::Never => {}
-            Expiry::After(_) => {
-                self.to_begin.get_or_insert(id);
-            }
-            Expiry::At(at) => self.expires_next(at),
-        }
-    }
-
-    /// Records a message that was added, where changes are recorded.
+    /// Records a message that was added.
     #[cold]
     fn store(&mut self, id: PacketId, call: CallId, expiry: Expiry) {
-        let Some(changes) = &mut self.changes else {
-            return;
-        };
         if let Some(sent) = self.outbound.get(id) {
             let delivery = sent.delivery(id);
             self.to_announce.get_or_insert(id);
-            changes.push_back(Change::Stored {
+            self.record(Change::Stored {
                 delivery,
                 call,
                 expiry,
