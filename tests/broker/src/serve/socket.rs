@@ -61,10 +61,13 @@ impl Socket {
 
     /// What has come; `None` if there is no more for now, and zero at the end of the stream.
     pub(super) fn read(&mut self, chunk: &mut [u8]) -> io::Result<Option<usize>> {
-        match self.stream.read(chunk) {
-            Ok(len) => Ok(Some(len)),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
+        loop {
+            match self.stream.read(chunk) {
+                Ok(len) => return Ok(Some(len)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -102,6 +105,7 @@ impl Socket {
                     self.written += len as u64;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
