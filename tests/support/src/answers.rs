@@ -54,6 +54,8 @@ pub(crate) struct Answers {
     again: BTreeSet<PacketId>,
     /// Whether an answer may leave its explanation out.
     pub(crate) may_omit: bool,
+    /// Whether the connection may have the beginning of a message that has not come.
+    pub(crate) in_pieces: bool,
 }
 
 impl Answers {
@@ -66,6 +68,7 @@ impl Answers {
             given: Vec::new(),
             again: BTreeSet::new(),
             may_omit: true,
+            in_pieces: false,
         }
     }
 
@@ -153,12 +156,15 @@ impl Answers {
         assert!(open.answer.is_none() && !open.accepted, "{token:?} twice");
         if open.here {
             open.answer = Some((reason, why));
-        } else if reason.is_error() {
-            self.open.remove(at);
-        } else {
+        } else if !reason.is_error() {
             // PUBREC follows once the peer has sent it again, perhaps explained.
             open.answer = Some((OK, why));
             open.accepted = true;
+        } else if self.in_pieces {
+            // The peer may be about to send it again, and it is refused then.
+            open.answer = Some((reason, why));
+        } else {
+            self.open.remove(at);
         }
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::{BufMut, BytesMut};
 use mqtt_sansio::connection::{Connection, ConnectionError, Head, Incoming, Role, Violation};
 use mqtt_sansio::session::CallId;
-use mqtt_sansio::{DecodeError, FrameDecoder, Message, Packet, Publishable, QoS, Side, Version};
+use mqtt_sansio::{
+    DecodeError, FrameDecoder, Message, Packet, Publishable, QoS, Shared, Side, Version,
+};
 
 /// The way in and out of a connection that an end uses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,6 +30,12 @@ pub trait Payload: Publishable {
 impl Payload for Message {
     fn payload(&self) -> &[u8] {
         &self.payload
+    }
+}
+
+impl Payload for Shared {
+    fn payload(&self) -> &[u8] {
+        self.payload()
     }
 }
 

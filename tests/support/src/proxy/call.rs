@@ -6,11 +6,11 @@ use std::time::Duration;
 use mqtt_sansio::connection::{ConnectionError, Role};
 use mqtt_sansio::property::AckProperties;
 use mqtt_sansio::session::CallId;
-use mqtt_sansio::{QoS, ReasonCode, Version};
+use mqtt_sansio::{QoS, ReasonCode, Shared, Version};
 
 use super::OK;
 use super::end::{Call, Side};
-use super::kept::Kept;
+use super::numbered::number_of;
 use crate::answers::explanation;
 use crate::choices::Choices;
 use crate::link::Pipe;
@@ -19,12 +19,12 @@ impl<R: Role + Clone + Debug> Side<R> {
     /// Publishes a message, and perhaps sends so many bytes at once.
     pub(super) fn publish<P>(
         &mut self,
-        (qos, message): (QoS, Kept),
+        (qos, message): (QoS, Shared),
         at_once: Option<(Duration, usize)>,
         peer: &mut Side<P>,
         out: &mut Pipe,
     ) {
-        let number = message.number();
+        let number = number_of(message.payload()).unwrap();
         let call = match at_once.filter(|_| !self.end.is_by_packets()) {
             None => self.end.connection.publish(qos, message).ok(),
             Some((told, room)) => {
@@ -50,7 +50,8 @@ impl<R: Role + Clone + Debug> Side<R> {
         let given = self.end.connection.abandon(id);
         let era = self.era;
         if let (Some(message), Some(call)) = (given, self.calls.get_mut(&(era, id))) {
-            assert_eq!(message.number(), call.number, "another is given back");
+            let number = number_of(message.payload());
+            assert_eq!(number, Some(call.number), "another is given back");
             assert!(!call.taken_back, "{call:?} is given back twice");
             call.taken_back = true;
         }

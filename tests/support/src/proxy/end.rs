@@ -9,10 +9,10 @@ use mqtt_sansio::connection::{
 };
 use mqtt_sansio::packet::{Connect, Disconnect};
 use mqtt_sansio::session::{CallId, Token};
-use mqtt_sansio::{Message, Packet, PacketId, PacketType, QoS, ReasonCode, Version};
+use mqtt_sansio::{Message, Packet, PacketId, PacketType, QoS, ReasonCode, Shared, Version};
 
 use super::OK;
-use super::kept::{Kept, number_of};
+use super::numbered::number_of;
 use super::plan::describe;
 use crate::answers::Answers;
 use crate::drive::{Sent, check_heap};
@@ -34,7 +34,7 @@ type Asked = (RequestToken, PacketId, Option<usize>, usize);
 
 #[derive(Debug)]
 pub(super) struct Side<R> {
-    pub(super) end: End<R, Kept>,
+    pub(super) end: End<R, Shared>,
     pub(super) clock: Duration,
     pub(super) answers: Answers,
     sent: Sent,
@@ -66,7 +66,7 @@ pub(super) struct Side<R> {
 }
 
 impl<R: Role + Clone + Debug> Side<R> {
-    pub(super) fn new(connection: Connection<R, Kept>, version: Version) -> Self {
+    pub(super) fn new(connection: Connection<R, Shared>, version: Version) -> Self {
         Self {
             end: End::new(connection, Door::Bytes, decoder(R::SIDE, version)),
             clock: Duration::from_secs(100),
@@ -94,6 +94,7 @@ impl<R: Role + Clone + Debug> Side<R> {
     /// Another network connection.
     pub(super) fn renew(&mut self) {
         self.answers.renew();
+        self.answers.in_pieces = !self.end.is_by_packets();
         self.sent = Sent::new(R::SIDE);
         self.asked.clear();
         self.under_way.clear();

@@ -7,7 +7,7 @@
 
 mod call;
 mod end;
-mod kept;
+mod numbered;
 pub mod plan;
 mod rest;
 mod world;

@@ -1,10 +1,9 @@
 //! How a history comes to rest, and what is held then.
 
-use mqtt_sansio::QoS;
 use mqtt_sansio::connection::{Connection, Role};
+use mqtt_sansio::{QoS, Shared};
 
 use super::end::Side;
-use super::kept::Kept;
 use super::world::World;
 use crate::drive::IDLE;
 use crate::heap;
@@ -62,7 +61,7 @@ fn arrived<F, T>(from: &Side<F>, to: &Side<T>) {
 }
 
 /// Nothing of what was received is left.
-fn ends<R: Role>(mut connection: Connection<R, Kept>) {
+fn ends<R: Role>(mut connection: Connection<R, Shared>) {
     while connection.poll_event().is_some() {}
     connection.shrink_to_fit();
     let held = heap::by_drop(connection);

@@ -7,11 +7,11 @@ use mqtt_sansio::connection::{Closed, Connection, Role, Violation, client, serve
 use mqtt_sansio::packet::{ConnAck, Connect, KeepAlive, Subscriptions, TopicFilters};
 use mqtt_sansio::property::{ConnAckProperties, ConnectProperties};
 use mqtt_sansio::session::Session;
-use mqtt_sansio::{PacketType, QoS, ReasonCode, Side as Sender, Version};
+use mqtt_sansio::{PacketType, QoS, ReasonCode, Shared, Side as Sender, Version};
 
 use super::OK;
 use super::end::Side;
-use super::kept::Kept;
+use super::numbered::numbered;
 use crate::choices::{Choices, quota, some_time};
 use crate::link::{Door, Pipe, decoder};
 
@@ -22,7 +22,7 @@ pub(super) struct World<'a> {
     pub(super) server: Side<server::Server>,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
-    stored: Option<Session<Kept>>,
+    stored: Option<Session<Shared>>,
     pub(super) number: u32,
     /// Whether the next CONNECT asks for a new session.
     clean: bool,
@@ -308,7 +308,11 @@ impl<'a> World<'a> {
             .choices
             .pick([QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]);
         let (len, apart) = (self.choices.pick([0, 3, 150]), self.choices.one_in(3));
-        let message = (qos, Kept::new(self.number, len, apart));
+        let sender = [Sender::Client, Sender::Server][side];
+        let message = (
+            qos,
+            numbered(self.number, len, apart, sender, self.clock(side)),
+        );
         let at_once = self.choices.one_in(4).then(|| {
             let told = some_time(self.clock(side), &mut self.choices);
             (told, self.choices.pick([0, 3, 20, 1_000]))
@@ -407,9 +411,9 @@ impl<'a> World<'a> {
 }
 
 fn set_up<R: Role>(
-    connection: Connection<R, Kept>,
+    connection: Connection<R, Shared>,
     choices: &mut Choices<'_>,
-) -> Connection<R, Kept> {
+) -> Connection<R, Shared> {
     let in_flight = choices.pick([1, 2, 100]);
     connection
         .pieces_above(choices.pick([0, 30, u32::MAX]))

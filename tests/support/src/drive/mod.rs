@@ -1,5 +1,7 @@
 //! Any packets, commands and times, in any order: nothing panics, and what is sent keeps the rules.
 
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -7,13 +9,14 @@ use arbitrary::{Arbitrary, Unstructured};
 use mqtt_sansio::connection::{
     Connection, Event, Incoming, RequestToken, Role, Violation, client, server,
 };
-use mqtt_sansio::packet::{Ack, ConnAck, Connect};
-use mqtt_sansio::property::AckProperties;
+use mqtt_sansio::packet::Ack;
+use mqtt_sansio::property::{AckProperties, TopicAlias};
 use mqtt_sansio::session::{CallId, Token};
-use mqtt_sansio::{
-    Delivery, Message, Packet, PacketId, PacketType, Publishable, ReasonCode, Rule, Side, Version,
-};
+use mqtt_sansio::{Packet, PacketId, PacketType, Publishable, ReasonCode, Rule, Side, Version};
 
+mod packets;
+
+pub(crate) use self::packets::packet;
 use crate::answers::Answers;
 use crate::{heap, rules};
 
@@ -37,6 +40,8 @@ pub(crate) struct Sent {
     side: Side,
     /// CONNECT or CONNACK.
     greetings: u32,
+    /// The topic aliases that have a topic.
+    aliases: BTreeSet<u16>,
     over: bool,
 }
 
@@ -46,6 +51,7 @@ impl Sent {
         Self {
             side,
             greetings: 0,
+            aliases: BTreeSet::new(),
             over: false,
         }
     }
@@ -70,6 +76,16 @@ impl Sent {
             // [MQTT-3.2.0-1] [MQTT-3.14.0-1]
             _ => assert_eq!(self.greetings, 1, "{kind}"),
         }
+        if let Packet::Publish(publish) = packet {
+            let alias = publish.properties.topic_alias().map(TopicAlias::get);
+            match (&publish.topic, alias) {
+                (Some(_), alias) => self.aliases.extend(alias),
+                (None, alias) => assert!(
+                    alias.is_some_and(|alias| self.aliases.contains(&alias)),
+                    "no topic: {alias:?}"
+                ),
+            }
+        }
         // [MQTT-3.14.4-1]
         self.over |= matches!(packet, Packet::Disconnect(_));
     }
@@ -81,44 +97,6 @@ pub(crate) fn check_size(packet: &Packet<&[u8]>, version: Version, maximum: Opti
     // What is five bytes long at most is not held against it.
     let maximum = usize::try_from(maximum.unwrap_or(u32::MAX).max(5)).unwrap();
     assert!(len <= maximum, "{packet:?}");
-}
-
-/// A packet: often one with an identifier that is in use.
-pub(crate) fn packet(u: &mut Unstructured<'_>) -> arbitrary::Result<Packet> {
-    let id = PacketId::new(u.int_in_range(1..=4)?).unwrap();
-    let ack = Ack::new(id);
-    Ok(match u.int_in_range(0..=9)? {
-        0 => Packet::PubAck(ack),
-        1 => Packet::PubRec(ack),
-        2 => Packet::PubRel(ack),
-        3 => Packet::PubComp(ack),
-        4 => Packet::PingReq,
-        5 => Packet::PingResp,
-        6 => {
-            let mut publish: mqtt_sansio::packet::Publish = u.arbitrary()?;
-            publish.delivery = match publish.delivery {
-                Delivery::AtMostOnce => Delivery::AtMostOnce,
-                Delivery::AtLeastOnce(_) => Delivery::AtLeastOnce(id),
-                Delivery::ExactlyOnce(_) => Delivery::ExactlyOnce(id),
-            };
-            Packet::Publish(publish)
-        }
-        _ => u.arbitrary()?,
-    })
-}
-
-/// A message that can be published.
-fn message(u: &mut Unstructured<'_>) -> arbitrary::Result<Message> {
-    let publish: mqtt_sansio::packet::Publish = u.arbitrary()?;
-    let topic = match publish.topic.clone() {
-        Some(topic) => topic,
-        None => u.arbitrary()?,
-    };
-    let message = publish.into_message(topic);
-    Ok(match u.arbitrary()? {
-        true => message.forwarded(),
-        false => message,
-    })
 }
 
 /// One side under test, and what its caller holds.
@@ -183,7 +161,10 @@ impl<R: Role + Clone> Driven<R> {
                 let _ = self.handle(&packet);
             }
             5 => {
-                if let Ok(call) = self.connection.publish(u.arbitrary()?, message(u)?) {
+                if let Ok(call) = self
+                    .connection
+                    .publish(u.arbitrary()?, packets::message(u)?)
+                {
                     self.calls.push(call);
                     self.open += 1;
                 }
@@ -205,7 +186,7 @@ impl<R: Role + Clone> Driven<R> {
                 let call = *u.choose(&self.calls)?;
                 drop(self.connection.abandon(call));
             }
-            8 => drop(self.connection.auth(u.arbitrary()?)),
+            8 => drop(self.connection.auth(packets::auth(u)?)),
             9 => {
                 self.now += Duration::from_millis(u64::from(u.arbitrary::<u16>()?));
                 self.connection.handle_timeout(self.now);
@@ -221,6 +202,11 @@ impl<R: Role + Clone> Driven<R> {
                 true => self.connection.pause_reading(self.now),
                 false => self.connection.resume_reading(self.now),
             },
+            14 => {
+                let (topic, alias) = (packets::topic(u)?, u.int_in_range(1..=3)?);
+                let alias = TopicAlias::new(alias).unwrap();
+                let _ = self.connection.assign_alias(topic, alias);
+            }
             _ => {}
         }
         Ok(())
@@ -253,10 +239,17 @@ impl<R: Role + Clone> Driven<R> {
     /// Sends the next packet.
     pub(crate) fn transmit(&mut self) -> Option<Packet> {
         let version = self.connection.version();
-        let maximum = self.connection.limits().maximum_packet_size;
+        let limits = *self.connection.limits();
         let packet = self.connection.poll_transmit(self.now)?;
         self.sent.check(&packet);
-        check_size(&packet, version, maximum.map(|maximum| maximum.get()));
+        // [MQTT-3.3.2-9] [MQTT-3.3.2-11]
+        let highest = self.sent.aliases.last().copied().unwrap_or(0);
+        assert!(highest <= limits.topic_alias_maximum, "{packet:?}");
+        check_size(
+            &packet,
+            version,
+            limits.maximum_packet_size.map(NonZeroU32::get),
+        );
         let packet = packet.to_owned();
         self.answers.leaves(&packet, self.connection.session());
         Some(packet)
@@ -285,17 +278,19 @@ impl<R: Role + Clone> Driven<R> {
     }
 }
 
-fn accepting(u: &mut Unstructured<'_>) -> arbitrary::Result<ConnAck> {
-    let mut connack: ConnAck = u.arbitrary()?;
-    connack.reason = ReasonCode::Success;
-    Ok(connack)
+/// The bytes of one step: no text in it takes those of all steps that follow.
+fn part<'a>(u: &mut Unstructured<'a>) -> arbitrary::Result<Unstructured<'a>> {
+    let len = u.int_in_range(0..=63)?;
+    u.bytes(len.min(u.len())).map(Unstructured::new)
 }
 
-/// Drives a server.
+/// Drives servers, each until it is closed.
 pub fn server(bytes: &[u8]) {
     let mut u = Unstructured::new(bytes);
-    // Running out of bytes ends the drive.
-    let _ = drive_server(&mut u);
+    while !u.is_empty() {
+        // Running out of bytes ends the drive.
+        let _ = drive_server(&mut u);
+    }
 }
 
 fn drive_server(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
@@ -306,38 +301,50 @@ fn drive_server(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         connection = connection.changes();
     }
     let mut driven = Driven::new(connection, Side::Server, version);
-    if u.arbitrary()? {
-        let connect = Packet::Connect(u.arbitrary::<Connect>()?);
-        if driven.handle(&connect).is_ok() && u.arbitrary()? {
-            let connack = accepting(u)?;
+    if u.ratio(3, 4)? {
+        let connect = Packet::Connect(packets::connect(&mut part(u)?)?);
+        if driven.handle(&connect).is_ok() && u.ratio(3, 4)? {
+            let connack = packets::accepting(&mut part(u)?)?;
             let _ = driven.connection.accept(driven.now, connack, &mut None);
         }
     }
     while !u.is_empty() {
-        let codes = |u: &mut Unstructured<'_>| u.arbitrary::<Vec<ReasonCode>>();
-        match u.int_in_range(0..=15)? {
-            0 if !driven.requests.is_empty() => {
-                let ((token, id), codes) = (*u.choose(&driven.requests)?, codes(u)?);
-                let given = driven.connection.sub_ack(token, codes.iter().copied());
-                if given.is_ok() {
-                    driven.answers.answered(PacketType::SubAck, id, codes);
-                }
-            }
-            1 if !driven.requests.is_empty() => {
-                let ((token, id), codes) = (*u.choose(&driven.requests)?, codes(u)?);
-                let given = driven.connection.unsub_ack(token, codes.iter().copied());
-                if given.is_ok() {
-                    driven.answers.answered(PacketType::UnsubAck, id, codes);
-                }
-            }
-            2 if u.ratio(1, 4)? => drop(driven.connection.refuse(u.arbitrary()?)),
-            3 => {
-                let connack = accepting(u)?;
-                let _ = driven.connection.accept(driven.now, connack, &mut None);
-            }
-            _ => driven.step(u)?,
-        }
+        // A step that has too few bytes is none.
+        let _ = step_of_server(&mut driven, &mut part(u)?);
         driven.drain();
+        if driven.connection.is_closed() && u.ratio(1, 4)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn step_of_server(
+    driven: &mut Driven<server::Server>,
+    u: &mut Unstructured<'_>,
+) -> arbitrary::Result<()> {
+    let codes = |u: &mut Unstructured<'_>| u.arbitrary::<Vec<ReasonCode>>();
+    match u.int_in_range(0..=15)? {
+        0 if !driven.requests.is_empty() => {
+            let ((token, id), codes) = (*u.choose(&driven.requests)?, codes(u)?);
+            let given = driven.connection.sub_ack(token, codes.iter().copied());
+            if given.is_ok() {
+                driven.answers.answered(PacketType::SubAck, id, codes);
+            }
+        }
+        1 if !driven.requests.is_empty() => {
+            let ((token, id), codes) = (*u.choose(&driven.requests)?, codes(u)?);
+            let given = driven.connection.unsub_ack(token, codes.iter().copied());
+            if given.is_ok() {
+                driven.answers.answered(PacketType::UnsubAck, id, codes);
+            }
+        }
+        2 if u.ratio(1, 4)? => drop(driven.connection.refuse(u.arbitrary()?)),
+        3 => {
+            let connack = packets::accepting(u)?;
+            let _ = driven.connection.accept(driven.now, connack, &mut None);
+        }
+        _ => driven.step(u)?,
     }
     Ok(())
 }
@@ -361,30 +368,44 @@ fn drive_client(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     }
     let mut driven = Driven::new(connection, Side::Client, version);
     while !u.is_empty() {
-        match u.int_in_range(0..=15)? {
-            0 | 1 if driven.connection.connect(version, u.arbitrary()?).is_ok() => {
+        let _ = step_of_client(&mut driven, &mut part(u)?);
+        driven.drain();
+    }
+    Ok(())
+}
+
+fn step_of_client(
+    driven: &mut Driven<client::Client>,
+    u: &mut Unstructured<'_>,
+) -> arbitrary::Result<()> {
+    // Without a connection half of the steps go on to one.
+    let last = match driven.connection.is_connected() {
+        true => 15,
+        false => 7,
+    };
+    match u.int_in_range(0..=last)? {
+        0 | 1 => {
+            let connect = packets::connect(u)?;
+            if driven.connection.connect(driven.version, connect).is_ok() {
                 driven.sent = Sent::new(Side::Client);
                 driven.answers.renew();
             }
-            2 | 3 => {
-                let connack = accepting(u)?;
-                let _ = driven.handle(&Packet::ConnAck(connack));
-            }
-            4 => {
-                let made = driven
-                    .connection
-                    .subscribe_with(u.arbitrary()?, u.arbitrary()?);
-                driven.open += usize::from(made.is_ok());
-            }
-            5 => {
-                let made = driven
-                    .connection
-                    .unsubscribe_with(u.arbitrary()?, u.arbitrary()?);
-                driven.open += usize::from(made.is_ok());
-            }
-            _ => driven.step(u)?,
         }
-        driven.drain();
+        2 | 3 => {
+            let connack = packets::accepting(u)?;
+            let _ = driven.handle(&Packet::ConnAck(connack));
+        }
+        4 => {
+            let (request, properties) = (u.arbitrary()?, u.arbitrary()?);
+            let made = driven.connection.subscribe_with(request, properties);
+            driven.open += usize::from(made.is_ok());
+        }
+        5 => {
+            let (request, properties) = (u.arbitrary()?, u.arbitrary()?);
+            let made = driven.connection.unsubscribe_with(request, properties);
+            driven.open += usize::from(made.is_ok());
+        }
+        _ => driven.step(u)?,
     }
     Ok(())
 }
