@@ -10,6 +10,7 @@ mod end;
 mod numbered;
 pub mod plan;
 mod rest;
+mod tamper;
 mod world;
 
 use mqtt_sansio::ReasonCode;
