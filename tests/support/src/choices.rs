@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use arbitrary::Unstructured;
+
 use crate::random::Rng;
 
 /// Choices: those of the bytes, and then arbitrary ones that do not end.
@@ -80,4 +82,10 @@ pub(crate) fn some_time(now: Duration, choices: &mut Choices<'_>) -> Duration {
 
 pub(crate) fn quota(choices: &mut Choices<'_>) -> NonZeroU16 {
     NonZeroU16::new(choices.pick([1, 2, 3, 65_535])).unwrap()
+}
+
+/// The bytes of one step: no text in it takes those of all steps that follow.
+pub(crate) fn part<'a>(u: &mut Unstructured<'a>) -> arbitrary::Result<Unstructured<'a>> {
+    let len = u.int_in_range(0..=63)?;
+    u.bytes(len.min(u.len())).map(Unstructured::new)
 }

@@ -9,6 +9,7 @@ use mqtt_sansio::{FrameDecoder, Packet, Side, Version};
 use reference_broker::ConnectionId;
 
 use super::net::Net;
+use crate::choices::part;
 use crate::drive::{Sent, check_size};
 
 #[derive(Debug)]
@@ -42,6 +43,7 @@ impl Stranger {
 
     /// Sends a packet, whole or not quite, or any bytes.
     pub(super) fn send(&mut self, u: &mut Unstructured<'_>, net: &mut Net) -> Result<()> {
+        let u = &mut part(u)?;
         let mut bytes = Vec::new();
         let packet = match u.int_in_range(0..=7)? {
             0 => None,

@@ -18,6 +18,7 @@ mod packets;
 
 pub(crate) use self::packets::packet;
 use crate::answers::Answers;
+use crate::choices::part;
 use crate::{heap, rules};
 
 /// What an end holds at the most with nothing under way, and for each thing that is.
@@ -276,12 +277,6 @@ impl<R: Role + Clone> Driven<R> {
             self.sent.over = true;
         }
     }
-}
-
-/// The bytes of one step: no text in it takes those of all steps that follow.
-fn part<'a>(u: &mut Unstructured<'a>) -> arbitrary::Result<Unstructured<'a>> {
-    let len = u.int_in_range(0..=63)?;
-    u.bytes(len.min(u.len())).map(Unstructured::new)
 }
 
 /// Drives servers, each until it is closed.
