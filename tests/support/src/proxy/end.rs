@@ -45,13 +45,14 @@ pub(super) struct Side<R> {
     pub(super) asked: Vec<Asked>,
     /// How often each message was taken over.
     pub(super) taken: BTreeMap<u32, u32>,
-    /// What has left towards this end on this link, and has not arrived.
-    under_way: VecDeque<Packet>,
+    /// What has left towards this end on this link, and has not arrived; and whether its sender was
+    /// deceived.
+    under_way: VecDeque<(Packet, bool)>,
     /// What has arrived as it was read, and is not handed over.
     heard: VecDeque<Packet>,
     /// Whether something has arrived that is no packet.
     garbled: bool,
-    /// Whether a packet was ever taken for another.
+    /// Whether a packet was ever taken for another, or came from an end that was deceived.
     pub(super) deceived: bool,
     pub(super) closed: Option<Closed>,
     /// Whether this end may explain its acknowledgements, and how often it has.
@@ -167,7 +168,7 @@ impl<R: Role + Clone + Debug> Side<R> {
             }
             self.sent.check(&packet);
             self.answers.leaves(&packet, self.end.connection.session());
-            peer.under_way.push_back(packet);
+            peer.under_way.push_back((packet, self.deceived));
         }
     }
 
@@ -220,7 +221,10 @@ impl<R: Role + Clone + Debug> Side<R> {
                         if let Some(seen) = seen {
                             seen.push(describe(R::SIDE, &packet, "arrives"));
                         }
-                        *deceived |= under_way.pop_front().as_ref() != Some(&packet);
+                        match under_way.pop_front() {
+                            Some((sent, false)) if sent == packet => {}
+                            _ => *deceived = true,
+                        }
                         answers.comes(&packet);
                         heard.push_back(packet);
                     }
