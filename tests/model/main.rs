@@ -9,7 +9,8 @@
 //! all ends. No time passes.
 //!
 //! `cargo test --release --test model -- --ignored --nocapture whole` searches until nothing is new,
-//! with `NAME=QUOTAS` in front for one setting alone.
+//! with `NAME=QUOTAS` in front for one setting alone. The largest, `ALL_OF_THREE`, is searched by
+//! its name alone: its 307,588,472 states take some 40 minutes and 17 GB of memory.
 
 #![allow(
     clippy::indexing_slicing,
@@ -112,7 +113,6 @@ fn connections() {
 #[ignore = "takes minutes"]
 fn whole() {
     let name = std::env::var("NAME").ok();
-    // The largest has not been seen to end yet: only by its name.
     let wanted = |setting: &Setting| match &name {
         Some(name) => name == setting.name,
         None => setting.name != setting::ALL_OF_THREE.name,

@@ -4,24 +4,19 @@
 //! five numbers. What a step makes of an end is worked out once, on the object itself.
 
 mod follow;
+mod found;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 pub(crate) use self::follow::Happened;
+use self::found::{Found, State};
 use super::app::{Broken, Effect, Wire};
 use super::setting::{Keep, Setting};
 use super::step::{End, Facts, Op, Side, Step};
 use super::table::{Table, hash};
-
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-struct State {
-    ends: [u32; 2],
-    /// What each end has sent.
-    links: [u32; 2],
-    cuts: u32,
-}
 
 struct Known<E> {
     end: E,
@@ -39,7 +34,7 @@ pub(crate) struct Violation {
 /// What a search has seen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    pub(crate) states: usize,
+    pub(crate) states: u32,
     pub(crate) steps: u64,
     /// The states of one end, without the other.
     pub(crate) ends: usize,
@@ -54,13 +49,9 @@ pub(crate) struct Search<E> {
     ends: Vec<Known<E>>,
     end_keys: Table<u128, u32>,
     links: Vec<Vec<Wire>>,
-    link_keys: Table<Vec<Wire>, u32>,
+    link_keys: Table<Vec<Wire>, u16>,
     known_acts: Table<(u32, Op), Result<(u32, Effect), Broken>>,
-    found: Table<State, u32>,
-    /// The state before each, and the step from there.
-    before: Vec<(u32, u16)>,
-    steps: Vec<Step>,
-    step_keys: Table<Step, u16>,
+    found: Found,
     /// The state to which a kind link leads from each.
     kind: Vec<u32>,
     /// The keys of all ends, where ends with the same key are kept apart if they differ at all.
@@ -68,10 +59,9 @@ pub(crate) struct Search<E> {
 }
 
 /// Nothing is on its way.
-const EMPTY: u32 = 0;
+const EMPTY: u16 = 0;
 /// Nothing is left to do.
 const AT_REST: u32 = u32::MAX;
-const NOT_LOOKED_AT: u32 = u32::MAX - 1;
 
 impl<E: End> Search<E> {
     pub(crate) fn new(setting: &'static Setting) -> Self {
@@ -82,10 +72,7 @@ impl<E: End> Search<E> {
             links: vec![Vec::new()],
             link_keys: std::iter::once((Vec::new(), EMPTY)).collect(),
             known_acts: Table::default(),
-            found: Table::default(),
-            before: Vec::new(),
-            steps: Vec::new(),
-            step_keys: Table::default(),
+            found: Found::default(),
             kind: Vec::new(),
             apart: None,
         }
@@ -106,50 +93,55 @@ impl<E: End> Search<E> {
     /// Searches histories of up to so many steps.
     pub(crate) fn run(&mut self, depth: usize) -> Result<Seen, Violation> {
         let start = self.start();
-        let mut layer = vec![(start, self.add(start, (0, 0)).0)];
+        self.found.add(start, 0);
+        let mut layer = 0..self.found.len();
         let (mut reached, mut steps, mut told) = (0, 0, Instant::now());
-        let mut next = Vec::new();
         while reached < depth && !layer.is_empty() {
-            for (state, at) in layer.drain(..) {
-                for step in self.possible(state) {
-                    steps += 1;
-                    let after = match self.step(state, step) {
-                        Ok((after, _)) => after,
-                        Err(what) => return Err(self.violation(at, Some(step), what)),
-                    };
-                    let number = self.number(step);
-                    let (index, new) = self.add(after, (at, number));
-                    if new {
-                        next.push((after, index));
-                    }
-                }
-                match self
-                    .kind_step(state)
-                    .map(|step| step.map(|step| self.step(state, step)))
-                {
-                    Ok(None) => self.kind[at as usize] = AT_REST,
-                    Ok(Some(Ok((after, _)))) => self.kind[at as usize] = self.found[&after],
-                    Ok(Some(Err(what))) | Err(what) => return Err(self.violation(at, None, what)),
-                }
+            let end = layer.end;
+            for at in layer {
+                steps += self.look_at(at)?;
             }
-            std::mem::swap(&mut layer, &mut next);
+            layer = end..self.found.len();
             reached += usize::from(!layer.is_empty());
             if told.elapsed() > Duration::from_secs(60) {
                 told = Instant::now();
-                println!(
-                    "  {} states, histories of up to {reached}",
-                    self.before.len()
-                );
+                println!("  {end} states, histories of up to {reached}");
             }
         }
-        self.check_ends(&layer)?;
+        let whole = layer.is_empty();
+        self.check_ends(layer)?;
         Ok(Seen {
-            states: self.before.len(),
+            states: self.found.len(),
             steps,
             ends: self.ends.len(),
             depth: reached,
-            whole: layer.is_empty(),
+            whole,
         })
+    }
+
+    /// Adds all states that are one step away, and returns how many steps there are.
+    fn look_at(&mut self, at: u32) -> Result<u64, Violation> {
+        let state = self.found.state(at);
+        let possible = self.possible(state);
+        for step in &possible {
+            match self.step(state, *step) {
+                Ok((after, _)) => self.found.add(after, at),
+                Err(what) => return Err(self.violation(at, Some(*step), what)),
+            }
+        }
+        let kind = self.kind_step(state).and_then(|step| {
+            let Some(step) = step else {
+                return Ok(AT_REST);
+            };
+            let (after, _) = self.step(state, step)?;
+            let place = self.found.place(after);
+            Ok(place.expect("it is one of the possible ones"))
+        });
+        match kind {
+            Ok(kind) => self.kind.push(kind),
+            Err(what) => return Err(self.violation(at, None, what)),
+        }
+        Ok(possible.len() as u64)
     }
 
     fn start(&mut self) -> State {
@@ -161,7 +153,7 @@ impl<E: End> Search<E> {
         State {
             ends,
             links: [EMPTY; 2],
-            cuts: u32::from(self.setting.cuts),
+            cuts: self.setting.cuts,
         }
     }
 
@@ -178,33 +170,14 @@ impl<E: End> Search<E> {
         })
     }
 
-    fn link(&mut self, packets: Vec<Wire>) -> u32 {
+    fn link(&mut self, packets: Vec<Wire>) -> u16 {
         if let Some(at) = self.link_keys.get(&packets) {
             return *at;
         }
-        let at = u32::try_from(self.links.len()).unwrap();
+        let at = u16::try_from(self.links.len()).unwrap();
         self.links.push(packets.clone());
         self.link_keys.insert(packets, at);
         at
-    }
-
-    fn add(&mut self, state: State, before: (u32, u16)) -> (u32, bool) {
-        let next = u32::try_from(self.before.len()).unwrap();
-        let index = *self.found.entry(state).or_insert(next);
-        if index == next {
-            self.before.push(before);
-            self.kind.push(NOT_LOOKED_AT);
-        }
-        (index, index == next)
-    }
-
-    fn number(&mut self, step: Step) -> u16 {
-        let next = u16::try_from(self.steps.len()).unwrap();
-        let number = *self.step_keys.entry(step).or_insert(next);
-        if number == next {
-            self.steps.push(step);
-        }
-        number
     }
 
     fn facts(&self, state: State, side: Side) -> Facts {
@@ -346,24 +319,29 @@ impl<E: End> Search<E> {
     }
 
     /// From every state, with a kind link, all ends.
-    fn check_ends(&mut self, unfinished: &[(State, u32)]) -> Result<(), Violation> {
-        for (state, at) in unfinished {
-            if let Err(what) = self.drain(*state) {
-                return Err(self.violation(*at, None, what));
+    fn check_ends(&mut self, unfinished: Range<u32>) -> Result<(), Violation> {
+        for at in unfinished {
+            if let Err(what) = self.drain(self.found.state(at)) {
+                return Err(self.violation(at, None, what));
             }
-            self.kind[*at as usize] = AT_REST;
+            self.kind.push(AT_REST);
         }
-        // The number of the walk that came by.
-        let mut walks = vec![0_u32; self.kind.len()];
-        for start in 0..u32::try_from(self.kind.len()).unwrap() {
-            let (mut at, walk) = (start, start + 1);
-            while at != AT_REST && walks[at as usize] == 0 {
-                walks[at as usize] = walk;
+        // Whether a walk came by, and whether it has come to its end.
+        let mut walked = vec![(false, false); self.kind.len()];
+        for start in 0..self.found.len() {
+            let mut at = start;
+            while at != AT_REST && !walked[at as usize].0 {
+                walked[at as usize].0 = true;
                 at = self.kind[at as usize];
             }
-            if at != AT_REST && walks[at as usize] == walk {
+            if at != AT_REST && !walked[at as usize].1 {
                 let what = "with a kind link this goes on for ever".to_owned();
                 return Err(self.violation(start, None, what));
+            }
+            at = start;
+            while at != AT_REST && !walked[at as usize].1 {
+                walked[at as usize].1 = true;
+                at = self.kind[at as usize];
             }
         }
         Ok(())
@@ -379,19 +357,30 @@ impl<E: End> Search<E> {
         Err("with a kind link this does not end".to_owned())
     }
 
-    fn violation(&self, at: u32, last: Option<Step>, what: Broken) -> Violation {
+    fn violation(&mut self, at: u32, last: Option<Step>, what: Broken) -> Violation {
         let steps = self.history(at, last);
         Violation { steps, what }
     }
 
-    fn history(&self, mut at: u32, last: Option<Step>) -> Vec<Step> {
+    fn history(&mut self, mut at: u32, last: Option<Step>) -> Vec<Step> {
         let mut steps: Vec<_> = last.into_iter().collect();
         while at > 0 {
-            let (before, step) = self.before[at as usize];
-            steps.push(self.steps[usize::from(step)]);
-            at = before;
+            steps.push(self.step_to(at));
+            at = self.found.before(at);
         }
         steps.reverse();
         steps
+    }
+
+    /// The step by which a state was found.
+    fn step_to(&mut self, at: u32) -> Step {
+        let (state, before) = (self.found.state(at), self.found.before(at));
+        let before = self.found.state(before);
+        let mut possible = self.possible(before).into_iter();
+        let found = possible.find(|step| {
+            let after = self.step(before, *step);
+            after.is_ok_and(|(after, _)| after == state)
+        });
+        found.expect("it was found by a step")
     }
 }

@@ -61,16 +61,15 @@ impl<E: End> Search<E> {
     /// Of each kind of step the shortest history that ends with it, as far as was searched, and
     /// what happens there; but for the beginnings of others.
     pub(crate) fn shortest_of_each_kind(&mut self) -> Vec<Vec<(Step, Happened)>> {
-        let mut states: Vec<_> = self.found.iter().map(|(state, at)| (*at, *state)).collect();
-        states.sort_unstable_by_key(|(at, _)| *at);
-        let (mut cuts, mut kinds) = (vec![0_u8; states.len()], BTreeSet::new());
+        let (mut cuts, mut kinds) = (vec![0_u8], BTreeSet::new());
         let mut histories: Vec<Vec<Step>> = Vec::new();
-        for at in 1..states.len() {
-            let (before, step) = self.before[at];
-            let (before, step) = (before as usize, self.steps[usize::from(step)]);
-            cuts[at] = cuts[before] + u8::from(step == Step::CutLink && cuts[before] < 1);
-            if kinds.insert((cuts[at], self.kind_of(states[before].1, step))) {
-                histories.push(self.history(u32::try_from(at).unwrap(), None));
+        for at in 1..self.found.len() {
+            let (before, step) = (self.found.before(at), self.step_to(at));
+            let cut = cuts[before as usize].max(u8::from(step == Step::CutLink));
+            cuts.push(cut);
+            let state = self.found.state(before);
+            if kinds.insert((cut, self.kind_of(state, step))) {
+                histories.push(self.history(at, None));
             }
         }
         let all = histories.clone();
