@@ -27,6 +27,8 @@ const REFUSED: ReasonCode = ReasonCode::NotAuthorized;
 const REFUSING: Rules = Rules::LENIENT.packet_id_in_use(Replaced::Refuse);
 /// The length of some explanations.
 const LONG: usize = 20_000;
+/// What a place in a table takes, which may be half empty.
+const PLACE: usize = 256;
 /// The peer's messages use so many packet identifiers.
 const IDS: u16 = 3;
 
@@ -149,6 +151,8 @@ struct Talk<R> {
     /// Whether the peer may explain its answers.
     may_explain: bool,
     explained: usize,
+    /// The most calls that were ever without an outcome.
+    most_open: usize,
     /// What was held at the beginning.
     before: usize,
 }
@@ -207,6 +211,7 @@ impl<R: Role + Clone> Talk<R> {
             came: BTreeMap::new(),
             may_explain: true,
             explained: 0,
+            most_open: 0,
             before,
         }
     }
@@ -252,8 +257,10 @@ impl<R: Role + Clone> Talk<R> {
         }
         let held = heap::held().saturating_sub(self.before);
         let under_way = self.driven.answers.len() + self.driven.open;
-        // The packet that was sent last may be kept until the next is.
-        let most = LONG + 2 * (IDLE + EACH * under_way);
+        // The packet that was sent last may be kept until the next is, and so are places for as many
+        // calls as there ever were.
+        self.most_open = self.most_open.max(self.driven.open);
+        let most = LONG + 2 * (IDLE + EACH * under_way) + PLACE * self.most_open;
         assert!(held <= most, "{held} bytes for {under_way} under way");
     }
 
