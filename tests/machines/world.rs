@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use mqtt_sansio::packet::{Ack, Publish};
-use mqtt_sansio::{Delivery, FrameDecoder, Packet, ReasonCode, Version};
+use mqtt_sansio::{Delivery, FrameDecoder, Packet, PacketId, ReasonCode, Version};
 use reference_broker::Config;
 use support::notation::bytes;
 use support::script::{End, Link, Net, Script};
@@ -151,13 +151,6 @@ impl Client {
         }
         if let Some(mut link) = self.link.take() {
             self.read_link(&mut link, words);
-            if words.iter().any(|word| word.starts_with("ConnAck")) {
-                // The others are not there any more.
-                let owed: Vec<_> = self.owed.iter().map(|(_, id)| *id).collect();
-                let gone = self.ids.iter_mut();
-                gone.filter(|id| id.is_some_and(|id| !owed.contains(&id)))
-                    .for_each(|id| *id = None);
-            }
             if link.end.is_closing() {
                 words.push("closed".into());
                 self.owed.clear();
@@ -170,19 +163,33 @@ impl Client {
 
     fn read_link(&mut self, link: &mut Script<Link>, words: &mut Vec<String>) {
         let bytes = link.end.take_output();
-        let mut rest = &bytes[..];
+        let (mut rest, mut packets) = (&bytes[..], Vec::new());
         while !rest.is_empty() {
             let mut decoder = FrameDecoder::new(link.version).max_packet_size(u32::MAX);
             let start = rest;
             if let Ok(Some(packet)) = decoder.decode(&mut rest) {
-                words.push(self.word(&packet.to_owned()));
+                packets.push((packet, ""));
             } else {
                 // CONNACK in the other version, as the broker does not have the one of CONNECT.
                 let mut decoder = FrameDecoder::new(Version::V311);
                 rest = start;
                 let packet = decoder.decode(&mut rest).unwrap().expect("a packet");
-                words.push(format!("{} in 3.1.1", self.word(&packet.to_owned())));
+                packets.push((packet, " in 3.1.1"));
             }
+        }
+        let mut all = packets.iter().map(|(packet, _)| packet);
+        if all.any(|packet| matches!(packet, Packet::ConnAck(_))) {
+            // An exchange with which the broker does not go on at once is over here.
+            let named: Vec<_> = packets
+                .iter()
+                .map(|(packet, _)| packet.packet_id())
+                .collect();
+            for id in &mut self.ids {
+                *id = id.filter(|id| named.contains(&PacketId::new(*id)));
+            }
+        }
+        for (packet, version) in packets {
+            words.push(format!("{}{version}", self.word(&packet.to_owned())));
         }
     }
 
