@@ -22,7 +22,7 @@ pub fn stream(bytes: &[u8]) {
     check::stream(bytes);
 }
 
-/// A message is the same in pieces, at any threshold and any split.
+/// A message, and the format of a payload, is the same in pieces, at any threshold and any split.
 pub fn pieces(bytes: &[u8]) {
     pieces::pieces(bytes);
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_sansio::connection::{Head, Incoming, client};
-use mqtt_sansio::{DecodeError, FrameDecoder, Packet, Part, Rules, Version};
+use mqtt_sansio::property::PayloadFormat;
+use mqtt_sansio::{DecodeError, FrameDecoder, Packet, Part, PayloadCheck, Rules, Version};
 
 use crate::check::{Decoded, decoders};
 use crate::doors::from_server;
@@ -17,6 +18,7 @@ pub fn pieces(bytes: &[u8]) {
     let [above, cuts, rest @ ..] = bytes else {
         return;
     };
+    formatted(rest, usize::from(*above));
     let (cuts, stream) = rest.split_at(usize::from(cuts & 7).min(rest.len()));
     let above = u32::from(*above);
     for version in [Version::V311, Version::V5] {
@@ -30,6 +32,15 @@ pub fn pieces(bytes: &[u8]) {
             delivered(version, rules, stream, above, cuts);
         }
     }
+}
+
+/// The format of a payload is found in pieces of any length.
+fn formatted(payload: &[u8], len: usize) {
+    let mut check = PayloadCheck::new(PayloadFormat::Utf8);
+    payload
+        .chunks(len.max(1))
+        .for_each(|piece| check.add(piece));
+    assert_eq!(check.is_valid(), str::from_utf8(payload).is_ok());
 }
 
 /// A decoder that takes a PUBLISH in pieces finds the packets and errors that one finds that does
