@@ -40,7 +40,7 @@ fn formatted(payload: &[u8], len: usize) {
     payload
         .chunks(len.max(1))
         .for_each(|piece| check.add(piece));
-    assert_eq!(check.is_valid(), str::from_utf8(payload).is_ok());
+    assert_eq!(check.is_valid(), std::str::from_utf8(payload).is_ok());
 }
 
 /// A decoder that takes a PUBLISH in pieces finds the packets and errors that one finds that does
