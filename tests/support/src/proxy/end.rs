@@ -52,8 +52,10 @@ pub(super) struct Side<R> {
     heard: VecDeque<Packet>,
     /// Whether something has arrived that is no packet.
     garbled: bool,
-    /// Whether a packet was ever taken for another, or came from an end that was deceived.
+    /// Whether a packet was ever taken for another.
     pub(super) deceived: bool,
+    /// Whether a packet ever came from an end that was deceived.
+    misled: bool,
     pub(super) closed: Option<Closed>,
     /// Whether this end may explain its acknowledgements, and how often it has.
     pub(super) may_explain: bool,
@@ -82,6 +84,7 @@ impl<R: Role + Clone + Debug> Side<R> {
             heard: VecDeque::new(),
             garbled: false,
             deceived: false,
+            misled: false,
             closed: None,
             may_explain: true,
             explained: 0,
@@ -213,6 +216,7 @@ impl<R: Role + Clone + Debug> Side<R> {
         let (end, heard) = (&mut self.end, &mut self.heard);
         let (answers, under_way) = (&mut self.answers, &mut self.under_way);
         let (garbled, deceived) = (&mut self.garbled, &mut self.deceived);
+        let misled = &mut self.misled;
         let seen = &mut self.seen;
         let mut look = |input: &mut Pipe| {
             loop {
@@ -221,10 +225,9 @@ impl<R: Role + Clone + Debug> Side<R> {
                         if let Some(seen) = seen {
                             seen.push(describe(R::SIDE, &packet, "arrives"));
                         }
-                        match under_way.pop_front() {
-                            Some((sent, false)) if sent == packet => {}
-                            _ => *deceived = true,
-                        }
+                        let (sent, by_deceived) = under_way.pop_front().unzip();
+                        *deceived |= sent.as_ref() != Some(&packet);
+                        *misled |= by_deceived == Some(true);
                         answers.comes(&packet);
                         heard.push_back(packet);
                     }
@@ -239,7 +242,7 @@ impl<R: Role + Clone + Debug> Side<R> {
             Ok(incoming) => incoming,
             Err(Violation::SessionPresent) => None,
             Err(violation) => {
-                assert!(self.deceived, "{violation}");
+                assert!(self.deceived || self.misled, "{violation}");
                 None
             }
         }
